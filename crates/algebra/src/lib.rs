@@ -1,0 +1,1 @@
+//! Goldilocks, its quadratic extension, binary-chunk layouts, transforms and hashing kernels.

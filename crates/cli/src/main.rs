@@ -1,0 +1,2 @@
+//! The zerotell command line.
+fn main() {}

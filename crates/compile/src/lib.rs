@@ -1,0 +1,1 @@
+//! Graph + calibration data -> integer Program, accuracy report, cost estimate.

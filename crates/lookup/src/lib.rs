@@ -1,0 +1,1 @@
+//! Membership in tables becomes two linear claims (LogUp-GKR).

@@ -1,0 +1,4 @@
+//! ONNX in, a small typed float graph out, with a reference interpreter.
+
+pub mod graph;
+pub mod tensor;

@@ -1,0 +1,1 @@
+//! Commit tables and open linear functionals of them (the ladder).

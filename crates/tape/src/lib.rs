@@ -1,0 +1,1 @@
+//! Transcript and proof bytes: one tape, two ends.

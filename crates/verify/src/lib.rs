@@ -1,0 +1,1 @@
+//! Program + Statement + proof bytes -> Verdict. Total, small, no threads, no clock.
