@@ -1,1 +1,23 @@
-//! Goldilocks, its quadratic extension, binary-chunk layouts, transforms and hashing kernels.
+//! Goldilocks, its quadratic extension, exact binary layouts, multilinear tables and transforms.
+//!
+//! Everything here is plain arithmetic on public shapes. The text of each
+//! operation is its definition; fast twins are compared with it.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions
+    )
+)]
+
+pub mod field;
+pub mod layout;
+pub mod multilinear;
+pub mod ntt;
+
+pub use field::{F, K};

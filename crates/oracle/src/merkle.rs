@@ -1,0 +1,164 @@
+//! Salted Merkle trees over columns (spec H1-H4).
+
+use std::collections::BTreeMap;
+
+use crate::Shape;
+
+/// Keys of one oracle's leaves and nodes.
+#[derive(Clone)]
+pub struct Hashing {
+    leaf: [u8; 32],
+    node: [u8; 32],
+}
+
+impl Hashing {
+    /// Keys derived from the oracle's tag.
+    pub fn new(shape: &Shape) -> Self {
+        let tag = shape.tag();
+        Self {
+            leaf: blake3::derive_key("zerotell v1 merkle leaf", &tag),
+            node: blake3::derive_key("zerotell v1 merkle node", &tag),
+        }
+    }
+
+    /// keyed_hash(LeafKey, u64 j ‖ salt ‖ column).
+    pub fn leaf(&self, position: usize, salt_and_column: &[u8]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.leaf);
+        hasher.update(&u64::try_from(position).unwrap_or(u64::MAX).to_le_bytes()).update(salt_and_column);
+        *hasher.finalize().as_bytes()
+    }
+
+    /// keyed_hash(NodeKey, left ‖ right).
+    pub fn node(&self, left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.node, [*left, *right].as_flattened()).as_bytes()
+    }
+
+    /// The root over known leaves and siblings; none if the number of siblings is wrong.
+    pub fn root(
+        &self,
+        log_n: usize,
+        leaves: BTreeMap<usize, [u8; 32]>,
+        siblings: &[[u8; 32]],
+    ) -> Option<[u8; 32]> {
+        let mut rest = siblings.iter();
+        let mut level = leaves;
+        for _ in 0..log_n {
+            let mut parents = BTreeMap::new();
+            for (&i, node) in &level {
+                if parents.contains_key(&(i >> 1)) {
+                    continue;
+                }
+                let other = match level.get(&(i ^ 1)) {
+                    Some(known) => known,
+                    None => rest.next()?,
+                };
+                let parent = if i & 1 == 0 { self.node(node, other) } else { self.node(other, node) };
+                parents.insert(i >> 1, parent);
+            }
+            level = parents;
+        }
+        rest.next().is_none().then_some(())?;
+        level.get(&0).copied()
+    }
+}
+
+/// Number of siblings of a multiproof for these sorted positions.
+pub fn sibling_count(log_n: usize, positions: &[usize]) -> usize {
+    let mut known = positions.to_vec();
+    let mut count = 0usize;
+    for _ in 0..log_n {
+        let mut parents: Vec<usize> = known.iter().map(|i| i >> 1).collect();
+        parents.dedup();
+        count = count.saturating_add(parents.len().saturating_mul(2).saturating_sub(known.len()));
+        known = parents;
+    }
+    count
+}
+
+/// A whole tree, as the prover keeps it.
+#[derive(Clone)]
+pub struct Tree {
+    /// Levels from the leaves up to the root.
+    levels: Vec<Vec<[u8; 32]>>,
+}
+
+impl Tree {
+    /// Builds a tree over 2^k leaves.
+    pub fn new(hashing: &Hashing, leaves: Vec<[u8; 32]>) -> Self {
+        let mut levels = vec![leaves];
+        while let Some(level) = levels.last().filter(|level| level.len() > 1) {
+            let parents =
+                level.as_chunks::<2>().0.iter().map(|[left, right]| hashing.node(left, right)).collect();
+            levels.push(parents);
+        }
+        Self { levels }
+    }
+
+    /// Assembles a tree from levels computed elsewhere: leaves first, root last.
+    pub fn from_levels(levels: Vec<Vec<[u8; 32]>>) -> Self {
+        Self { levels }
+    }
+
+    /// All levels, leaves first.
+    pub fn levels(&self) -> &[Vec<[u8; 32]>] {
+        &self.levels
+    }
+
+    /// The root.
+    pub fn root(&self) -> [u8; 32] {
+        self.levels.last().and_then(|level| level.first()).copied().unwrap_or_default()
+    }
+
+    /// Siblings for sorted positions: level by level from the leaves, ascending, those not known.
+    pub fn siblings(&self, positions: &[usize]) -> Vec<[u8; 32]> {
+        let mut known = positions.to_vec();
+        let mut nodes = Vec::new();
+        for level in self.levels.iter().take(self.levels.len().saturating_sub(1)) {
+            for &i in &known {
+                if known.binary_search(&(i ^ 1)).is_err() {
+                    nodes.extend(level.get(i ^ 1).copied());
+                }
+            }
+            known = known.iter().map(|i| i >> 1).collect();
+            known.dedup();
+        }
+        nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Role, Shape};
+
+    #[test]
+    fn multiproofs_reach_the_root() {
+        let shape = Shape {
+            role: Role::Fresh,
+            extension: false,
+            rows: 2,
+            log_c: 1,
+            log_t: None,
+            log_n: 3,
+            layout: [0; 32],
+        };
+        let hashing = Hashing::new(&shape);
+        let leaves: Vec<[u8; 32]> = (0..8).map(|j| hashing.leaf(j, &[j as u8; 16])).collect();
+        let tree = Tree::new(&hashing, leaves.clone());
+        for set in 1..256usize {
+            let positions: Vec<usize> = (0..8).filter(|j| set >> j & 1 == 1).collect();
+            let siblings = tree.siblings(&positions);
+            assert_eq!(siblings.len(), sibling_count(3, &positions));
+            let known = |positions: &[usize]| positions.iter().map(|&j| (j, leaves[j])).collect();
+            assert_eq!(hashing.root(3, known(&positions), &siblings), Some(tree.root()));
+            let mut more = siblings.clone();
+            more.push([0; 32]);
+            assert_eq!(hashing.root(3, known(&positions), &more), None);
+            if let Some(first) = siblings.first() {
+                let mut wrong = siblings.clone();
+                wrong[0] = [first[0] ^ 1; 32];
+                assert_ne!(hashing.root(3, known(&positions), &wrong), Some(tree.root()));
+            }
+        }
+    }
+}

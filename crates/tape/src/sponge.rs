@@ -1,0 +1,108 @@
+//! The transcript state (spec T3): 32 bytes, BLAKE3.
+
+use algebra::{F, K};
+
+use crate::{frame, hash};
+
+/// Transcript state.
+#[derive(Clone, Default)]
+pub struct Sponge {
+    state: [u8; 32],
+}
+
+impl Sponge {
+    /// The 32 bytes of state.
+    pub fn state(&self) -> &[u8; 32] {
+        &self.state
+    }
+
+    fn keyed(&self, kind: u8, label: &str) -> Vec<u8> {
+        let mut bytes = self.state.to_vec();
+        bytes.push(kind);
+        bytes.extend(frame(label.as_bytes()));
+        bytes
+    }
+
+    /// S ← H(S ‖ 01 ‖ fr(label) ‖ fr(x)).
+    pub fn absorb(&mut self, label: &str, message: &[u8]) {
+        let length = u64::try_from(message.len()).unwrap_or(u64::MAX);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.keyed(1, label)).update(&length.to_le_bytes()).update(message);
+        self.state = *hasher.finalize().as_bytes();
+    }
+
+    fn stream(&self, kind: u8, label: &str) -> blake3::OutputReader {
+        blake3::Hasher::new().update(&self.keyed(kind, label)).finalize_xof()
+    }
+
+    /// One element of K.
+    pub fn challenge(&mut self, label: &str) -> K {
+        let mut stream = self.stream(2, label);
+        let mut draw = || loop {
+            let mut word = [0; 8];
+            stream.fill(&mut word);
+            if let Some(element) = F::canonical(u64::from_le_bytes(word)) {
+                return element;
+            }
+        };
+        let challenge = K::new(draw(), draw());
+        self.state = hash(&self.keyed(3, label));
+        challenge
+    }
+
+    /// Leading zero bits of the proof-of-work hash at this nonce.
+    pub fn work(&self, nonce: u64) -> u32 {
+        let mut bytes = self.keyed(4, "pow");
+        bytes.extend_from_slice(&nonce.to_le_bytes());
+        let digest = hash(&bytes);
+        let (head, _) = digest.split_at(8);
+        head.iter().fold(0u64, |word, &byte| (word << 8) | u64::from(byte)).leading_zeros()
+    }
+
+    /// The least nonce with at least `bits` leading zeros.
+    pub fn grind(&self, bits: u32) -> u64 {
+        (0..u64::MAX).find(|&nonce| self.work(nonce) >= bits).unwrap_or(u64::MAX)
+    }
+
+    /// `count` distinct positions below n = 2^log_n, ascending; all of them if count >= n.
+    pub fn indices(&mut self, log_n: u32, count: usize) -> Vec<usize> {
+        let n = 1usize.checked_shl(log_n).unwrap_or(0);
+        let drawn = if count >= n {
+            (0..n).collect()
+        } else {
+            let mask = u32::try_from(n.wrapping_sub(1)).unwrap_or(u32::MAX);
+            let mut stream = self.stream(5, "query");
+            let mut seen = std::collections::BTreeSet::new();
+            while seen.len() < count {
+                let mut word = [0; 4];
+                stream.fill(&mut word);
+                seen.insert(u32::from_le_bytes(word) & mask);
+            }
+            seen.into_iter().map(|i| usize::try_from(i).unwrap_or(0)).collect()
+        };
+        self.state = hash(&self.keyed(6, "query"));
+        drawn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_answers() {
+        let mut sponge = Sponge::default();
+        sponge.absorb("hdr", b"abc");
+        let hex: String = sponge.state().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "6510fdb4645393ea198f816cc4cbe4e9007c700693f8f479f74555581d64fa55");
+        let alpha = sponge.challenge("alpha");
+        assert_eq!(alpha, K::new(F::new(2_102_384_171_906_066_136), F::new(5_342_551_391_629_998_517)));
+        assert_eq!(sponge.indices(13, 4), [3948, 4195, 5348, 6400]);
+        assert_eq!(sponge.grind(8), 134);
+    }
+
+    #[test]
+    fn all_positions_when_the_domain_is_small() {
+        assert_eq!(Sponge::default().indices(2, 9), [0, 1, 2, 3]);
+    }
+}
