@@ -121,6 +121,9 @@ impl F {
     }
 }
 
+impl zeroize::DefaultIsZeroes for F {}
+impl zeroize::DefaultIsZeroes for K {}
+
 impl From<u32> for F {
     fn from(x: u32) -> Self {
         Self(u64::from(x))

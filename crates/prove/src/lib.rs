@@ -1,1 +1,26 @@
-//! Program + secrets -> Proof.
+//! Program + secrets -> proof.
+//!
+//! The conversation is [`verify::converse`]; this crate is its witness. Plain kernels define what
+//! is computed; the proof bytes depend on nothing but the statement, the secrets and the seed.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        clippy::as_conversions,
+        clippy::arithmetic_side_effects,
+        reason = "run by the owner on sizes that Setup has checked"
+    )
+)]
+
+mod fractions;
+mod functional;
+mod inner;
+mod prover;
+pub mod random;
+mod rungs;
+mod table;
+mod values;
+
+pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at};
+pub use table::Table;

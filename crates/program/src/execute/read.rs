@@ -1,0 +1,229 @@
+//! Reading Forms as dense arrays.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::interval::axes_of;
+use crate::lower::Lowered;
+use crate::types::{Form, Map, View};
+
+/// Values by tensor number, as far as they are known.
+pub(super) type Values = Vec<Option<Arc<[i64]>>>;
+
+/// Marks an index outside the tensor.
+const OUTSIDE: i64 = -1;
+
+/// Values of a Form, row-major over the position axes of `order` (all axes the Form reads must be
+/// among them). `lengths` gives the length of every position axis.
+pub(super) fn read<'a>(
+    form: &Form,
+    order: &[usize],
+    lengths: &[usize],
+    lowered: &Lowered,
+    values: &'a Values,
+) -> Cow<'a, [i64]> {
+    let known = |view: &View| values[view.tensor as usize].as_deref().unwrap_or(&[]);
+    if let [(1, view)] = form.0.as_slice() {
+        let dims = &lowered.tensors[view.tensor as usize].axes;
+        if is_plain(view, dims, order, lengths) {
+            return Cow::Borrowed(known(view));
+        }
+    }
+    let mut out = vec![0i64; order.iter().map(|&axis| lengths[axis]).product()];
+    for (coef, view) in &form.0 {
+        let dims = &lowered.tensors[view.tensor as usize].axes;
+        if is_plain(view, dims, order, lengths) {
+            add_slice(&mut out, *coef, known(view));
+        } else {
+            let reduced = reduce(view, dims, lengths, known(view));
+            Reader::new(&reduced, order, lengths).add(&mut out, *coef);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether the view is the tensor itself in this order of axes.
+pub(super) fn is_plain(view: &View, dims: &[usize], order: &[usize], lengths: &[usize]) -> bool {
+    dims.len() == order.len()
+        && view.maps.iter().zip(dims).zip(order).all(|((map, &dim), &axis)| {
+            dim == lengths[axis]
+                && matches!(map, Map::Aff { axis: read, step: 1, off: 0 } if usize::from(*read) == axis)
+        })
+}
+
+fn add_slice(out: &mut [i64], coef: i64, data: &[i64]) {
+    for (out, &entry) in out.iter_mut().zip(data) {
+        *out = out.wrapping_add(coef.wrapping_mul(entry));
+    }
+}
+
+/// A tensor and index maps only: sums, matrices and pools are carried out.
+struct Reduced<'a> {
+    data: Cow<'a, [i64]>,
+    dims: Vec<usize>,
+    maps: Vec<Map>,
+}
+
+fn reduce<'a>(view: &View, dims: &[usize], lengths: &[usize], data: &'a [i64]) -> Reduced<'a> {
+    let mut reduced = Reduced { data: Cow::Borrowed(data), dims: dims.to_vec(), maps: view.maps.clone() };
+    for (place, map) in view.maps.iter().enumerate() {
+        let (length, axis) = match map {
+            Map::Sum => (1, None),
+            Map::Mat { axis, .. } | Map::Pool { axis, .. } => (lengths[usize::from(*axis)], Some(*axis)),
+            _ => continue,
+        };
+        reduced.data = Cow::Owned(along(&reduced.data, &reduced.dims, place, length, map));
+        reduced.dims[place] = length;
+        reduced.maps[place] = match axis {
+            Some(axis) => Map::Aff { axis, step: 1, off: 0 },
+            None => Map::Fix { at: 0 },
+        };
+    }
+    reduced
+}
+
+/// Applies a summing map along axis `place`, which then has `length` entries.
+fn along(data: &[i64], dims: &[usize], place: usize, length: usize, map: &Map) -> Vec<i64> {
+    let inner: usize = dims[place + 1..].iter().product();
+    let old = dims[place];
+    let outer: usize = dims[..place].iter().product();
+    let mut out = vec![0i64; outer * length * inner];
+    for (from, to) in data.chunks_exact(old * inner).zip(out.chunks_exact_mut(length * inner)) {
+        for (x, to) in to.chunks_exact_mut(inner).enumerate() {
+            let mut take = |entry: usize, weight: i64| add_slice(to, weight, &from[entry * inner..][..inner]);
+            match map {
+                Map::Mat { weights, .. } => {
+                    (0..old).for_each(|entry| take(entry, weights[x * old + entry]));
+                }
+                Map::Pool { step, dil, off, m, .. } => {
+                    let taps = (0..i64::from(*m)).map(|k| step * x as i64 + dil * k + off);
+                    let inside = taps.filter(|&index| index >= 0 && index < old as i64);
+                    inside.for_each(|index| take(index as usize, 1));
+                }
+                _ => (0..old).for_each(|entry| take(entry, 1)),
+            }
+        }
+    }
+    out
+}
+
+/// How one position axis, in reading order, moves through the tensor.
+enum Move {
+    /// Not at all.
+    Stay,
+    /// By an offset per position.
+    Alone(Vec<i64>),
+    /// Together with a later axis.
+    Wait,
+    /// Together with the earlier axis at this place of the order: offsets row-major (earlier, this).
+    Join(usize, Vec<i64>),
+}
+
+/// Walks through a reduced view in reading order.
+struct Reader<'a> {
+    data: &'a [i64],
+    moves: Vec<Move>,
+    sizes: Vec<usize>,
+    base: i64,
+}
+
+impl<'a> Reader<'a> {
+    fn new(reduced: &'a Reduced<'_>, order: &[usize], lengths: &[usize]) -> Reader<'a> {
+        let sizes: Vec<usize> = order.iter().map(|&axis| lengths[axis]).collect();
+        let mut moves: Vec<Move> = sizes.iter().map(|_| Move::Stay).collect();
+        let mut base = 0i64;
+        let mut stride: i64 = reduced.data.len() as i64;
+        for (map, &dim) in reduced.maps.iter().zip(&reduced.dims) {
+            stride /= (dim as i64).max(1);
+            let place = |axis: u8| order.iter().position(|&o| o == usize::from(axis)).unwrap_or(0);
+            let offset = |index: i64| if index >= 0 && index < dim as i64 { index * stride } else { OUTSIDE };
+            match axes_of(map) {
+                [Some(a), Some(b)] => {
+                    let (pa, pb) = (place(a), place(b));
+                    let (first, last) = (pa.min(pb), pa.max(pb));
+                    let at = |f: usize, l: usize| if pa < pb { pair(map, f, l) } else { pair(map, l, f) };
+                    let rows = (0..sizes[first]).flat_map(|f| (0..sizes[last]).map(move |l| (f, l)));
+                    moves[last] = Move::Join(first, rows.map(|(f, l)| offset(at(f, l))).collect());
+                    moves[first] = Move::Wait;
+                }
+                [Some(a), None] | [None, Some(a)] => {
+                    let place = place(a);
+                    moves[place] = Move::Alone((0..sizes[place]).map(|x| offset(single(map, x))).collect());
+                }
+                [None, None] => {
+                    if let Map::Fix { at } = map {
+                        base += at * stride;
+                    }
+                }
+            }
+        }
+        Reader { data: &reduced.data, moves, sizes, base }
+    }
+
+    /// Adds `coef` times the view to `out`.
+    fn add(&self, out: &mut [i64], coef: i64) {
+        let mut at = vec![0usize; self.sizes.len()];
+        self.walk(0, self.base, &mut at, out, coef);
+    }
+
+    fn walk(&self, level: usize, base: i64, at: &mut [usize], out: &mut [i64], coef: i64) {
+        if level + 1 >= self.sizes.len() {
+            self.row(level, base, at, out, coef);
+            return;
+        }
+        let size = self.sizes[level];
+        if size == 0 {
+            return;
+        }
+        let run = out.len() / size;
+        for (x, part) in out.chunks_exact_mut(run).enumerate() {
+            at[level] = x;
+            let offset = match &self.moves[level] {
+                Move::Stay | Move::Wait => 0,
+                Move::Alone(offsets) => offsets[x],
+                Move::Join(first, offsets) => offsets[at[*first] * size + x],
+            };
+            if offset != OUTSIDE {
+                self.walk(level + 1, base + offset, at, part, coef);
+            }
+        }
+    }
+
+    /// The innermost axis.
+    fn row(&self, level: usize, base: i64, at: &[usize], out: &mut [i64], coef: i64) {
+        let size = self.sizes.get(level).copied().unwrap_or(1);
+        let offsets = match self.moves.get(level) {
+            None | Some(Move::Stay | Move::Wait) => {
+                let entry = coef.wrapping_mul(self.data[base as usize]);
+                out.iter_mut().for_each(|out| *out = out.wrapping_add(entry));
+                return;
+            }
+            Some(Move::Alone(offsets)) => offsets.as_slice(),
+            Some(Move::Join(first, offsets)) => &offsets[at[*first] * size..][..size],
+        };
+        for (out, &offset) in out.iter_mut().zip(offsets) {
+            if offset != OUTSIDE {
+                let entry = self.data[(base + offset) as usize];
+                *out = out.wrapping_add(coef.wrapping_mul(entry));
+            }
+        }
+    }
+}
+
+/// Index of a map of one axis.
+fn single(map: &Map, x: usize) -> i64 {
+    match map {
+        Map::Aff { step, off, .. } => step * x as i64 + off,
+        Map::Gather { indices, .. } => i64::from(indices[x]),
+        _ => OUTSIDE,
+    }
+}
+
+/// Index of a map of two axes.
+fn pair(map: &Map, a: usize, b: usize) -> i64 {
+    match map {
+        Map::Win { step, dil, off, .. } => step * a as i64 + dil * b as i64 + off,
+        Map::Join { m, .. } => i64::from(*m) * a as i64 + b as i64,
+        _ => OUTSIDE,
+    }
+}

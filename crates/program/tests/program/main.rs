@@ -1,0 +1,8 @@
+//! Tests of the program crate through its public interface.
+
+mod common;
+mod random;
+
+mod rounding;
+mod wire;
+mod worked;

@@ -1,0 +1,147 @@
+//! Random programs: honest execution satisfies every relation, and nothing else does.
+
+
+use crate::common::{Random, changed, columns, given, random_program};
+use zerotell_program::{
+    Disclosure, InputMode, Reveal, Runner, Shape, check_all, execute, lower, run, run_tensors,
+};
+
+fn disclosure(inputs: usize, random: &mut Random) -> Disclosure {
+    let modes = [InputMode::Private, InputMode::Committed];
+    let inputs = (0..inputs).map(|_| modes[random.within(0, 1) as usize]).collect();
+    Disclosure { inputs, reveals: Vec::new() }
+}
+
+#[test]
+fn honest_execution_satisfies_all() {
+    for seed in 0..120 {
+        let mut random = Random(seed);
+        let program = random_program(&mut random);
+        let batch = random.within(1, 3) as u32;
+        let (inputs, model) = given(&program, batch, &mut random);
+        let disclosure = disclosure(inputs.len(), &mut random);
+        let lowered = lower(&program, &Shape { batch, disclosure: &disclosure, slots: &[] }).unwrap();
+        let assignment = execute(&lowered, &inputs, &model).unwrap();
+        assert_eq!(check_all(&lowered, &assignment), Ok(()), "seed {seed}");
+        for (tensor, placed) in lowered.tensors.iter().enumerate() {
+            let inside = |value: &i64| placed.lo <= *value && *value <= placed.hi;
+            assert!(assignment.values[tensor].iter().all(inside), "seed {seed}, tensor {tensor}");
+        }
+    }
+}
+
+#[test]
+fn any_changed_column_breaks_a_relation() {
+    for seed in 0..40 {
+        let mut random = Random(1000 + seed);
+        let program = random_program(&mut random);
+        let (inputs, model) = given(&program, 1, &mut random);
+        let disclosure = disclosure(inputs.len(), &mut random);
+        let lowered = lower(&program, &Shape { batch: 1, disclosure: &disclosure, slots: &[] }).unwrap();
+        let honest = execute(&lowered, &inputs, &model).unwrap();
+        for tensor in columns(&lowered) {
+            let index = (random.next() % honest.values[tensor].len() as u64) as usize;
+            for by in [-1, 1] {
+                let other = changed(&lowered, &honest, tensor, index, by);
+                assert!(check_all(&lowered, &other).is_err(), "seed {seed}, tensor {tensor}, by {by}");
+            }
+        }
+        for table in &lowered.tables {
+            let mut other = honest.clone();
+            let mut counts = other.values[table.multiplicity as usize].to_vec();
+            counts[0] += 1;
+            other.values[table.multiplicity as usize] = counts.into();
+            assert!(check_all(&lowered, &other).is_err());
+        }
+    }
+}
+
+#[test]
+fn running_alone_agrees_with_executing() {
+    for seed in 0..60 {
+        let mut random = Random(2000 + seed);
+        let program = random_program(&mut random);
+        let (inputs, model) = given(&program, 3, &mut random);
+        let disclosure = disclosure(inputs.len(), &mut random);
+        let lowered = lower(&program, &Shape { batch: 3, disclosure: &disclosure, slots: &[] }).unwrap();
+        let full = execute(&lowered, &inputs, &model).unwrap();
+        let outputs = run(&program, 3, &inputs, &model).unwrap();
+        for (values, &tensor) in outputs.iter().zip(&program.outputs) {
+            assert_eq!(values[..], full.values[tensor as usize][..], "seed {seed}");
+        }
+        for (tensor, values) in run_tensors(&program, 3, &inputs, &model).unwrap() {
+            if (tensor as usize) < zerotell_program::validate::facts(&program).unwrap().len() {
+                assert_eq!(values, full.values[tensor as usize], "seed {seed}, tensor {tensor}");
+            }
+        }
+    }
+}
+
+/// A batch is computed as its members one by one.
+#[test]
+fn a_batch_is_its_members() {
+    for seed in 0..30 {
+        let mut random = Random(3000 + seed);
+        let program = random_program(&mut random);
+        let (inputs, model) = given(&program, 2, &mut random);
+        let both = run(&program, 2, &inputs, &model).unwrap();
+        let single = Runner::new(&program, 1).unwrap();
+        let part = |half: usize| {
+            let cut = |values: &Vec<i64>| values.chunks(values.len() / 2).nth(half).unwrap().to_vec();
+            let inputs = inputs.iter().map(|(&tensor, values)| (tensor, cut(values))).collect();
+            single.run(&inputs, &model).unwrap()
+        };
+        for (output, whole) in both.iter().enumerate() {
+            assert_eq!(*whole, [part(0)[output].clone(), part(1)[output].clone()].concat());
+        }
+    }
+}
+
+/// True reveals of all kinds are accepted, false ones refused by execution.
+#[test]
+fn reveals() {
+    for seed in 0..60 {
+        let mut random = Random(4000 + seed);
+        let program = random_program(&mut random);
+        let (inputs, model) = given(&program, 2, &mut random);
+        let outputs = run(&program, 2, &inputs, &model).unwrap();
+        let axes = zerotell_program::validate::facts(&program).unwrap()[program.outputs[0] as usize].axes.clone();
+        let classes = *axes.last().unwrap() as usize;
+        let labels: Vec<i64> = outputs[0]
+            .chunks(classes)
+            .map(|row| row.iter().position(|v| v == row.iter().max().unwrap()).unwrap() as i64)
+            .collect();
+        let per_batch = outputs[0].len() / 2;
+        let index = (random.next() % per_batch as u64) as usize;
+        let least = outputs[0][index].min(outputs[0][per_batch + index]);
+        let threshold = |at_least, bound| Reveal::Threshold { output: 0, index: index as u32, at_least, bound };
+        let accepted = |reveals: Vec<Reveal>, slots: Vec<Vec<i64>>| {
+            let disclosure = Disclosure { inputs: vec![InputMode::Private; inputs.len()], reveals };
+            let Ok(lowered) = lower(&program, &Shape { batch: 2, disclosure: &disclosure, slots: &slots }) else {
+                return false;
+            };
+            match execute(&lowered, &inputs, &model) {
+                Ok(assignment) => check_all(&lowered, &assignment) == Ok(()),
+                Err(_) => false,
+            }
+        };
+        let (values, label) = (Reveal::Values { output: 1 }, Reveal::Label { output: 0 });
+        let mut wrong_values = outputs[1].clone();
+        wrong_values[0] += if wrong_values[0] > 0 { -1 } else { 1 };
+        assert!(accepted(
+            vec![values.clone(), label.clone(), threshold(true, least)],
+            vec![outputs[1].clone(), labels.clone()]
+        ));
+        assert!(!accepted(vec![values], vec![wrong_values]), "seed {seed}");
+        assert!(!accepted(vec![threshold(true, least + 1)], vec![]), "seed {seed}");
+        assert!(accepted(vec![threshold(true, least)], vec![]), "seed {seed}");
+        if least < outputs[0][index].max(outputs[0][per_batch + index]) {
+            assert!(!accepted(vec![threshold(false, least)], vec![]), "seed {seed}");
+        }
+        for wrong in 0..classes as i64 {
+            let mut list = labels.clone();
+            list[0] = wrong;
+            assert_eq!(accepted(vec![label.clone()], vec![list]), wrong == labels[0], "seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The batched functional as dense vectors over the oracles' addresses.
+
+use algebra::K;
+use algebra::layout::Block;
+use rayon::prelude::*;
+use sumcheck::Term;
+use verify::{Functionals, Group, Setup};
+
+/// One vector of R·C entries per oracle of level 0.
+pub fn dense(setup: &Setup, functionals: &Functionals<'_>) -> Vec<Vec<K>> {
+    setup.groups.iter().zip(&functionals.terms).map(|(group, terms)| expand(setup, group, terms)).collect()
+}
+
+fn expand(setup: &Setup, group: &Group, terms: &[Term]) -> Vec<K> {
+    let mut by_tensor: Vec<Vec<&Term>> = vec![Vec::new(); group.tensors.len()];
+    for term in terms {
+        if let Some((_, index)) = setup.homes[term.tensor as usize] {
+            by_tensor[index].push(term);
+        }
+    }
+    let mut values = vec![K::ZERO; group.shape.rows * group.shape.data()];
+    let mut parts: Vec<(&Block, &mut [K])> = Vec::with_capacity(group.layout.blocks.len());
+    let mut rest = values.as_mut_slice();
+    // Blocks lie end to end from address 0.
+    for block in &group.layout.blocks {
+        let (own, later) = std::mem::take(&mut rest).split_at_mut(1 << block.log);
+        parts.push((block, own));
+        rest = later;
+    }
+    parts.into_par_iter().for_each(|(block, own)| {
+        for term in &by_tensor[block.tensor] {
+            add_term(block, term, own);
+        }
+    });
+    values
+}
+
+/// Adds one rank-one term to a block.
+fn add_term(block: &Block, term: &Term, own: &mut [K]) {
+    if term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk)) {
+        return;
+    }
+    let mut vectors = term.axes.iter().zip(&block.chunks).map(|(axis, &chunk)| axis.on_chunk(chunk));
+    let mut last = vec![term.coef];
+    let mut outer = vec![K::ONE];
+    // All axes but the last make the outer product of rows.
+    if let Some(first) = vectors.next() {
+        last = first;
+        outer = vec![term.coef];
+        for next in vectors {
+            outer = outer.iter().flat_map(|&x| last.iter().map(move |&y| x * y)).collect();
+            last = next;
+        }
+    }
+    let rows = own.par_chunks_exact_mut(last.len()).zip(&outer).with_min_len((1 << 12) / last.len() + 1);
+    rows.for_each(|(row, &scale)| {
+        if scale != K::ZERO {
+            row.iter_mut().zip(&last).for_each(|(slot, &x)| *slot += scale * x);
+        }
+    });
+}

@@ -1,0 +1,361 @@
+//! The witness of the conversation, and the functions that start it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use algebra::layout::{Layout, runs};
+use algebra::{F, K};
+use oracle::{Opened, Shape};
+use program::execute::Assignment;
+use program::types::{Home, Program};
+use program::wire::{Statement, encode_statement};
+use tape::{Mark, ProverEnd};
+use verify::{
+    Challenges, Functionals, LookupChallenges, PROOF_VERSION, Setup, SetupError, Witness, converse,
+    model_shape,
+};
+use zeroize::Zeroizing;
+
+use crate::fractions::Tree;
+use crate::functional::dense;
+use crate::inner::Inner;
+use crate::random::{Seed, Source};
+use crate::rungs::Ladder;
+use crate::table::Table;
+use crate::values::Values;
+
+/// Why no proof was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProveError {
+    /// Program and Statement do not fit.
+    Setup(SetupError),
+    /// A long-term table is not the one the Statement opens.
+    OtherTable {
+        /// Its index.
+        oracle: usize,
+    },
+    /// A challenge hit an exceptional value (probability < 2^-110): try again with another seed.
+    Unlucky,
+}
+
+impl fmt::Display for ProveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setup(why) => write!(f, "{why}"),
+            Self::OtherTable { oracle } => write!(f, "table {oracle} is not the one the statement opens"),
+            Self::Unlucky => write!(f, "a challenge hit an exceptional value; prove again"),
+        }
+    }
+}
+
+impl std::error::Error for ProveError {}
+
+/// A proof.
+pub struct Proof {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Where its messages lie.
+    pub marks: Vec<Mark>,
+    /// Positions opened per long-term oracle: what it used up of each hiding budget.
+    pub opened: Vec<usize>,
+}
+
+/// Fills an oracle's rows from its tensors.
+fn fill(shape: &Shape, layout: &Layout, tensors: &[(Vec<usize>, &[i64])]) -> Vec<F> {
+    let mut rows = vec![F::ZERO; shape.rows * shape.data()];
+    for block in &layout.blocks {
+        let (axes, values) = &tensors[block.tensor];
+        runs(block, axes, |address, index, n| {
+            for (slot, &value) in rows[address..address + n].iter_mut().zip(&values[index..index + n]) {
+                *slot = F::from_i64(value);
+            }
+        });
+    }
+    rows
+}
+
+/// Commits a model's private parameters. `seed` must be used for these parameters only.
+/// None if the program has no private parameters.
+pub fn commit_model(
+    program: &Program,
+    weights: &BTreeMap<u32, Vec<i64>>,
+    seed: &Seed,
+) -> Result<Option<Table>, SetupError> {
+    let Some((shape, layout)) = model_shape(program)? else { return Ok(None) };
+    let mut tensors = Vec::new();
+    for (tensor, number) in program.tensors.iter().zip(0u32..) {
+        if tensor.home == Home::Model {
+            let axes: Vec<usize> = tensor.axes.iter().map(|&n| n as usize).collect();
+            let values = weights.get(&number).ok_or(SetupError::Oracle("M: parameters are missing"))?;
+            if values.len() != axes.iter().product::<usize>() {
+                return Err(SetupError::Oracle("M: a parameter tensor has another size"));
+            }
+            tensors.push((axes, values.as_slice()));
+        }
+    }
+    let rows = fill(&shape, &layout, &tensors);
+    Ok(Some(Table::base(shape, rows, seed, "z")))
+}
+
+/// Commits an input of these (batch-expanded) axes. `seed` must be used for this input only.
+pub fn commit_input(
+    program: &Program,
+    axes: &[usize],
+    values: &[i64],
+    zk: bool,
+    seed: &Seed,
+) -> Result<Table, SetupError> {
+    let sizing = oracle::Sizing::v1(program.lambda, program.grind);
+    let (shape, layout) = verify::input_shape(&sizing, axes, zk)?;
+    if values.len() != axes.iter().product::<usize>() {
+        return Err(SetupError::Oracle("X: the input has another size"));
+    }
+    let rows = fill(&shape, &layout, &[(axes.to_vec(), values)]);
+    Ok(Table::base(shape, rows, seed, "z"))
+}
+
+/// Proves a Statement. `long_term` are the tables it opens, in its order; `seed` must be fresh.
+pub fn prove(
+    program: &Program,
+    statement: &Statement,
+    assignment: &Assignment,
+    long_term: &[&Table],
+    seed: &Seed,
+) -> Result<Proof, ProveError> {
+    let setup = Setup::new(program, statement).map_err(ProveError::Setup)?;
+    prove_at(&setup, statement, assignment, long_term, seed)
+}
+
+/// As [`prove`], with a setup made before.
+pub fn prove_at(
+    setup: &Setup,
+    statement: &Statement,
+    assignment: &Assignment,
+    long_term: &[&Table],
+    source: &impl Source,
+) -> Result<Proof, ProveError> {
+    for (oracle, (table, root)) in long_term.iter().zip(&statement.roots).enumerate() {
+        if table.root() != *root {
+            return Err(ProveError::OtherTable { oracle });
+        }
+    }
+    if long_term.len() != statement.roots.len() {
+        return Err(ProveError::OtherTable { oracle: long_term.len() });
+    }
+    let fresh = commit_fresh(setup, assignment, source);
+    let values = Values { lowered: &setup.lowered, assignment };
+    let mut prover = Prover {
+        setup,
+        values,
+        tables: std::iter::once(&fresh.table).chain(long_term.iter().copied()).collect(),
+        pads: &fresh.pads,
+        pairs: &fresh.pairs,
+        tree: Tree::default(),
+        inner: Inner::default(),
+        ladder: Ladder::new(&setup.plan, source),
+    };
+    let mut end = ProverEnd::new(&PROOF_VERSION.to_le_bytes());
+    let header = encode_statement(statement);
+    converse(&mut end, setup, &header, &statement.roots, &mut prover).map_err(|_| ProveError::Unlucky)?;
+    let (bytes, marks) = end.finish();
+    let opened = setup.groups.iter().skip(1).map(|group| group.shape.queries(setup.sizing.lambda)).collect();
+    Ok(Proof { bytes, marks, opened })
+}
+
+/// Z with what is known of its pads.
+struct Fresh {
+    table: Table,
+    pads: Zeroizing<Vec<K>>,
+    /// Numbers of the pads that are multiplied, in order, the dummy pair last.
+    pairs: Vec<(usize, usize)>,
+}
+
+/// Which pads are multiplied: derived from the setup alone (spec M4).
+fn pad_pairs(setup: &Setup) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    let mut next = 0;
+    for k in 0..setup.layers {
+        next += 2 * k;
+        let [p0, p1, q0, q1] = [next, next + 1, next + 2, next + 3];
+        pairs.extend([(p0, q1), (p1, q0)]);
+        if k > 0 {
+            pairs.push((q0, q1));
+        }
+        next += 4;
+    }
+    next += 2 * setup.dims.iter().copied().max().unwrap_or(0);
+    for &(a, b) in &setup.private {
+        if a && b {
+            pairs.push((next, next + 1));
+        }
+        next += usize::from(a) + usize::from(b);
+    }
+    debug_assert_eq!((next, pairs.len()), setup.sends);
+    pairs.push((next, next + 1));
+    pairs
+}
+
+fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl Source) -> Fresh {
+    let group = &setup.groups[0];
+    let (mut pads, mut pairs, mut words) = (Vec::new(), Vec::new(), Vec::new());
+    if setup.zk {
+        words = source.base("z.pad", 2 * (setup.sends.0 + 2));
+        pads = words.as_chunks::<2>().0.iter().map(|&[c0, c1]| K::new(c0, c1)).collect();
+        pairs = pad_pairs(setup);
+    }
+    let products: Vec<K> = pairs.iter().map(|&(i, j)| pads[i] * pads[j]).collect();
+    let mut rows = vec![F::ZERO; group.shape.rows * group.shape.data()];
+    for block in &group.layout.blocks {
+        let tensor = group.tensors[block.tensor];
+        let axes = setup.axes(tensor);
+        runs(block, &axes, |address, index, n| {
+            let slots = &mut rows[address..address + n];
+            match setup.pad_tensors {
+                Some((pad, _)) if pad == tensor => slots.copy_from_slice(&words[index..index + n]),
+                Some((_, product)) if product == tensor => {
+                    for (slot, i) in slots.iter_mut().zip(index..) {
+                        *slot = if i % 2 == 0 { products[i / 2].c0 } else { products[i / 2].c1 };
+                    }
+                }
+                _ => {
+                    let values = &assignment.values[tensor as usize][index..index + n];
+                    slots.iter_mut().zip(values).for_each(|(slot, &x)| *slot = F::from_i64(x));
+                }
+            }
+        });
+    }
+    let table = Table::base(group.shape.clone(), rows, source, "z");
+    Fresh { table, pads: Zeroizing::new(pads), pairs }
+}
+
+/// What the prover holds during the conversation.
+struct Prover<'a, S> {
+    setup: &'a Setup,
+    values: Values<'a>,
+    tables: Vec<&'a Table>,
+    pads: &'a [K],
+    pairs: &'a [(usize, usize)],
+    tree: Tree,
+    inner: Inner,
+    ladder: Ladder<'a, S>,
+}
+
+impl<S> sumcheck::Pads for Prover<'_, S> {
+    fn pad(&self, j: usize) -> K {
+        self.pads[j]
+    }
+}
+
+impl<S> sumcheck::InnerProducts for Prover<'_, S> {
+    fn weigh(&mut self, gammas: &[K]) {
+        self.inner.weigh(gammas);
+    }
+    fn inner_round(&mut self, j: usize) -> [K; 2] {
+        self.inner.round(j)
+    }
+    fn inner_fold(&mut self, j: usize, rho: K) {
+        self.inner.fold(j, rho);
+    }
+}
+
+impl<S> lookup::Fractions for Prover<'_, S> {
+    fn root_fractions(&mut self) -> [K; 4] {
+        self.tree.root_fractions()
+    }
+    fn start_layer(&mut self, k: usize, point: &[K], nu: K) {
+        self.tree.start(k, point, nu);
+    }
+    fn layer_round(&mut self, j: usize) -> [K; 2] {
+        self.tree.round(j)
+    }
+    fn layer_fold(&mut self, _: usize, rho: K) {
+        self.tree.fold(rho);
+    }
+    fn layer_end(&mut self) -> [K; 4] {
+        self.tree.end()
+    }
+}
+
+impl<S: Source> oracle::Rungs for Prover<'_, S> {
+    fn ladder_pad(&self, j: usize) -> K {
+        self.ladder.pad(j)
+    }
+    fn start_level(&mut self, level: usize) {
+        self.ladder.start_level(level);
+    }
+    fn row_round(&mut self, j: usize) -> [K; 2] {
+        self.ladder.row_round(j)
+    }
+    fn row_fold(&mut self, j: usize, zeta: K) {
+        self.ladder.row_fold(j, zeta);
+    }
+    fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
+        self.ladder.fold(weights, factors);
+    }
+    fn commit_next(&mut self) -> [u8; 32] {
+        self.ladder.commit_next()
+    }
+    fn commit_end(&mut self) -> [u8; 32] {
+        self.ladder.commit_end()
+    }
+    fn last_vector(&mut self) -> Vec<K> {
+        self.ladder.last_vector()
+    }
+    fn columns(&mut self, opened: Opened, positions: &[usize]) -> Vec<u8> {
+        self.ladder.columns(opened, positions)
+    }
+    fn siblings(&mut self, opened: Opened, positions: &[usize]) -> Vec<[u8; 32]> {
+        self.ladder.siblings(opened, positions)
+    }
+    fn queried(&mut self, positions: &[Vec<usize>], xi: K) {
+        self.ladder.queried(positions, xi);
+    }
+    fn end_round(&mut self, j: usize) -> [K; 2] {
+        self.ladder.end_round(j)
+    }
+    fn end_fold(&mut self, j: usize, zeta: K) {
+        self.ladder.end_fold(j, zeta);
+    }
+    fn sigma(&mut self, kappa: &[K]) -> K {
+        self.ladder.sigma(kappa)
+    }
+    fn reply(&mut self, theta: K) -> Vec<K> {
+        self.ladder.reply(theta)
+    }
+}
+
+impl<S: Source> Witness for Prover<'_, S> {
+    fn commit_fresh(&mut self) -> [u8; 32] {
+        self.tables[0].root()
+    }
+    fn commit_pads(&mut self) -> [u8; 32] {
+        self.ladder.pad_root()
+    }
+    fn lookup_challenges(&mut self, challenges: &LookupChallenges) {
+        self.tree = Tree::build(self.setup, &self.values, challenges);
+    }
+    fn relation_points(&mut self, challenges: Challenges) {
+        let pads = self.setup.zk.then(|| {
+            let eq = algebra::multilinear::eq_table(&challenges.tau);
+            let first = self.pairs.iter().zip(&eq).map(|(&(i, _), &e)| e * self.pads[i]).collect();
+            (first, self.pairs.iter().map(|&(_, j)| self.pads[j]).collect())
+        });
+        self.inner = Inner::build(&self.values, &challenges.points, &self.setup.dims, pads);
+    }
+    fn inner_values(&mut self) -> Vec<K> {
+        let ends = self.inner.ends();
+        let mut values = Vec::new();
+        for (&(a, b), end) in self.setup.private.iter().zip(&ends) {
+            values.extend(a.then_some(end[0]));
+            values.extend(b.then_some(end[1]));
+        }
+        values
+    }
+    fn clear_values(&mut self) -> [K; 2] {
+        self.inner.ends().pop().unwrap_or_default()
+    }
+    fn functionals(&mut self, functionals: &Functionals<'_>) {
+        let vectors = dense(self.setup, functionals);
+        self.ladder.begin(self.tables.clone(), vectors);
+    }
+}

@@ -1,0 +1,186 @@
+//! A committed table: rows, masks, code words and tree.
+
+use algebra::ntt::Ntt;
+use algebra::{F, K};
+use oracle::{Hashing, Shape, Tree};
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::random::Source;
+
+/// Rows over F, or over K as pairs of rows over F.
+enum Rows {
+    Base(Zeroizing<Vec<F>>),
+    Extension(Zeroizing<Vec<K>>),
+}
+
+/// An oracle the prover can open. Secret: zeroised on drop, no `Debug`.
+pub struct Table {
+    shape: Shape,
+    data: Rows,
+    masks: Rows,
+    /// Code words in transform order: for each F-row its n values. K-rows are c0 then c1.
+    code: Zeroizing<Vec<F>>,
+    salts: Vec<[u8; 16]>,
+    tree: Tree,
+    ntt: Ntt,
+}
+
+impl Table {
+    /// Commits rows over F: `data` has R·C entries. Randomness is `<name>.mask` and `<name>.salt`.
+    pub fn base(shape: Shape, data: Vec<F>, source: &impl Source, name: &str) -> Self {
+        let masks = source.base(&format!("{name}.mask"), shape.rows * shape.masks());
+        let rows = |i: usize, part: &[F], width: usize| part[i * width..(i + 1) * width].to_vec();
+        let coefficients = |i: usize| {
+            let mut row = rows(i, &data, shape.data());
+            row.extend(rows(i, &masks, shape.masks()));
+            row
+        };
+        let count = shape.rows;
+        let (code, ntt) = encode(&shape, count, coefficients);
+        let salts = salts(&shape, source, name);
+        let tree = hash_columns(&shape, &code, &ntt, &salts);
+        let (data, masks) = (Rows::Base(Zeroizing::new(data)), Rows::Base(Zeroizing::new(masks)));
+        Self { shape, data, masks, code, salts, tree, ntt }
+    }
+
+    /// Commits rows over K.
+    pub fn extension(shape: Shape, data: Vec<K>, source: &impl Source, name: &str) -> Self {
+        let masks = source.extension(&format!("{name}.mask"), shape.rows * shape.masks());
+        let coefficients = |i: usize| {
+            let row = i / 2;
+            let part = |x: &K| if i % 2 == 0 { x.c0 } else { x.c1 };
+            let own = &data[row * shape.data()..(row + 1) * shape.data()];
+            let mask = &masks[row * shape.masks()..(row + 1) * shape.masks()];
+            own.iter().chain(mask).map(part).collect()
+        };
+        let count = 2 * shape.rows;
+        let (code, ntt) = encode(&shape, count, coefficients);
+        let salts = salts(&shape, source, name);
+        let tree = hash_columns(&shape, &code, &ntt, &salts);
+        let (data, masks) = (Rows::Extension(Zeroizing::new(data)), Rows::Extension(Zeroizing::new(masks)));
+        Self { shape, data, masks, code, salts, tree, ntt }
+    }
+
+    /// The root.
+    pub fn root(&self) -> [u8; 32] {
+        self.tree.root()
+    }
+
+    /// Parameters.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// OracleId.
+    pub fn id(&self) -> [u8; 32] {
+        self.shape.id(&self.root())
+    }
+
+    pub(crate) fn base_data(&self) -> Option<&[F]> {
+        if let Rows::Base(data) = &self.data { Some(data) } else { None }
+    }
+
+
+    /// Mask entry m of row i, as an element of K.
+    fn mask(&self, row: usize, m: usize) -> K {
+        let at = row * self.shape.masks() + m;
+        match &self.masks {
+            Rows::Base(masks) => K::from(masks[at]),
+            Rows::Extension(masks) => masks[at],
+        }
+    }
+
+    /// Σ_i weights[i] · masks of row i.
+    pub(crate) fn fold_masks(&self, weights: &[K]) -> Vec<K> {
+        (0..self.shape.masks())
+            .map(|m| weights.iter().enumerate().map(|(row, &weight)| weight * self.mask(row, m)).sum())
+            .collect()
+    }
+
+    /// Masks of one row.
+    pub(crate) fn mask_row(&self, row: usize) -> Vec<K> {
+        (0..self.shape.masks()).map(|m| self.mask(row, m)).collect()
+    }
+
+    /// Salts and columns at these positions.
+    pub(crate) fn columns(&self, positions: &[usize]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(positions.len() * self.shape.column_bytes());
+        for &position in positions {
+            if let Some(salt) = self.salts.get(position) {
+                bytes.extend(salt);
+            }
+            push_column(&mut bytes, &self.code, self.ntt.len(), self.ntt.slot(position));
+        }
+        bytes
+    }
+
+    /// Merkle siblings of these positions.
+    pub(crate) fn siblings(&self, positions: &[usize]) -> Vec<[u8; 32]> {
+        self.tree.siblings(positions)
+    }
+
+    pub(crate) fn ntt(&self) -> &Ntt {
+        &self.ntt
+    }
+}
+
+fn salts(shape: &Shape, source: &impl Source, name: &str) -> Vec<[u8; 16]> {
+    match shape.log_t {
+        Some(_) => source.salts(&format!("{name}.salt"), shape.positions()),
+        None => Vec::new(),
+    }
+}
+
+fn push_column(bytes: &mut Vec<u8>, code: &[F], n: usize, slot: usize) {
+    for row in code.chunks_exact(n) {
+        bytes.extend(row[slot].to_bytes());
+    }
+}
+
+/// Code words of `count` F-rows.
+fn encode(shape: &Shape, count: usize, row: impl Fn(usize) -> Vec<F> + Sync) -> (Zeroizing<Vec<F>>, Ntt) {
+    let n = shape.positions();
+    let ntt = Ntt::new(shape.log_n as u32);
+    let mut code = vec![F::ZERO; count * n];
+    code.par_chunks_exact_mut(n).enumerate().for_each(|(i, word)| {
+        let coefficients = Zeroizing::new(row(i));
+        word[..coefficients.len()].copy_from_slice(&coefficients);
+        ntt.forward(word);
+    });
+    (Zeroizing::new(code), ntt)
+}
+
+/// The tree over salted columns.
+fn hash_columns(shape: &Shape, code: &[F], ntt: &Ntt, salts: &[[u8; 16]]) -> Tree {
+    const RUN: usize = 64;
+    let n = ntt.len();
+    let hashing = Hashing::new(shape);
+    let run = RUN.min(n);
+    // Neighbouring slots are read together; their positions are far apart.
+    let by_slot: Vec<[u8; 32]> = (0..n / run)
+        .into_par_iter()
+        .flat_map_iter(|block| {
+            let mut columns = vec![Vec::with_capacity(shape.column_bytes()); run];
+            for (i, column) in columns.iter_mut().enumerate() {
+                column.extend(salts.get(ntt.slot(block * run + i)).iter().flat_map(|salt| salt.iter()));
+            }
+            for row in code.chunks_exact(n) {
+                let part = &row[block * run..(block + 1) * run];
+                for (column, value) in columns.iter_mut().zip(part) {
+                    column.extend(value.to_bytes());
+                }
+            }
+            let leaf = |(i, column): (usize, &Vec<u8>)| hashing.leaf(ntt.slot(block * run + i), column);
+            columns.iter().enumerate().map(leaf).collect::<Vec<_>>()
+        })
+        .collect();
+    let leaves = (0..n).map(|position| by_slot[ntt.slot(position)]).collect();
+    let mut levels: Vec<Vec<[u8; 32]>> = vec![leaves];
+    while let Some(level) = levels.last().filter(|level| level.len() > 1) {
+        let pairs = level.as_chunks::<2>().0;
+        let parents = pairs.par_iter().with_min_len(256).map(|[l, r]| hashing.node(l, r)).collect();
+        levels.push(parents);
+    }
+    Tree::from_levels(levels)
+}

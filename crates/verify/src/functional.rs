@@ -1,0 +1,287 @@
+//! Forms pulled back to functionals of tensors (spec F1-F4).
+
+use std::sync::Arc;
+
+use algebra::multilinear::selector;
+use algebra::{F, K};
+use program::lower::Place;
+use program::types::{Form, Map, View};
+use sumcheck::{Axis, Expr, Term};
+
+use crate::Setup;
+use crate::setup::map_axes;
+
+/// A vector over a position axis of this length.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// The vector.
+    pub vector: Axis,
+    /// Length of the axis.
+    pub length: usize,
+}
+
+impl Position {
+    /// eq(r, ·).
+    pub fn eq(point: impl Into<Arc<[K]>>, length: usize) -> Self {
+        Self { vector: Axis::Eq(point.into()), length }
+    }
+
+    /// Given values.
+    pub fn dense(values: Vec<K>) -> Self {
+        Self { length: values.len(), vector: Axis::Dense(values.into()) }
+    }
+
+    /// Non-zero entries (index, value).
+    fn entries(&self) -> Vec<(usize, K)> {
+        match &self.vector {
+            Axis::EqChunk(chunk, _) => (chunk.off..).zip(self.vector.on_chunk(*chunk)).collect(),
+            Axis::Unit(i) => vec![(*i, K::ONE)],
+            other => other.dense(self.length).into_iter().enumerate().collect(),
+        }
+    }
+
+    fn sum(&self) -> K {
+        match &self.vector {
+            Axis::EqChunk(..) | Axis::Unit(_) => K::ONE,
+            Axis::Eq(r) => algebra::layout::chunks(self.length)
+                .into_iter()
+                .map(|chunk| selector(r, chunk.off, chunk.log))
+                .sum(),
+            Axis::Ones => K::from(F::new(u64::try_from(self.length).unwrap_or(0))),
+            Axis::Dense(values) => values.iter().copied().sum(),
+        }
+    }
+}
+
+/// step·x + off as an index below `length`.
+fn index(step: i64, x: usize, off: i64, length: usize) -> Option<usize> {
+    let x = i64::try_from(x).ok()?;
+    let i = step.checked_mul(x)?.checked_add(off)?;
+    usize::try_from(i).ok().filter(|&i| i < length)
+}
+
+/// The vector on a tensor axis of length n that a map makes of position vectors. None: zero.
+fn adjoint(map: &Map, positions: &[Option<Position>], n: usize) -> Option<Axis> {
+    let at = |axis: u8| positions.get(usize::from(axis)).and_then(Option::as_ref);
+    let mut values = vec![K::ZERO; n];
+    let mut add = |i: Option<usize>, x: K| {
+        if let Some(slot) = i.and_then(|i| values.get_mut(i)) {
+            *slot += x;
+        }
+    };
+    match map {
+        Map::Fix { at } => {
+            return usize::try_from(*at).ok().filter(|&i| i < n).map(Axis::Unit);
+        }
+        Map::Sum => return Some(Axis::Ones),
+        Map::Aff { axis, step, off } => {
+            let f = at(*axis)?;
+            if (*step, *off, f.length) == (1, 0, n) {
+                return Some(f.vector.clone());
+            }
+            for (x, value) in f.entries() {
+                add(index(*step, x, *off, n), value);
+            }
+        }
+        Map::Win { a, b, step, dil, off } => {
+            let (f, g) = (at(*a)?, at(*b)?.entries());
+            for (x, value) in f.entries() {
+                for &(y, other) in &g {
+                    let start = step.checked_mul(i64::try_from(x).ok()?)?.checked_add(*off)?;
+                    add(index(*dil, y, start, n), value * other);
+                }
+            }
+        }
+        Map::Join { a, b, m } => {
+            let (f, g) = (at(*a)?, at(*b)?.entries());
+            let m = usize::try_from(*m).ok()?;
+            for (x, value) in f.entries() {
+                for &(y, other) in &g {
+                    add(x.checked_mul(m).and_then(|i| i.checked_add(y)), value * other);
+                }
+            }
+        }
+        Map::Gather { axis, indices } => {
+            for (x, value) in at(*axis)?.entries() {
+                add(indices.get(x).and_then(|&i| usize::try_from(i).ok()), value);
+            }
+        }
+        Map::Mat { axis, cols, weights, .. } => {
+            let cols = usize::try_from(*cols).ok().filter(|&cols| cols > 0)?;
+            for (x, value) in at(*axis)?.entries() {
+                for (i, &weight) in weights.chunks_exact(cols).nth(x)?.iter().enumerate() {
+                    add(Some(i), value.scale(F::from_i64(weight)));
+                }
+            }
+        }
+        Map::Pool { axis, step, dil, off, m } => {
+            for (x, value) in at(*axis)?.entries() {
+                let start = step.checked_mul(i64::try_from(x).ok()?)?.checked_add(*off)?;
+                for k in 0..usize::try_from(*m).ok()? {
+                    add(index(*dil, k, start, n), value);
+                }
+            }
+        }
+    }
+    Some(Axis::Dense(values.into()))
+}
+
+/// Σ_x ∏_a f_a[x_a] · form[x], as an expression. Position axes that are `None` are left out of the
+/// sum (they belong to the other factor of an inner product).
+pub fn form_expr(setup: &Setup, form: &Form, positions: &[Option<Position>]) -> Expr {
+    let mut total = Expr::default();
+    for (coef, view) in &form.0 {
+        let Some((factor, axes)) = pull_back(setup, view, positions) else { continue };
+        let coef = factor.scale(F::from_i64(*coef));
+        let placed = usize::try_from(view.tensor).ok().and_then(|t| setup.lowered.tensors.get(t));
+        match placed.map(|placed| placed.place) {
+            Some(Place::Const | Place::Slot | Place::Ones) => {
+                total.constant += coef * public_value(setup, view.tensor, &axes);
+            }
+            Some(Place::Fresh | Place::Model | Place::Committed(_)) => {
+                total.terms.push(Term { coef, tensor: view.tensor, axes });
+            }
+            None => {}
+        }
+    }
+    total
+}
+
+/// Axis vectors of the viewed tensor, and the factor of the position axes the view does not read.
+fn pull_back(setup: &Setup, view: &View, positions: &[Option<Position>]) -> Option<(K, Vec<Axis>)> {
+    let lengths = setup.axes(view.tensor);
+    let axes: Vec<Axis> =
+        view.maps.iter().zip(lengths).map(|(map, n)| adjoint(map, positions, n)).collect::<Option<_>>()?;
+    let read: Vec<u8> = view.maps.iter().flat_map(map_axes).collect();
+    let factor = positions
+        .iter()
+        .zip(0u8..)
+        .filter(|(_, axis)| !read.contains(axis))
+        .filter_map(|(position, _)| position.as_ref())
+        .map(Position::sum)
+        .product();
+    Some((factor, axes))
+}
+
+/// Σ_idx T[idx] ∏_a axes_a[idx_a] for a public tensor.
+pub fn public_value(setup: &Setup, tensor: u32, axes: &[Axis]) -> K {
+    let Some(placed) = usize::try_from(tensor).ok().and_then(|t| setup.lowered.tensors.get(t)) else {
+        return K::ZERO;
+    };
+    let vectors: Vec<Position> = axes
+        .iter()
+        .zip(&placed.axes)
+        .map(|(vector, &length)| Position { vector: vector.clone(), length })
+        .collect();
+    match &placed.content {
+        None => vectors.iter().map(Position::sum).product(),
+        Some(content) => contract(content, &vectors),
+    }
+}
+
+/// Contracts a dense row-major integer tensor with one vector per axis.
+pub(crate) fn contract(content: &[i64], vectors: &[Position]) -> K {
+    let Some((last, outer)) = vectors.split_last() else {
+        return content.first().map_or(K::ZERO, |&x| K::from(F::from_i64(x)));
+    };
+    let entries = last.entries();
+    let mut values: Vec<K> = content.chunks_exact(last.length.max(1)).map(|row| dot(row, &entries)).collect();
+    for vector in outer.iter().rev() {
+        let entries = vector.entries();
+        values = values
+            .chunks_exact(vector.length.max(1))
+            .map(|row| entries.iter().filter_map(|&(i, x)| row.get(i).map(|&y| x * y)).sum())
+            .collect();
+    }
+    values.first().copied().unwrap_or_default()
+}
+
+/// Σ row[i]·x over sparse entries. Rows of small integers are summed without reduction.
+fn dot(row: &[i64], entries: &[(usize, K)]) -> K {
+    const SMALL: u64 = 1 << 31;
+    let pairs = || entries.iter().filter_map(|&(i, x)| row.get(i).map(|&y| (y, x)));
+    if row.iter().all(|y| y.unsigned_abs() < SMALL) {
+        // At most 2^31 · 2^64 · 2^28 entries: no overflow of 128 bits.
+        let (mut c0, mut c1) = (0i128, 0i128);
+        for (y, x) in pairs() {
+            let y = i128::from(y);
+            c0 = c0.wrapping_add(y.wrapping_mul(i128::from(x.c0.value())));
+            c1 = c1.wrapping_add(y.wrapping_mul(i128::from(x.c1.value())));
+        }
+        return K::new(F::from_i128(c0), F::from_i128(c1));
+    }
+    pairs().map(|(y, x)| x.scale(F::from_i64(y))).sum()
+}
+
+/// The batched functional, split by oracle, ready to be evaluated at address points.
+pub struct Functionals<'a> {
+    setup: &'a Setup,
+    /// Terms per oracle of level 0.
+    pub terms: Vec<Vec<Term>>,
+}
+
+impl<'a> Functionals<'a> {
+    /// Splits a batched expression: terms, pads and products become terms on their oracles.
+    pub fn new(setup: &'a Setup, batch: Expr) -> (K, Self) {
+        let mut terms: Vec<Vec<Term>> = vec![Vec::new(); setup.groups.len()];
+        let mut put = |term: Term| {
+            let home = usize::try_from(term.tensor).ok().and_then(|t| setup.homes.get(t).copied().flatten());
+            if let Some(list) = home.and_then(|(group, _)| terms.get_mut(group)) {
+                list.push(term);
+            }
+        };
+        if let Some((pad, product)) = setup.pad_tensors {
+            let pair = Axis::Dense(Arc::from([K::ONE, K::SQRT7]));
+            for (tensor, sparse) in [(pad, &batch.pads), (product, &batch.products)] {
+                let length = setup.axes(tensor).first().copied().unwrap_or(0);
+                let mut values = vec![K::ZERO; length];
+                for &(i, x) in sparse {
+                    if let Some(slot) = values.get_mut(i) {
+                        *slot += x;
+                    }
+                }
+                let axes = vec![Axis::Dense(values.into()), pair.clone()];
+                put(Term { coef: K::ONE, tensor, axes });
+            }
+        }
+        batch.terms.into_iter().for_each(put);
+        (batch.constant, Self { setup, terms })
+    }
+
+    /// The multilinear extension of oracle a's functional at an address point (spec F3).
+    pub fn at(&self, oracle: usize, zeta: &[K]) -> K {
+        let (Some(group), Some(terms)) = (self.setup.groups.get(oracle), self.terms.get(oracle)) else {
+            return K::ZERO;
+        };
+        let mut blocks: Vec<Vec<(usize, K)>> = vec![Vec::new(); group.tensors.len()];
+        for (number, block) in group.layout.blocks.iter().enumerate() {
+            if let Some(list) = blocks.get_mut(block.tensor) {
+                list.push((number, selector(zeta, block.off, block.log)));
+            }
+        }
+        let mut total = K::ZERO;
+        for term in terms {
+            let home =
+                usize::try_from(term.tensor).ok().and_then(|t| self.setup.homes.get(t).copied().flatten());
+            let Some(own) = home.and_then(|(_, index)| blocks.get(index)) else { continue };
+            let mut value = K::ZERO;
+            for &(number, select) in own {
+                let Some(block) = group.layout.blocks.get(number) else { continue };
+                let dead = term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk));
+                if dead {
+                    continue;
+                }
+                let mut product = select;
+                let mut low = 0usize;
+                for (axis, &chunk) in term.axes.iter().zip(&block.chunks).rev() {
+                    let high = low.saturating_add(chunk.log);
+                    product *= axis.at(chunk, zeta.get(low..high).unwrap_or_default());
+                    low = high;
+                }
+                value += product;
+            }
+            total += term.coef * value;
+        }
+        total
+    }
+}

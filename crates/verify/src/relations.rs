@@ -1,0 +1,210 @@
+//! From relations to expressions (spec R1-R9).
+
+use std::sync::Arc;
+
+use algebra::field::batch_inverse;
+use algebra::multilinear::{bits, eq_prefix, selector};
+use algebra::{F, K};
+use program::lower::{Ip, Lin, LookTable, Multiplier};
+use sumcheck::{Axis, Expr, Term};
+use tape::End;
+
+use crate::Setup;
+use crate::functional::{Position, contract, form_expr};
+use crate::setup::axes_used;
+
+/// Points of one inner product: one per output axis.
+#[derive(Clone, Debug)]
+pub struct InnerPoints {
+    /// Per output axis, bits(n) coordinates.
+    pub outputs: Vec<Arc<[K]>>,
+    /// Output axes used by `a`, by `b`.
+    pub used: (Vec<bool>, Vec<bool>),
+}
+
+impl InnerPoints {
+    /// Draws the points, axis by axis.
+    pub(crate) fn draw<E: End>(end: &mut E, ip: &Ip) -> Self {
+        // Soundness: a false relation vanishes at its point with probability <= #variables/#K.
+        let outputs = ip.outputs.iter().map(|&n| end.draws("point", bits(n)).into()).collect();
+        let count = ip.outputs.len().saturating_add(ip.sums.len());
+        Self { outputs, used: (axes_used(&ip.a, count), axes_used(&ip.b, count)) }
+    }
+
+    fn is_used(&self, axis: usize) -> (bool, bool) {
+        let of = |list: &[bool]| list.get(axis).copied().unwrap_or(false);
+        (of(&self.used.0), of(&self.used.1))
+    }
+
+    /// Lengths of the axes of the sum: joint output axes, then sum axes.
+    pub fn cube(&self, ip: &Ip) -> Vec<usize> {
+        let joint = ip.outputs.iter().enumerate().filter(|&(axis, _)| self.is_used(axis) == (true, true));
+        joint.map(|(_, &n)| n).chain(ip.sums.iter().copied()).collect()
+    }
+
+    /// Position vectors of a (first) and b (second) at the end of the sumcheck.
+    fn ends(&self, ip: &Ip, rho: &[K]) -> (Vec<Option<Position>>, Vec<Option<Position>>) {
+        let cube = self.cube(ip);
+        let mut parts = split_point(rho, &cube).into_iter();
+        let mut left = Vec::new();
+        let mut right = Vec::new();
+        for (axis, (&n, point)) in ip.outputs.iter().zip(&self.outputs).enumerate() {
+            let plain = || Some(Position::eq(Arc::clone(point), n));
+            match self.is_used(axis) {
+                (true, true) => {
+                    let part = parts.next().unwrap_or_default();
+                    let both = eq_prefix(point, n).into_iter().zip(eq_prefix(&part, n));
+                    left.push(Some(Position::dense(both.map(|(x, y)| x * y).collect())));
+                    right.push(Some(Position::eq(part, n)));
+                }
+                (true, false) => {
+                    left.push(plain());
+                    right.push(None);
+                }
+                (false, _) => {
+                    left.push(None);
+                    right.push(plain());
+                }
+            }
+        }
+        for (&n, part) in ip.sums.iter().zip(parts) {
+            left.push(Some(Position::eq(part.clone(), n)));
+            right.push(Some(Position::eq(part, n)));
+        }
+        (left, right)
+    }
+
+    /// The functionals a(ρ) and b(ρ).
+    pub(crate) fn functionals(&self, setup: &Setup, ip: &Ip, rho: &[K]) -> (Expr, Expr) {
+        let (left, right) = self.ends(ip, rho);
+        (form_expr(setup, &ip.a, &left), form_expr(setup, &ip.b, &right))
+    }
+
+    /// A = Σ_y ∏ eq(r_y, y)·(F[y]/m[y_o] - c[y]) (spec R4).
+    pub(crate) fn claim(&self, setup: &Setup, ip: &Ip) -> Expr {
+        let plain: Vec<Option<Position>> = ip
+            .outputs
+            .iter()
+            .zip(&self.outputs)
+            .map(|(&n, point)| Some(Position::eq(Arc::clone(point), n)))
+            .collect();
+        let target = match &ip.multiplier {
+            Multiplier::One(m) => {
+                form_expr(setup, &ip.target, &plain).scaled(K::from(F::from_i64(*m).inverse()))
+            }
+            Multiplier::Axis(axis, list) => {
+                let inverses = batch_inverse(&list.iter().map(|&m| F::from_i64(m)).collect::<Vec<_>>());
+                let mut weighed = plain.clone();
+                if let (Some(slot), Some(point)) = (weighed.get_mut(*axis), self.outputs.get(*axis)) {
+                    let values = eq_prefix(point, list.len()).into_iter().zip(inverses);
+                    *slot = Some(Position::dense(values.map(|(x, m)| x.scale(m)).collect()));
+                }
+                form_expr(setup, &ip.target, &weighed)
+            }
+        };
+        target.minus(form_expr(setup, &ip.c, &plain))
+    }
+}
+
+/// Cuts a point into the coordinates of axes of these lengths; the last axis has the lowest variables.
+pub fn split_point(point: &[K], lengths: &[usize]) -> Vec<Arc<[K]>> {
+    let mut low = 0usize;
+    let mut parts: Vec<Arc<[K]>> = Vec::with_capacity(lengths.len());
+    for &n in lengths.iter().rev() {
+        let high = low.saturating_add(bits(n));
+        parts.push(point.get(low..high).unwrap_or_default().into());
+        low = high;
+    }
+    parts.reverse();
+    parts
+}
+
+/// Σ_x ∏ eq(r_a, x_a)·F[x] at drawn points (spec R1).
+pub(crate) fn linear<E: End>(end: &mut E, setup: &Setup, lin: &Lin) -> Expr {
+    // Soundness: a false relation vanishes at its point with probability <= #variables/#K.
+    let positions: Vec<Option<Position>> =
+        lin.axes.iter().map(|&n| Some(Position::eq(end.draws("point", bits(n)), n))).collect();
+    form_expr(setup, &lin.form, &positions)
+}
+
+/// Challenges of the lookup argument.
+#[derive(Clone, Debug)]
+pub struct LookupChallenges {
+    /// α.
+    pub alpha: K,
+    /// β_0 = 1, β_1, ..
+    pub betas: Vec<K>,
+    /// β_tag.
+    pub tag: K,
+}
+
+impl LookupChallenges {
+    /// α - β_tag·tag for the table with this index.
+    pub fn base(&self, table: usize) -> K {
+        let tag = u64::try_from(table).unwrap_or(0).saturating_add(1);
+        self.alpha - self.tag.scale(F::new(tag))
+    }
+}
+
+/// Numerator and denominator of the leaves at a point (spec G6).
+pub(crate) fn leaves(setup: &Setup, challenges: &LookupChallenges, point: &[K]) -> (Expr, Expr) {
+    let mut numerator = Expr::default();
+    let mut denominator = Expr::from(K::ONE);
+    let looks = setup.lowered.looks.len();
+    for block in &setup.leaves.blocks {
+        let s = selector(point, block.off, block.log);
+        denominator.constant -= s;
+        let logs: Vec<usize> = block.chunks.iter().map(|chunk| 1usize << chunk.log).collect();
+        let low = split_point(point.get(..block.log).unwrap_or(point), &logs);
+        let vectors = block.chunks.iter().zip(low).map(|(&chunk, r)| Axis::EqChunk(chunk, r));
+        match block.tensor.checked_sub(looks) {
+            None => {
+                let Some(look) = setup.lowered.looks.get(block.tensor) else { continue };
+                let positions: Vec<Option<Position>> = vectors
+                    .zip(&look.axes)
+                    .map(|(vector, &length)| Some(Position { vector, length }))
+                    .collect();
+                numerator.constant += s;
+                denominator.constant += s * challenges.base(look.table);
+                for (form, &beta) in look.coords.iter().zip(&challenges.betas) {
+                    denominator.add_scaled(form_expr(setup, form, &positions), -(s * beta));
+                }
+            }
+            Some(number) => {
+                let Some(table) = setup.lowered.tables.get(number) else { continue };
+                let axes: Vec<Axis> = vectors.collect();
+                let row = row(table, &axes, &challenges.betas);
+                denominator.constant += s * (challenges.base(number) - row);
+                numerator.terms.push(Term { coef: -s, tensor: table.multiplicity, axes });
+            }
+        }
+    }
+    (numerator, denominator)
+}
+
+/// Σ_i β_i·row_i at a point of one block of a table: keys, then outs.
+fn row(table: &LookTable, axes: &[Axis], betas: &[K]) -> K {
+    let mut total = K::ZERO;
+    let mut betas = betas.iter().copied();
+    for (&(least, _), axis) in table.keys.iter().zip(axes) {
+        if let (Axis::EqChunk(chunk, r), Some(beta)) = (axis, betas.next()) {
+            // The extension of "index" over a chunk is off + Σ 2^b r_b.
+            let mut value = K::from(F::from_i64(least) + F::new(u64::try_from(chunk.off).unwrap_or(0)));
+            let mut weight = F::ONE;
+            for &x in r.iter() {
+                value += x.scale(weight);
+                weight += weight;
+            }
+            total += beta * value;
+        }
+    }
+    let vectors: Vec<Position> = axes
+        .iter()
+        .zip(&table.keys)
+        .map(|(vector, &(_, length))| Position { vector: vector.clone(), length })
+        .collect();
+    for (out, beta) in table.outs.iter().zip(betas) {
+        total += beta * contract(out, &vectors);
+    }
+    total
+}

@@ -1,0 +1,354 @@
+//! Everything both sides derive from Program and Statement before the first message (spec S1-S8).
+
+use algebra::layout::{Layout, layout};
+use algebra::multilinear::bits;
+use oracle::{Plan, Role, Shape, Sizing, layout_digest, plan};
+use program::invalid::Invalid;
+use program::lower::{self, Lowered, Place, lower};
+use program::types::{Form, Home, Map, Program};
+use program::wire::Statement;
+
+/// Why Program and Statement do not make a proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// The Program or the Statement's disclosure or slots are refused.
+    Invalid(Invalid),
+    /// A size exceeds the limits of this version.
+    Limits(&'static str),
+    /// An oracle's parameters are not allowed.
+    Oracle(&'static str),
+    /// The Statement names another Program.
+    OtherProgram,
+    /// The Statement opens another number of oracles than the Program needs.
+    OracleCount {
+        /// Needed.
+        expected: usize,
+        /// Found.
+        found: usize,
+    },
+    /// A root does not belong to the identity the Statement gives for it.
+    Identity {
+        /// Index of the oracle.
+        oracle: usize,
+    },
+}
+
+impl core::fmt::Display for SetupError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Invalid(why) => write!(f, "{why}"),
+            Self::Limits(what) => write!(f, "{what} exceeds the limits of this version"),
+            Self::Oracle(what) => write!(f, "the parameters of {what} are not allowed"),
+            Self::OtherProgram => write!(f, "the statement names another program"),
+            Self::OracleCount { expected, found } => {
+                write!(f, "the program opens {expected} long-term oracles, the statement names {found}")
+            }
+            Self::Identity { oracle } => write!(f, "root {oracle} does not belong to its identity"),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}
+
+impl From<Invalid> for SetupError {
+    fn from(why: Invalid) -> Self {
+        Self::Invalid(why)
+    }
+}
+
+/// The tensors of one oracle and where they lie.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Parameters.
+    pub shape: Shape,
+    /// Tensor numbers, in layout order.
+    pub tensors: Vec<u32>,
+    /// Blocks; a block's tensor is an index into `tensors`.
+    pub layout: Layout,
+}
+
+/// Everything derived from one Program and Statement.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Relations and tensors.
+    pub lowered: Lowered,
+    /// Whether messages are masked.
+    pub zk: bool,
+    /// λ and g.
+    pub sizing: Sizing,
+    /// Oracles of level 0: Z, then M, then X_0, ..
+    pub groups: Vec<Group>,
+    /// Tensor numbers of PAD and PROD (zk).
+    pub pad_tensors: Option<(u32, u32)>,
+    /// Per tensor: its oracle and its index in that oracle's layout.
+    pub homes: Vec<Option<(usize, usize)>>,
+    /// Layout of the LogUp leaves: lookups, then tables.
+    pub leaves: Layout,
+    /// ℓ.
+    pub layers: usize,
+    /// Variables of each inner product, and last (zk) of the pad products.
+    pub dims: Vec<usize>,
+    /// Whether a_l and b_l read committed data.
+    pub private: Vec<(bool, bool)>,
+    /// Number of pads and of pad products.
+    pub sends: (usize, usize),
+    /// Largest number of lookup coordinates.
+    pub coordinates: usize,
+    /// The ladder.
+    pub plan: Plan,
+}
+
+const LEAVES_MAX: usize = 1 << 27;
+const POSITIONS_MAX: usize = 1 << 27;
+const CONSTRAINTS_MAX: usize = 1 << 16;
+const INNER_MAX: usize = 1 << 14;
+const LONG_TERM_OPENINGS: usize = 32;
+
+/// Position axes a map reads.
+pub(crate) fn map_axes(map: &Map) -> impl Iterator<Item = u8> {
+    let (first, second) = match map {
+        Map::Fix { .. } | Map::Sum => (None, None),
+        Map::Aff { axis, .. } | Map::Gather { axis, .. } | Map::Mat { axis, .. } | Map::Pool { axis, .. } => {
+            (Some(*axis), None)
+        }
+        Map::Win { a, b, .. } | Map::Join { a, b, .. } => (Some(*a), Some(*b)),
+    };
+    first.into_iter().chain(second)
+}
+
+/// Which position axes a form's views read.
+pub(crate) fn axes_used(form: &Form, count: usize) -> Vec<bool> {
+    let mut used = vec![false; count];
+    for (_, view) in &form.0 {
+        for map in &view.maps {
+            for axis in map_axes(map) {
+                if let Some(slot) = used.get_mut(usize::from(axis)) {
+                    *slot = true;
+                }
+            }
+        }
+    }
+    used
+}
+
+/// Parameters of M as the Program gives them, with the layout of its tensors.
+pub fn model_shape(program: &Program) -> Result<Option<(Shape, Layout)>, SetupError> {
+    let Some(given) = program.model_oracle else { return Ok(None) };
+    let axes: Vec<Vec<usize>> = program
+        .tensors
+        .iter()
+        .filter(|tensor| tensor.home == Home::Model)
+        .map(|tensor| tensor.axes.iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect())
+        .collect();
+    let laid = layout(axes.iter().map(Vec::as_slice)).ok_or(SetupError::Limits("the model"))?;
+    let shape = Shape {
+        role: Role::Model,
+        extension: false,
+        rows: usize::try_from(given.rows).unwrap_or(usize::MAX),
+        log_c: usize::from(given.log_c),
+        log_t: given.log_t.map(usize::from),
+        log_n: usize::from(given.log_n),
+        layout: layout_digest(axes.iter().map(Vec::as_slice)),
+    };
+    if !shape.is_valid() || shape.rows != laid.total.div_ceil(shape.data()).max(1) {
+        return Err(SetupError::Oracle("M"));
+    }
+    Ok(Some((shape, laid)))
+}
+
+/// Parameters of a committed input with these (batch-expanded) axes.
+pub fn input_shape(sizing: &Sizing, axes: &[usize], zk: bool) -> Result<(Shape, Layout), SetupError> {
+    let laid = layout([axes]).ok_or(SetupError::Limits("an input"))?;
+    let shape = sizing
+        .long_term(Role::Input, laid.total, layout_digest([axes].into_iter()), LONG_TERM_OPENINGS, zk)
+        .ok_or(SetupError::Oracle("X"))?;
+    Ok((shape, laid))
+}
+
+impl Setup {
+    /// Derives everything, and checks that the Statement fits the Program.
+    pub fn new(program: &Program, statement: &Statement) -> Result<Self, SetupError> {
+        if program.digest() != statement.program_digest {
+            return Err(SetupError::OtherProgram);
+        }
+        Self::with_sizing(program, statement, Sizing::v1(program.lambda, program.grind))
+    }
+
+    /// As [`Self::new`] with other per-proof parameters. For tests at small parameters only.
+    pub fn with_sizing(program: &Program, statement: &Statement, sizing: Sizing) -> Result<Self, SetupError> {
+        let shape = lower::Shape {
+            batch: statement.batch,
+            disclosure: &statement.disclosure,
+            slots: &statement.slots,
+        };
+        let lowered = lower(program, &shape)?;
+        let mut setup = Self {
+            zk: statement.zk,
+            sizing,
+            groups: Vec::new(),
+            pad_tensors: None,
+            homes: Vec::new(),
+            leaves: Layout::default(),
+            layers: 0,
+            dims: Vec::new(),
+            private: Vec::new(),
+            sends: (0, 0),
+            coordinates: 0,
+            plan: Plan { sizing: Sizing::v1(100, 0), zk: false, levels: Vec::new(), closing: None, pads: 0 },
+            lowered,
+        };
+        setup.lay_leaves()?;
+        setup.count_messages()?;
+        setup.group_tensors(program)?;
+        setup.check_roots(statement)?;
+        let shapes = setup.groups.iter().map(|group| group.shape.clone()).collect();
+        setup.plan = plan(&setup.sizing, setup.zk, shapes).ok_or(SetupError::Oracle("the ladder"))?;
+        let positions = setup.groups.iter().map(|group| group.shape.positions());
+        if positions.fold(0usize, usize::saturating_add) > POSITIONS_MAX {
+            return Err(SetupError::Limits("the number of code positions"));
+        }
+        Ok(setup)
+    }
+
+    fn lay_leaves(&mut self) -> Result<(), SetupError> {
+        let looks = self.lowered.looks.iter().map(|look| look.axes.clone());
+        let tables =
+            self.lowered.tables.iter().map(|table| table.keys.iter().map(|&(_, count)| count).collect());
+        let axes: Vec<Vec<usize>> = looks.chain(tables).collect();
+        self.leaves = layout(axes.iter().map(Vec::as_slice)).ok_or(SetupError::Limits("the lookups"))?;
+        if self.leaves.total > LEAVES_MAX {
+            return Err(SetupError::Limits("the number of lookups"));
+        }
+        if !self.lowered.looks.is_empty() {
+            self.layers = bits(self.leaves.total).max(1);
+        }
+        self.coordinates = self.lowered.looks.iter().map(|look| look.coords.len()).max().unwrap_or(0);
+        Ok(())
+    }
+
+    /// Whether a form reads committed data.
+    fn is_private(&self, form: &Form) -> bool {
+        form.0.iter().any(|(_, view)| {
+            let tensor = usize::try_from(view.tensor).ok().and_then(|t| self.lowered.tensors.get(t));
+            tensor.is_some_and(|placed| {
+                matches!(placed.place, Place::Fresh | Place::Model | Place::Committed(_))
+            })
+        })
+    }
+
+    fn count_messages(&mut self) -> Result<(), SetupError> {
+        if self.lowered.ips.len() > INNER_MAX {
+            return Err(SetupError::Limits("the number of inner products"));
+        }
+        for ip in &self.lowered.ips {
+            let count = ip.outputs.len().saturating_add(ip.sums.len());
+            let (a, b) = (axes_used(&ip.a, count), axes_used(&ip.b, count));
+            let shared = ip.outputs.iter().zip(a.iter().zip(&b)).filter(|(_, (a, b))| **a && **b);
+            let joint: usize = shared.map(|(&n, _)| bits(n)).sum();
+            let sums: usize = ip.sums.iter().map(|&n| bits(n)).sum();
+            self.dims.push(joint.saturating_add(sums));
+            self.private.push((self.is_private(&ip.a), self.is_private(&ip.b)));
+        }
+        let (mut pads, mut products) = if self.layers > 0 { lookup::counts(self.layers) } else { (0, 0) };
+        for &(a, b) in &self.private {
+            pads = pads.saturating_add(usize::from(a)).saturating_add(usize::from(b));
+            products = products.saturating_add(usize::from(a && b));
+        }
+        if self.zk {
+            self.dims.push(bits(products.saturating_add(1)));
+        }
+        let rounds = self.dims.iter().copied().max().unwrap_or(0);
+        self.sends = (pads.saturating_add(rounds.saturating_mul(2)), products);
+        let constraints = self
+            .layers
+            .saturating_add(self.lowered.lins.len())
+            .saturating_add(self.private.len().saturating_mul(2))
+            .saturating_add(5);
+        if constraints > CONSTRAINTS_MAX {
+            return Err(SetupError::Limits("the number of constraints"));
+        }
+        Ok(())
+    }
+
+    fn group_tensors(&mut self, program: &Program) -> Result<(), SetupError> {
+        let pick = |wanted: Place| -> Vec<u32> {
+            let placed = self.lowered.tensors.iter().zip(0u32..);
+            placed.filter(|(tensor, _)| tensor.place == wanted).map(|(_, number)| number).collect()
+        };
+        let mut fresh = pick(Place::Fresh);
+        let model = pick(Place::Model);
+        let mut inputs = Vec::new();
+        for number in 0..=u8::MAX {
+            match pick(Place::Committed(number)) {
+                tensors if tensors.is_empty() => break,
+                tensors => inputs.push(tensors),
+            }
+        }
+        if self.zk {
+            let next = u32::try_from(self.lowered.tensors.len()).unwrap_or(u32::MAX);
+            self.pad_tensors = Some((next, next.saturating_add(1)));
+            fresh.extend([next, next.saturating_add(1)]);
+        }
+        self.homes = vec![None; self.lowered.tensors.len().saturating_add(2)];
+        let axes: Vec<Vec<usize>> = fresh.iter().map(|&tensor| self.axes(tensor)).collect();
+        let laid = layout(axes.iter().map(Vec::as_slice)).ok_or(SetupError::Limits("the program"))?;
+        let shape = self.sizing.fresh(laid.total, self.zk).ok_or(SetupError::Limits("the program"))?;
+        self.add_group(Group { shape, tensors: fresh, layout: laid });
+        if let Some((shape, laid)) = model_shape(program)? {
+            let room = shape.masks() >= shape.queries(self.sizing.lambda);
+            if model.is_empty() || (self.zk && !room) {
+                return Err(SetupError::Oracle("M"));
+            }
+            self.add_group(Group { shape, tensors: model, layout: laid });
+        } else if !model.is_empty() {
+            return Err(SetupError::Oracle("M"));
+        }
+        for tensors in inputs {
+            let axes = tensors.first().map(|&tensor| self.axes(tensor)).unwrap_or_default();
+            let (shape, laid) = input_shape(&self.sizing, &axes, self.zk)?;
+            self.add_group(Group { shape, tensors, layout: laid });
+        }
+        Ok(())
+    }
+
+    fn add_group(&mut self, group: Group) {
+        let number = self.groups.len();
+        for (index, &tensor) in group.tensors.iter().enumerate() {
+            let slot = usize::try_from(tensor).ok().and_then(|t| self.homes.get_mut(t));
+            if let Some(slot) = slot {
+                *slot = Some((number, index));
+            }
+        }
+        self.groups.push(group);
+    }
+
+    fn check_roots(&self, statement: &Statement) -> Result<(), SetupError> {
+        let expected = self.groups.len().saturating_sub(1);
+        for found in [statement.roots.len(), statement.identity.len()] {
+            if found != expected {
+                return Err(SetupError::OracleCount { expected, found });
+            }
+        }
+        let opened = self.groups.iter().skip(1).zip(&statement.roots).zip(&statement.identity);
+        for (oracle, ((group, root), identity)) in opened.enumerate() {
+            if group.shape.id(root) != *identity {
+                return Err(SetupError::Identity { oracle });
+            }
+        }
+        Ok(())
+    }
+
+    /// Axis lengths of any tensor, PAD and PROD included.
+    pub fn axes(&self, tensor: u32) -> Vec<usize> {
+        let (pads, products) = self.sends;
+        match self.pad_tensors {
+            Some((pad, _)) if tensor == pad => vec![pads.saturating_add(2), 2],
+            Some((_, product)) if tensor == product => vec![products.saturating_add(1), 2],
+            _ => usize::try_from(tensor)
+                .ok()
+                .and_then(|t| self.lowered.tensors.get(t))
+                .map(|placed| placed.axes.clone())
+                .unwrap_or_default(),
+        }
+    }
+}

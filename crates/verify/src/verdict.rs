@@ -1,0 +1,216 @@
+//! The one question this crate answers.
+
+use core::fmt;
+
+use program::types::{Home, Program};
+use program::wire::{Statement, encode_statement, model_id};
+use tape::{Reject, VerifierEnd};
+
+use crate::conversation::converse;
+use crate::{Budget, Setup, SetupError, budget};
+
+/// First two bytes of every proof.
+pub const PROOF_VERSION: u16 = 1;
+
+/// Least proven bits of an accepted proof.
+const BITS_MIN: u32 = 100;
+
+/// What [`verify`] says.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The proof is good.
+    Accepted(Accepted),
+    /// It is not.
+    Rejected(Refusal),
+}
+
+/// Evidence that every claim was settled. Only [`verify`] makes one.
+#[derive(Debug)]
+pub struct Accepted {
+    budget: Budget,
+}
+
+impl Accepted {
+    /// The proven soundness budget.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+}
+
+/// Why a proof is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Program and Statement do not make a proof.
+    Setup(SetupError),
+    /// The proof does not show the Statement.
+    Proof(Reject),
+    /// The parameters prove too few bits.
+    Weak {
+        /// Proven bits.
+        bits: u32,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setup(why) => write!(f, "{why}"),
+            Self::Proof(why) => write!(f, "{why}"),
+            Self::Weak { bits } => write!(f, "the parameters prove {bits} bits, {BITS_MIN} are required"),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// vk: the model's identity that a Statement claims (spec P7).
+pub fn model_identity(program: &Program, statement: &Statement) -> [u8; 32] {
+    let private = program.tensors.iter().any(|tensor| tensor.home == Home::Model);
+    let count = usize::from(private);
+    model_id(&program.digest(), statement.identity.get(..count).unwrap_or(&statement.identity))
+}
+
+/// Checks that the proof shows the Statement about the Program.
+pub fn verify(program: &Program, statement: &Statement, proof: &[u8]) -> Verdict {
+    match check(program, statement, proof) {
+        Ok(budget) => Verdict::Accepted(Accepted { budget }),
+        Err(refusal) => Verdict::Rejected(refusal),
+    }
+}
+
+fn check(program: &Program, statement: &Statement, proof: &[u8]) -> Result<Budget, Refusal> {
+    let setup = Setup::new(program, statement).map_err(Refusal::Setup)?;
+    let budget = budget(&setup);
+    let bits = budget.weakest().bits;
+    if bits < BITS_MIN {
+        return Err(Refusal::Weak { bits });
+    }
+    read(&setup, statement, proof).map_err(Refusal::Proof)?;
+    Ok(budget)
+}
+
+fn read(setup: &Setup, statement: &Statement, proof: &[u8]) -> Result<(), Reject> {
+    let (version, body) = proof.split_first_chunk::<2>().ok_or(Reject::Truncated { label: "version" })?;
+    let found = u16::from_le_bytes(*version);
+    if found != PROOF_VERSION {
+        return Err(Reject::Version { found });
+    }
+    let mut end = VerifierEnd::new(body);
+    let header = encode_statement(statement);
+    converse::<_, Nobody>(&mut end, setup, &header, &statement.roots, &mut ())?;
+    end.finish()
+}
+
+/// The verifier's witness: there is none.
+enum Nobody {}
+
+mod nobody {
+    use super::Nobody;
+    use crate::{Challenges, Functionals, LookupChallenges, Witness};
+    use algebra::K;
+    use oracle::Opened;
+
+    impl sumcheck::Pads for Nobody {
+        fn pad(&self, _: usize) -> K {
+            match *self {}
+        }
+    }
+    impl sumcheck::InnerProducts for Nobody {
+        fn weigh(&mut self, _: &[K]) {
+            match *self {}
+        }
+        fn inner_round(&mut self, _: usize) -> [K; 2] {
+            match *self {}
+        }
+        fn inner_fold(&mut self, _: usize, _: K) {
+            match *self {}
+        }
+    }
+    impl lookup::Fractions for Nobody {
+        fn root_fractions(&mut self) -> [K; 4] {
+            match *self {}
+        }
+        fn start_layer(&mut self, _: usize, _: &[K], _: K) {
+            match *self {}
+        }
+        fn layer_round(&mut self, _: usize) -> [K; 2] {
+            match *self {}
+        }
+        fn layer_fold(&mut self, _: usize, _: K) {
+            match *self {}
+        }
+        fn layer_end(&mut self) -> [K; 4] {
+            match *self {}
+        }
+    }
+    impl oracle::Rungs for Nobody {
+        fn ladder_pad(&self, _: usize) -> K {
+            match *self {}
+        }
+        fn start_level(&mut self, _: usize) {
+            match *self {}
+        }
+        fn row_round(&mut self, _: usize) -> [K; 2] {
+            match *self {}
+        }
+        fn row_fold(&mut self, _: usize, _: K) {
+            match *self {}
+        }
+        fn fold(&mut self, _: &[Vec<K>], _: &[K]) {
+            match *self {}
+        }
+        fn commit_next(&mut self) -> [u8; 32] {
+            match *self {}
+        }
+        fn commit_end(&mut self) -> [u8; 32] {
+            match *self {}
+        }
+        fn last_vector(&mut self) -> Vec<K> {
+            match *self {}
+        }
+        fn columns(&mut self, _: Opened, _: &[usize]) -> Vec<u8> {
+            match *self {}
+        }
+        fn siblings(&mut self, _: Opened, _: &[usize]) -> Vec<[u8; 32]> {
+            match *self {}
+        }
+        fn queried(&mut self, _: &[Vec<usize>], _: K) {
+            match *self {}
+        }
+        fn end_round(&mut self, _: usize) -> [K; 2] {
+            match *self {}
+        }
+        fn end_fold(&mut self, _: usize, _: K) {
+            match *self {}
+        }
+        fn sigma(&mut self, _: &[K]) -> K {
+            match *self {}
+        }
+        fn reply(&mut self, _: K) -> Vec<K> {
+            match *self {}
+        }
+    }
+    impl Witness for Nobody {
+        fn commit_fresh(&mut self) -> [u8; 32] {
+            match *self {}
+        }
+        fn commit_pads(&mut self) -> [u8; 32] {
+            match *self {}
+        }
+        fn lookup_challenges(&mut self, _: &LookupChallenges) {
+            match *self {}
+        }
+        fn relation_points(&mut self, _: Challenges) {
+            match *self {}
+        }
+        fn inner_values(&mut self) -> Vec<K> {
+            match *self {}
+        }
+        fn clear_values(&mut self) -> [K; 2] {
+            match *self {}
+        }
+        fn functionals(&mut self, _: &Functionals<'_>) {
+            match *self {}
+        }
+    }
+}
