@@ -326,16 +326,30 @@ pub(crate) fn half(shift: u8) -> i128 {
     if shift == 0 { 0 } else { power(u32::from(shift.saturating_sub(1))) }
 }
 
-fn round_columns(round: &Round, known: &Known<'_>) -> Result<Vec<Interval>, Reason> {
-    bits_within("shift", round.shift, 0, limits::SHIFT)?;
-    if round.half_even && (round.shift == 0 || round.table.is_none()) {
-        return Err(Reason::Structure("half to even needs a table and a shift of at least 1"));
-    }
+/// Intervals of `m * (acc + c)`, of the extra term, and of their sum with the half.
+fn round_value(round: &Round, known: &Known<'_>) -> Result<(Interval, Interval, Interval), Reason> {
     let scaled = scaled(round, known)?;
     let extra = form_interval(&round.extra, known.facts, &round.axes)?;
     computable("the extra term of a round", extra)?;
     let half = half(round.shift);
     let value = scaled.plus(extra)?.plus(Interval::new(half, half))?;
+    Ok((scaled, extra, value))
+}
+
+/// Interval of the quotients of a Round, whatever its domain and table are.
+pub(crate) fn quotient_interval(round: &Round, known: &Known<'_>) -> Result<Interval, Reason> {
+    bits_within("shift", round.shift, 0, limits::SHIFT)?;
+    check_axes(&round.axes)?;
+    let (_, _, value) = round_value(round, known)?;
+    Ok(value.shifted(u32::from(round.shift)))
+}
+
+fn round_columns(round: &Round, known: &Known<'_>) -> Result<Vec<Interval>, Reason> {
+    bits_within("shift", round.shift, 0, limits::SHIFT)?;
+    if round.half_even && (round.shift == 0 || round.table.is_none()) {
+        return Err(Reason::Structure("half to even needs a table and a shift of at least 1"));
+    }
+    let (scaled, extra, value) = round_value(round, known)?;
     let quotient = value.shifted(u32::from(round.shift));
     let domain = quotient_domain(round, known)?;
     total("the quotient of a round", quotient, domain)?;

@@ -3,10 +3,12 @@
 //! A Program numbers its declared tensors before all columns. While it is built, tensors get
 //! provisional numbers in the order they appear; [`Builder::finish`] puts the final ones in place.
 
-use crate::analyse::{Known, TableFact, columns, forms_mut, positions, results, table_fact};
+use crate::analyse::{
+    Known, TableFact, columns, forms_mut, positions, quotient_interval, results, table_fact,
+};
 use crate::interval::{Fact, interval_of_form};
 use crate::invalid::{Invalid, Reason, Site};
-use crate::types::{Domain, Form, Home, Operator, OracleParams, Program, Table, Tensor};
+use crate::types::{Domain, Form, Home, Operator, OracleParams, Program, Round, Table, Tensor};
 use crate::validate::{declared_fact, number, validate};
 
 /// What a provisional number stands for.
@@ -192,6 +194,16 @@ impl Builder {
     /// The rule of structure the Form breaks.
     pub fn form_interval(&self, form: &Form, axes: &[u32]) -> Result<(i128, i128), Reason> {
         interval_of_form(form, &self.facts, axes)
+    }
+
+    /// Least and largest quotient of a Round, whatever its domain and table are: what the domain
+    /// must hold.
+    ///
+    /// # Errors
+    /// The rule the Round's forms, multiplier or shift break.
+    pub fn quotients(&self, round: &Round) -> Result<(i128, i128), Reason> {
+        let known = Known { facts: &self.facts, tables: &self.tables, limb_bits: self.program.limb_bits };
+        quotient_interval(round, &known).map(|interval| (interval.lo, interval.hi))
     }
 
     /// Appends an output and gives its output number.

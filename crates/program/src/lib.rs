@@ -5,7 +5,7 @@
 //! [`lower::lower`] turns it, with the public part of one Statement, into the lists a proof is
 //! about; [`execute::execute`] computes the values those lists speak of. [`wire`] fixes the bytes.
 //!
-//! Everything but [`execute`] is used by the verifier: it never panics, allocates nothing from a
+//! Everything but [`mod@execute`] is used by the verifier: it never panics, allocates nothing from a
 //! length it has not bounded, and knows no floats, threads, files or clocks.
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -14,6 +14,8 @@ pub const COLUMNS: u64 = 1 << 17;
 pub const TABLES: u64 = 256;
 /// Rows of one table.
 pub const TABLE_ROWS: u64 = 1 << 22;
+/// Rows times terms of all outs of all declared tables together.
+pub const TABLE_WORK: u64 = 1 << 26;
 /// Coordinates of one table: keys and outs.
 pub const COORDINATES: u64 = 8;
 /// Axes of a tensor, and position axes of a relation.
@@ -42,8 +44,8 @@ pub const BATCH: u64 = 1 << 16;
 pub const CONTEXT: u64 = 4096;
 /// Oracles opened by one proof.
 pub const ORACLES: u64 = 256;
-/// Values of all slots of a Statement together.
-pub const SLOT_VALUES: u64 = 1 << 27;
+/// Values of all slots of a Statement together, and of the public tensors made from them.
+pub const SLOT_VALUES: u64 = 1 << 26;
 /// Largest absolute value of a tensor entry, an integer multiplier of a view and a bound.
 pub const VALUE: i64 = 1 << 62;
 /// Largest absolute step, dilation or offset of a map.

@@ -39,7 +39,7 @@ pub enum Map {
         /// The index.
         at: i64,
     },
-    /// index = step * x[axis] + off
+    /// `index = step * x[axis] + off`
     Aff {
         /// Position axis.
         axis: u8,
@@ -48,7 +48,7 @@ pub enum Map {
         /// Offset.
         off: i64,
     },
-    /// index = step * x[a] + dil * x[b] + off
+    /// `index = step * x[a] + dil * x[b] + off`
     Win {
         /// First position axis.
         a: u8,
@@ -61,7 +61,7 @@ pub enum Map {
         /// Offset.
         off: i64,
     },
-    /// index = m * x[a] + x[b], where 0 <= x[b] < m
+    /// `index = m * x[a] + x[b]`, where `0 <= x[b] < m`
     Join {
         /// Slow position axis.
         a: u8,
@@ -70,7 +70,7 @@ pub enum Map {
         /// Length of the fast axis.
         m: u32,
     },
-    /// index = indices[x[axis]]
+    /// `index = indices[x[axis]]`
     Gather {
         /// Position axis.
         axis: u8,
@@ -79,7 +79,7 @@ pub enum Map {
     },
     /// the sum over all indices
     Sum,
-    /// sum over i of weights[x[axis]][i] * entry i; weights is row-major, rows = length of the position axis, cols = length of the tensor axis
+    /// sum over i of `weights[x[axis]][i] * entry i`; weights is row-major, rows = length of the position axis, cols = length of the tensor axis
     Mat {
         /// Position axis.
         axis: u8,
@@ -90,7 +90,7 @@ pub enum Map {
         /// Row-major weights.
         weights: Vec<i64>,
     },
-    /// sum over k < m of entry step * x[axis] + dil * k + off
+    /// sum over k < m of entry `step * x[axis] + dil * k + off`
     Pool {
         /// Position axis.
         axis: u8,
@@ -174,7 +174,7 @@ pub enum Domain {
     },
 }
 
-/// q = floor((m * (acc + c) + extra + 2^(shift-1)[shift>0]) / 2^shift), then an optional table.
+/// `q = floor((m * (acc + c) + extra + 2^(shift-1)[shift>0]) / 2^shift)`, then an optional table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Round {
     /// Position axes (0 = batch).
@@ -209,7 +209,7 @@ pub enum Operator {
         /// Bits.
         bits: u8,
     },
-    /// outs = table[keys]; result columns: the outs.
+    /// `outs = table[keys]`; result columns: the outs.
     Table {
         /// Position axes.
         axes: Vec<u32>,

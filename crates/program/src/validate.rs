@@ -4,7 +4,7 @@ use crate::analyse::{Known, TableFact, check_axes, columns, forms, positions, ta
 use crate::interval::Fact;
 use crate::invalid::{Invalid, Reason, Site, at_most, same, structure, within};
 use crate::limits;
-use crate::types::{Form, Home, OracleParams, Program, Tensor};
+use crate::types::{Form, Home, OracleParams, Program, Table, Tensor};
 
 /// What validation learns: all tensors of the Program and its tables.
 #[derive(Clone, Debug)]
@@ -135,8 +135,22 @@ fn declared(tensors: &[Tensor]) -> Result<Vec<Fact>, Invalid> {
 
 fn check_tables(program: &Program, facts: &[Fact]) -> Result<Vec<TableFact>, Invalid> {
     let tensor = |number: u32| usize::try_from(number).ok().and_then(|n| program.tensors.get(n));
-    let check = |(index, table)| table_fact(table, facts, &tensor).map_err(at(Site::Table(number(index))));
-    program.tables.iter().enumerate().map(check).collect()
+    let mut tables = Vec::with_capacity(program.tables.len());
+    let mut work = 0u64;
+    for (index, table) in program.tables.iter().enumerate() {
+        let site = Site::Table(number(index));
+        work = work.saturating_add(table_work(table));
+        at_most(site, "rows times terms of tables up to here", work, limits::TABLE_WORK)?;
+        tables.push(table_fact(table, facts, &tensor).map_err(at(site))?);
+    }
+    Ok(tables)
+}
+
+/// Terms that are evaluated to fill a table.
+fn table_work(table: &Table) -> u64 {
+    let rows = table.keys.iter().fold(1u64, |rows, &(_, n)| rows.saturating_mul(u64::from(n)));
+    let terms = table.outs.iter().fold(1u64, |sum, out| sum.saturating_add(count(out.0.len())));
+    rows.saturating_mul(terms)
 }
 
 fn check_outputs(program: &Program, tensors: usize) -> Result<(), Invalid> {

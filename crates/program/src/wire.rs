@@ -732,7 +732,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads a Program with the contents of its const tensors. The rules of [`crate::validate`] are
+/// Reads a Program with the contents of its const tensors. The rules of [`mod@crate::validate`] are
 /// not checked here.
 ///
 /// # Errors

@@ -20,6 +20,8 @@ mod prover;
 pub mod random;
 mod rungs;
 mod table;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at};

@@ -143,17 +143,7 @@ pub fn prove_at(
         return Err(ProveError::OtherTable { oracle: long_term.len() });
     }
     let fresh = commit_fresh(setup, assignment, source);
-    let values = Values { lowered: &setup.lowered, assignment };
-    let mut prover = Prover {
-        setup,
-        values,
-        tables: std::iter::once(&fresh.table).chain(long_term.iter().copied()).collect(),
-        pads: &fresh.pads,
-        pairs: &fresh.pairs,
-        tree: Tree::default(),
-        inner: Inner::default(),
-        ladder: Ladder::new(&setup.plan, source),
-    };
+    let mut prover = Prover::new(setup, assignment, &fresh, long_term, source);
     let mut end = ProverEnd::new(&PROOF_VERSION.to_le_bytes());
     let header = encode_statement(statement);
     converse(&mut end, setup, &header, &statement.roots, &mut prover).map_err(|_| ProveError::Unlucky)?;
@@ -163,8 +153,8 @@ pub fn prove_at(
 }
 
 /// Z with what is known of its pads.
-struct Fresh {
-    table: Table,
+pub(crate) struct Fresh {
+    pub(crate) table: Table,
     pads: Zeroizing<Vec<K>>,
     /// Numbers of the pads that are multiplied, in order, the dummy pair last.
     pairs: Vec<(usize, usize)>,
@@ -195,7 +185,7 @@ fn pad_pairs(setup: &Setup) -> Vec<(usize, usize)> {
     pairs
 }
 
-fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl Source) -> Fresh {
+pub(crate) fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl Source) -> Fresh {
     let group = &setup.groups[0];
     let (mut pads, mut pairs, mut words) = (Vec::new(), Vec::new(), Vec::new());
     if setup.zk {
@@ -214,7 +204,7 @@ fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl Source) ->
                 Some((pad, _)) if pad == tensor => slots.copy_from_slice(&words[index..index + n]),
                 Some((_, product)) if product == tensor => {
                     for (slot, i) in slots.iter_mut().zip(index..) {
-                        *slot = if i % 2 == 0 { products[i / 2].c0 } else { products[i / 2].c1 };
+                        *slot = if i.is_multiple_of(2) { products[i / 2].c0 } else { products[i / 2].c1 };
                     }
                 }
                 _ => {
@@ -229,7 +219,7 @@ fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl Source) ->
 }
 
 /// What the prover holds during the conversation.
-struct Prover<'a, S> {
+pub(crate) struct Prover<'a, S> {
     setup: &'a Setup,
     values: Values<'a>,
     tables: Vec<&'a Table>,
@@ -238,6 +228,33 @@ struct Prover<'a, S> {
     tree: Tree,
     inner: Inner,
     ladder: Ladder<'a, S>,
+    /// The functionals of level 0, for the attacks.
+    #[cfg(test)]
+    pub(crate) seen: Vec<Vec<K>>,
+}
+
+impl<'a, S: Source> Prover<'a, S> {
+    /// A witness ready for the conversation.
+    pub(crate) fn new(
+        setup: &'a Setup,
+        assignment: &'a Assignment,
+        fresh: &'a Fresh,
+        long_term: &[&'a Table],
+        source: &'a S,
+    ) -> Self {
+        Self {
+            setup,
+            values: Values { lowered: &setup.lowered, assignment },
+            tables: std::iter::once(&fresh.table).chain(long_term.iter().copied()).collect(),
+            pads: &fresh.pads,
+            pairs: &fresh.pairs,
+            tree: Tree::default(),
+            inner: Inner::default(),
+            ladder: Ladder::new(&setup.plan, source),
+            #[cfg(test)]
+            seen: Vec::new(),
+        }
+    }
 }
 
 impl<S> sumcheck::Pads for Prover<'_, S> {
@@ -356,6 +373,8 @@ impl<S: Source> Witness for Prover<'_, S> {
     }
     fn functionals(&mut self, functionals: &Functionals<'_>) {
         let vectors = dense(self.setup, functionals);
+        #[cfg(test)]
+        self.seen.clone_from(&vectors);
         self.ladder.begin(self.tables.clone(), vectors);
     }
 }

@@ -49,7 +49,7 @@ impl Table {
         let masks = source.extension(&format!("{name}.mask"), shape.rows * shape.masks());
         let coefficients = |i: usize| {
             let row = i / 2;
-            let part = |x: &K| if i % 2 == 0 { x.c0 } else { x.c1 };
+            let part = |x: &K| if i.is_multiple_of(2) { x.c0 } else { x.c1 };
             let own = &data[row * shape.data()..(row + 1) * shape.data()];
             let mask = &masks[row * shape.masks()..(row + 1) * shape.masks()];
             own.iter().chain(mask).map(part).collect()
@@ -80,7 +80,6 @@ impl Table {
     pub(crate) fn base_data(&self) -> Option<&[F]> {
         if let Rows::Base(data) = &self.data { Some(data) } else { None }
     }
-
 
     /// Mask entry m of row i, as an element of K.
     fn mask(&self, row: usize, m: usize) -> K {

@@ -45,4 +45,6 @@ pub use relations::{InnerPoints, LookupChallenges, split_point};
 pub use setup::{Group, Setup, SetupError, input_shape, model_shape};
 pub use soundness::{Budget, Term as SoundnessTerm, budget};
 pub use tape::Reject;
-pub use verdict::{Accepted, PROOF_VERSION, Refusal, Verdict, model_identity, verify};
+pub use verdict::{
+    Accepted, Nobody, PROOF_VERSION, Refusal, Verdict, model_identity, verifier_converses, verify, verify_at,
+};

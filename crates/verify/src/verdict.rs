@@ -4,7 +4,7 @@ use core::fmt;
 
 use program::types::{Home, Program};
 use program::wire::{Statement, encode_statement, model_id};
-use tape::{Reject, VerifierEnd};
+use tape::{End, Reject, VerifierEnd};
 
 use crate::conversation::converse;
 use crate::{Budget, Setup, SetupError, budget};
@@ -85,11 +85,13 @@ fn check(program: &Program, statement: &Statement, proof: &[u8]) -> Result<Budge
     if bits < BITS_MIN {
         return Err(Refusal::Weak { bits });
     }
-    read(&setup, statement, proof).map_err(Refusal::Proof)?;
+    verify_at(&setup, statement, proof).map_err(Refusal::Proof)?;
     Ok(budget)
 }
 
-fn read(setup: &Setup, statement: &Statement, proof: &[u8]) -> Result<(), Reject> {
+/// The conversation alone, at a setup made before. It checks no security level: at other than
+/// version 1's parameters it is for tests.
+pub fn verify_at(setup: &Setup, statement: &Statement, proof: &[u8]) -> Result<(), Reject> {
     let (version, body) = proof.split_first_chunk::<2>().ok_or(Reject::Truncated { label: "version" })?;
     let found = u16::from_le_bytes(*version);
     if found != PROOF_VERSION {
@@ -97,12 +99,26 @@ fn read(setup: &Setup, statement: &Statement, proof: &[u8]) -> Result<(), Reject
     }
     let mut end = VerifierEnd::new(body);
     let header = encode_statement(statement);
-    converse::<_, Nobody>(&mut end, setup, &header, &statement.roots, &mut ())?;
+    verifier_converses(&mut end, setup, &header, &statement.roots)?;
     end.finish()
 }
 
+/// The verifier's side of [`converse`], for any end that knows nothing.
+pub fn verifier_converses<E>(
+    end: &mut E,
+    setup: &Setup,
+    header: &[u8],
+    roots: &[[u8; 32]],
+) -> Result<(), Reject>
+where
+    E: End,
+    E::Knows<Nobody>: Default,
+{
+    converse::<E, Nobody>(end, setup, header, roots, &mut E::Knows::<Nobody>::default())
+}
+
 /// The verifier's witness: there is none.
-enum Nobody {}
+pub enum Nobody {}
 
 mod nobody {
     use super::Nobody;

@@ -100,11 +100,8 @@ pub fn given(program: &Program, batch: u32, random: &mut Random) -> (Given, Give
 
 /// Puts the true number of lookups into all multiplicities; tuples that are no rows are left out.
 pub fn recount(lowered: &Lowered, assignment: &mut Assignment) {
-    let mut counts: Vec<Vec<i64>> = lowered
-        .tables
-        .iter()
-        .map(|table| vec![0; table.keys.iter().map(|&(_, n)| n).product()])
-        .collect();
+    let mut counts: Vec<Vec<i64>> =
+        lowered.tables.iter().map(|table| vec![0; table.keys.iter().map(|&(_, n)| n).product()]).collect();
     for look in &lowered.looks {
         let table = &lowered.tables[look.table];
         let coords: Vec<Vec<i64>> =
@@ -143,10 +140,9 @@ pub fn columns(lowered: &Lowered) -> Vec<usize> {
     (lowered.declared..lowered.tensors.len()).filter(fresh).filter(|t| !counts.contains(t)).collect()
 }
 
-/// A domain that holds every quotient of a Round without table.
-pub fn fitting(interval: (i128, i128), shift: u8) -> Domain {
-    let half = if shift == 0 { 0 } else { 1i128 << (shift - 1) };
-    let (lo, hi) = ((interval.0 + half) >> shift, (interval.1 + half) >> shift);
+/// The least domain that holds every quotient of a Round without table.
+pub fn fitting(builder: &Builder, round: &Round) -> Domain {
+    let (lo, hi) = builder.quotients(round).unwrap();
     let bits = (128 - (hi - lo).leading_zeros()) as u8;
     Domain::Narrow { lo: lo as i64, bits }
 }
@@ -230,7 +226,10 @@ fn turned(builder: &mut Builder, random: &mut Random, private: bool) -> (Vec<u32
     let mix = Map::Mat { axis: 3, rows: 2, cols: 3, weights: vec![1, -2, 3, 0, 1, 1] };
     let contraction = Contraction {
         sum: vec![i, 2, 2],
-        a: sum(&[(1, &view(x, vec![aff(0), pool.clone(), mix])), (1, &view(x, vec![aff(0), pool, Map::Sum]))]),
+        a: sum(&[
+            (1, &view(x, vec![aff(0), pool.clone(), mix])),
+            (1, &view(x, vec![aff(0), pool, Map::Sum])),
+        ]),
         b: view(w, vec![aff(2), aff(1)]),
         c: Form::default(),
     };
@@ -244,8 +243,7 @@ pub fn random_program(random: &mut Random) -> Program {
     let private = random.within(0, 1) == 1;
     let (axes, contraction) = random_contraction(&mut builder, random, private);
     let rank = axes.len() as u8;
-    let commit = builder.push(Operator::Commit { axes: axes.clone(), contraction: contraction.clone() }).unwrap();
-    let acc = builder.interval(commit[0]).unwrap();
+    builder.push(Operator::Commit { axes: axes.clone(), contraction: contraction.clone() }).unwrap();
     let shift = random.within(0, 6) as u8;
     let m = random.within(1, 5);
     let mut round = narrow(&axes, Some(contraction), shift);
@@ -253,8 +251,7 @@ pub fn random_program(random: &mut Random) -> Program {
         Some(&last) if random.within(0, 1) == 1 => Scale::Axis(rank - 1, random.list(last as usize, 1, m)),
         _ => Scale::One(m),
     };
-    let most = (i128::from(acc.0.min(0) * m), i128::from(acc.1.max(0) * m));
-    round.domain = fitting(most, shift);
+    round.domain = fitting(&builder, &round);
     let y = builder.push(Operator::Round(round.clone())).unwrap()[0];
     let wide = clamp_round(&mut builder, random, &axes, y);
     let split = Operator::Split { axes: axes.clone(), form: whole(wide, rank), bits: 6 };

@@ -3,6 +3,7 @@
 mod common;
 mod random;
 
+mod refusals;
 mod rounding;
 mod wire;
 mod worked;

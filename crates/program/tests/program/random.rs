@@ -1,7 +1,7 @@
 //! Random programs: honest execution satisfies every relation, and nothing else does.
 
-
 use crate::common::{Random, changed, columns, given, random_program};
+use zerotell_program::types::{Domain, Home, Operator};
 use zerotell_program::{
     Disclosure, InputMode, Reveal, Runner, Shape, check_all, execute, lower, run, run_tensors,
 };
@@ -10,6 +10,39 @@ fn disclosure(inputs: usize, random: &mut Random) -> Disclosure {
     let modes = [InputMode::Private, InputMode::Committed];
     let inputs = (0..inputs).map(|_| modes[random.within(0, 1) as usize]).collect();
     Disclosure { inputs, reveals: Vec::new() }
+}
+
+/// The random programs of these tests contain every form of rounding and every kind of map.
+#[test]
+fn random_programs_are_varied() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..120 {
+        let program = random_program(&mut Random(seed));
+        for operator in &program.operators {
+            if let Operator::Round(round) = operator {
+                let wide = matches!(round.domain, Domain::Wide { .. });
+                seen.insert(format!(
+                    "wide {wide}, even {}, contraction {}, table {}, one limb {}",
+                    round.half_even,
+                    round.contraction.is_some(),
+                    round.table.is_some(),
+                    round.shift <= program.limb_bits
+                ));
+            }
+        }
+        let text = format!("{:?}", program.operators);
+        let maps = ["Aff", "Win", "Join", "Gather", "Sum", "Mat", "Pool"];
+        seen.extend(maps.iter().filter(|map| text.contains(**map)).map(ToString::to_string));
+        let public = program.tensors.iter().any(|t| t.home == Home::Model);
+        seen.insert(format!("private weights {public}"));
+    }
+    let count = |part: &str| seen.iter().filter(|item| item.contains(part)).count();
+    // With tables: wide or narrow, even or not, one limb or two: 8; without: one limb or two.
+    assert_eq!((count("table true"), count("table false")), (8, 2), "{seen:?}");
+    assert_eq!(count("private weights"), 2);
+    for map in ["Aff", "Win", "Join", "Gather", "Sum", "Mat", "Pool"] {
+        assert!(seen.contains(map), "{map}");
+    }
 }
 
 #[test]
@@ -105,7 +138,8 @@ fn reveals() {
         let program = random_program(&mut random);
         let (inputs, model) = given(&program, 2, &mut random);
         let outputs = run(&program, 2, &inputs, &model).unwrap();
-        let axes = zerotell_program::validate::facts(&program).unwrap()[program.outputs[0] as usize].axes.clone();
+        let axes =
+            zerotell_program::validate::facts(&program).unwrap()[program.outputs[0] as usize].axes.clone();
         let classes = *axes.last().unwrap() as usize;
         let labels: Vec<i64> = outputs[0]
             .chunks(classes)
@@ -114,10 +148,12 @@ fn reveals() {
         let per_batch = outputs[0].len() / 2;
         let index = (random.next() % per_batch as u64) as usize;
         let least = outputs[0][index].min(outputs[0][per_batch + index]);
-        let threshold = |at_least, bound| Reveal::Threshold { output: 0, index: index as u32, at_least, bound };
+        let threshold =
+            |at_least, bound| Reveal::Threshold { output: 0, index: index as u32, at_least, bound };
         let accepted = |reveals: Vec<Reveal>, slots: Vec<Vec<i64>>| {
             let disclosure = Disclosure { inputs: vec![InputMode::Private; inputs.len()], reveals };
-            let Ok(lowered) = lower(&program, &Shape { batch: 2, disclosure: &disclosure, slots: &slots }) else {
+            let Ok(lowered) = lower(&program, &Shape { batch: 2, disclosure: &disclosure, slots: &slots })
+            else {
                 return false;
             };
             match execute(&lowered, &inputs, &model) {

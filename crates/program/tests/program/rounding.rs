@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::common::{Given, aff, changed, columns, multi_table, narrow, recount, view, whole};
 use zerotell_program::lower::Lowered;
 use zerotell_program::types::{Contraction, Domain, Operator, Program, Round, Scale};
-use zerotell_program::{
-    Assignment, Builder, Disclosure, InputMode, Shape, check_all, execute, lower,
-};
+use zerotell_program::{Assignment, Builder, Disclosure, InputMode, Shape, check_all, execute, lower};
 
 /// A program of one input in -40..=40 and one Round of `3 * x + 1` (with a contraction) or `x`.
 fn program(contraction: bool, shift: u8, finish: impl Fn(&mut Builder, &mut Round)) -> Program {
@@ -96,8 +94,7 @@ fn accepted(lowered: &Lowered, honest: &Assignment, names: &[usize], set: &mut V
 fn combine(program: &Program, inputs: impl Iterator<Item = i64>) {
     let lowered = lowered(program);
     let first = program.tensors.len();
-    let own: Vec<usize> =
-        (first..zerotell_program::validate::facts(program).unwrap().len()).collect();
+    let own: Vec<usize> = (first..zerotell_program::validate::facts(program).unwrap().len()).collect();
     for x in inputs {
         let honest = execute(&lowered, &Given::from([(0, vec![x])]), &Given::new()).unwrap();
         assert_eq!(accepted(&lowered, &honest, &own, &mut Vec::new()), 1, "x = {x}");
@@ -173,7 +170,15 @@ fn wide(even: bool) -> impl Fn(&mut Builder, &mut Round) {
         let mut keys = vec![(0, 3), (0, 8)];
         let mut rows = Vec::new();
         for code in 0..3 {
-            let inner = |q: i64| if code == 0 { -4 } else if code == 2 { 3 } else { q };
+            let inner = |q: i64| {
+                if code == 0 {
+                    -4
+                } else if code == 2 {
+                    3
+                } else {
+                    q
+                }
+            };
             if even {
                 rows.extend(even_rows(limbs, -4..4).into_iter().map(inner));
             } else {

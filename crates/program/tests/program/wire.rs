@@ -51,10 +51,19 @@ fn programs_round_trip() {
 #[test]
 fn golden_digests() {
     let program = two_layers();
-    assert_eq!(hex(&program.digest()), "PROGRAM");
-    assert_eq!(hex(&model_id(&program.digest(), &[[5; 32]])), "MODEL");
-    assert_eq!(hex(&content_digest(&[2, 2], &[1, -1, 300, 0])), "CONTENT");
-    assert_eq!(hex(blake3::hash(&encode_statement(&statement())).as_bytes()), "STATEMENT");
+    assert_eq!(hex(&program.digest()), "f886e26f2a16c85349b96fde38bbc194bdb86fa533907e247149e1846727e6ab");
+    assert_eq!(
+        hex(&model_id(&program.digest(), &[[5; 32]])),
+        "57ee62fb93a73dd9b680b94b78fea50670d775d817ff0f4a7c3b899c72bfc972"
+    );
+    assert_eq!(
+        hex(&content_digest(&[2, 2], &[1, -1, 300, 0])),
+        "2a7b84a8020485aab77f9ca50317c3b300be083a8c424a890498a6527537db4f"
+    );
+    assert_eq!(
+        hex(blake3::hash(&encode_statement(&statement())).as_bytes()),
+        "678c350dee97e0f00c1342fd0a912d469ec3a94374ec207941fa16656c387d5d"
+    );
 }
 
 #[test]

@@ -38,17 +38,30 @@ pub fn two_layers() -> Program {
 #[test]
 fn lists_of_two_layers() {
     let program = two_layers();
-    let disclosure = Disclosure {
-        inputs: vec![InputMode::Private],
-        reveals: vec![Reveal::Values { output: 0 }],
-    };
+    let disclosure =
+        Disclosure { inputs: vec![InputMode::Private], reveals: vec![Reveal::Values { output: 0 }] };
     let slots = vec![vec![0i64; 6]];
     let lowered = lower(&program, &Shape { batch: 2, disclosure: &disclosure, slots: &slots }).unwrap();
     // Builder order: x, w1, c1, w2, c2, table content; then q1, r1, y, q2, r2; then 4 multiplicities.
     let axes: Vec<&[usize]> = lowered.tensors.iter().map(|t| t.axes.as_slice()).collect();
     let want: Vec<&[usize]> = vec![
-        &[2, 5], &[7, 5], &[7], &[3, 7], &[3], &[128], &[2, 7], &[2, 7], &[2, 7], &[2, 3], &[2, 3],
-        &[128], &[16], &[32], &[128], &[], &[2, 3],
+        &[2, 5],
+        &[7, 5],
+        &[7],
+        &[3, 7],
+        &[3],
+        &[128],
+        &[2, 7],
+        &[2, 7],
+        &[2, 7],
+        &[2, 3],
+        &[2, 3],
+        &[128],
+        &[16],
+        &[32],
+        &[128],
+        &[],
+        &[2, 3],
     ];
     assert_eq!(axes, want);
     let kinds: Vec<TableKind> = lowered.tables.iter().map(|t| t.kind).collect();
@@ -90,10 +103,8 @@ fn values_of_two_layers() {
     let inputs = Given::from([(0, x)]);
     let model = Given::from([(1, w1), (2, c1), (3, w2), (4, c2)]);
     assert_eq!(run(&program, 2, &inputs, &model).unwrap(), [want.clone()]);
-    let disclosure = Disclosure {
-        inputs: vec![InputMode::Committed],
-        reveals: vec![Reveal::Values { output: 0 }],
-    };
+    let disclosure =
+        Disclosure { inputs: vec![InputMode::Committed], reveals: vec![Reveal::Values { output: 0 }] };
     let slots = [want];
     let shape = Shape { batch: 2, disclosure: &disclosure, slots: &slots };
     let lowered = lower(&program, &shape).unwrap();
@@ -109,7 +120,8 @@ fn public_input() {
     let mut random = Random(9);
     let (_, model) = crate::common::given(&program, 1, &mut random);
     let x = random.list(5, -8, 7);
-    let disclosure = Disclosure { inputs: vec![InputMode::Public], reveals: vec![Reveal::Label { output: 0 }] };
+    let disclosure =
+        Disclosure { inputs: vec![InputMode::Public], reveals: vec![Reveal::Label { output: 0 }] };
     let scores = run(&program, 1, &Given::from([(0, x.clone())]), &model).unwrap().remove(0);
     let label = (0..3).rev().max_by_key(|&i| scores[i]).unwrap() as i64;
     let slots = [x, vec![label]];
@@ -129,10 +141,12 @@ fn convolution() {
     let mut b = Builder::new(84, 16, 8);
     let x = b.input(&[0, 2, h as u32, w as u32], 0, 15).unwrap();
     let weight = b.model(&[3, 2, 3, 3], -8, 7).unwrap();
-    let ones = b.ones(&[2, h as u32, w as u32]).unwrap();
+    let ones = b.ones(&[0, 2, h as u32, w as u32]).unwrap();
     let window = |a, b| Map::Win { a, b, step, dil, off: -pad };
     let mut a = view(x, vec![aff(0), aff(4), window(2, 5), window(3, 6)]);
-    a.0.extend(view(ones, vec![aff(4), window(2, 5), window(3, 6)]).0.into_iter().map(|(_, v)| (-4, v)));
+    a.0.extend(
+        view(ones, vec![aff(0), aff(4), window(2, 5), window(3, 6)]).0.into_iter().map(|(_, v)| (-4, v)),
+    );
     let contraction = Contraction {
         sum: vec![2, 3, 3],
         a,
@@ -152,7 +166,9 @@ fn convolution() {
     for (n, o) in (0..2).flat_map(|n| (0..3).map(move |o| (n, o))) {
         for (y, x) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
             let mut acc = 0;
-            for (c, (ky, kx)) in (0..2).flat_map(|c| (0..k).flat_map(move |a| (0..k).map(move |b| (c, (a, b))))) {
+            for (c, (ky, kx)) in
+                (0..2).flat_map(|c| (0..k).flat_map(move |a| (0..k).map(move |b| (c, (a, b)))))
+            {
                 let (iy, ix) = (step * y + dil * ky - pad, step * x + dil * kx - pad);
                 if (0..h).contains(&iy) && (0..w).contains(&ix) {
                     let pixel = data[(((n * 2 + c) * h + iy) * w + ix) as usize];
@@ -168,22 +184,32 @@ fn convolution() {
 /// The three kernels (few rows, 64-bit blocks, 16-bit blocks) agree with plain sums.
 #[test]
 fn matrix_kernels() {
-    for (batch, lo, hi) in [(1u32, -9, 9), (4, -9, 9), (9, -9, 9), (9, -(1 << 20), 1 << 20), (6, -32767, 32767)] {
+    for (batch, lo, hi) in
+        [(1u32, -9, 9), (4, -9, 9), (9, -9, 9), (9, -(1 << 20), 1 << 20), (6, -32767, 32767)]
+    {
         for turned in [false, true] {
             let mut b = Builder::new(84, 16, 8);
             let x = b.input(&[0, 33], lo, hi).unwrap();
             let w = b.model(if turned { &[33, 6] } else { &[6, 33] }, lo, hi).unwrap();
             let maps = if turned { vec![aff(2), aff(1)] } else { vec![aff(1), aff(2)] };
-            let contraction =
-                Contraction { sum: vec![33], a: view(x, vec![aff(0), aff(2)]), b: view(w, maps), c: Default::default() };
+            let contraction = Contraction {
+                sum: vec![33],
+                a: view(x, vec![aff(0), aff(2)]),
+                b: view(w, maps),
+                c: Default::default(),
+            };
             let y = b.push(Operator::Commit { axes: vec![0, 6], contraction }).unwrap()[0];
             b.output(y);
             crate::common::oracle(&mut b);
             let program = b.finish(vec![]).unwrap();
             let (inputs, model) = crate::common::given(&program, batch, &mut Random(u64::from(batch)));
             let at = |o: usize, i: usize| if turned { i * 6 + o } else { o * 33 + i };
-            let entry = |n: usize, o: usize| (0..33).map(|i| inputs[&0][n * 33 + i] * model[&1][at(o, i)]).sum();
-            let want: Vec<i64> = (0..batch as usize).flat_map(|n| (0..6).map(move |o| (n, o))).map(|(n, o)| entry(n, o)).collect();
+            let entry =
+                |n: usize, o: usize| (0..33).map(|i| inputs[&0][n * 33 + i] * model[&1][at(o, i)]).sum();
+            let want: Vec<i64> = (0..batch as usize)
+                .flat_map(|n| (0..6).map(move |o| (n, o)))
+                .map(|(n, o)| entry(n, o))
+                .collect();
             assert_eq!(Runner::new(&program, batch).unwrap().run(&inputs, &model).unwrap(), [want]);
         }
     }

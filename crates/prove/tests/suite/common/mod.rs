@@ -1,14 +1,18 @@
-//! A small program, proved and verified in every mode.
+//! A small program and its proofs, for the tests and the golden vectors.
+
+pub mod vectors;
 
 use std::collections::BTreeMap;
 
-use program::execute::execute;
+use program::execute::{Assignment, execute, run};
 use program::lower::{Shape, lower};
-use program::types::*;
+use program::types::{
+    Contraction, Disclosure, Domain, Form, Home, InputMode, Map, Operator, OracleParams, Program, Reveal,
+    Round, Scale, Tensor, View,
+};
 use program::wire::Statement;
 use zerotell_prove::random::Seed;
-use zerotell_prove::{Table, commit_input, commit_model, prove};
-use verify::{Verdict, verify};
+use zerotell_prove::{Proof, Table, commit_input, commit_model, prove};
 
 fn aff(axis: u8) -> Map {
     Map::Aff { axis, step: 1, off: 0 }
@@ -23,12 +27,15 @@ fn tensor(home: Home, axes: &[u32], lo: i64, hi: i64, content: Vec<i64>) -> Tens
 }
 
 /// Two layers: 5 -> 7 with a relu table, 7 -> 3.
-struct Small {
-    program: Program,
-    weights: BTreeMap<u32, Vec<i64>>,
+pub struct Small {
+    /// The program.
+    pub program: Program,
+    /// Its private parameters.
+    pub weights: BTreeMap<u32, Vec<i64>>,
 }
 
-fn small(private: bool, zk: bool) -> Small {
+/// The program with private or public parameters.
+pub fn small(private: bool, zk: bool) -> Small {
     let mut next = 17u64;
     let mut draw = |n: usize, lo: i64, hi: i64| -> Vec<i64> {
         (0..n)
@@ -91,7 +98,7 @@ fn small(private: bool, zk: bool) -> Small {
         limb_bits: 8,
         tensors,
         model_oracle: None,
-        tables: vec![Table_::one()],
+        tables: vec![program::types::Table { keys: vec![(-64, 128)], outs: vec![form(5, vec![aff(0)])] }],
         operators,
         outputs: vec![9],
         metadata: Vec::new(),
@@ -105,56 +112,74 @@ fn small(private: bool, zk: bool) -> Small {
     Small { program, weights }
 }
 
-struct Table_;
-impl Table_ {
-    fn one() -> program::types::Table {
-        program::types::Table { keys: vec![(-64, 128)], outs: vec![form(5, vec![aff(0)])] }
-    }
-}
-
-fn inputs(batch: u32) -> Vec<i64> {
+/// Fixed inputs.
+pub fn inputs(batch: u32) -> Vec<i64> {
     (0..batch as i64 * 5).map(|i| (i * 7 + 3) % 16 - 8).collect()
 }
 
-/// Runs, states and proves; returns what a verifier gets.
-fn proved(private: bool, mode: InputMode, reveals: Vec<Reveal>, batch: u32, zk: bool) -> (Program, Statement, Vec<u8>) {
-    let Small { program, weights } = small(private, zk);
-    let x = inputs(batch);
-    let outputs = program::execute::run(
-        &program,
-        batch,
-        &BTreeMap::from([(0, x.clone())]),
-        &weights,
-    )
-    .unwrap();
+/// What is to be proved.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Weights are hidden.
+    pub private: bool,
+    /// How the input is shown.
+    pub input: InputMode,
+    /// What is revealed.
+    pub reveals: Vec<Reveal>,
+    /// Number of inferences.
+    pub batch: u32,
+    /// Zero knowledge.
+    pub zk: bool,
+}
+
+/// Everything the owner holds before proving.
+pub struct Owner {
+    /// The program.
+    pub program: Program,
+    /// The statement.
+    pub statement: Statement,
+    /// All integer values.
+    pub assignment: Assignment,
+    /// Committed tables: model, input.
+    pub tables: Vec<Table>,
+}
+
+/// Runs the program and states what is shown.
+pub fn owner(case: &Case) -> Owner {
+    owner_of(case, inputs(case.batch))
+}
+
+/// As [`owner`], for a given input.
+pub fn owner_of(case: &Case, x: Vec<i64>) -> Owner {
+    let Small { program, weights } = small(case.private, case.zk);
+    let batch = case.batch;
+    let outputs = run(&program, batch, &BTreeMap::from([(0, x.clone())]), &weights).unwrap();
     let mut slots = Vec::new();
-    if mode == InputMode::Public {
+    if case.input == InputMode::Public {
         slots.push(x.clone());
     }
-    for reveal in &reveals {
+    let label = |row: &[i64]| {
+        let best = row.iter().max().unwrap();
+        row.iter().position(|y| y == best).unwrap() as i64
+    };
+    for reveal in &case.reveals {
         match reveal {
             Reveal::Values { .. } => slots.push(outputs[0].clone()),
-            Reveal::Label { .. } => slots.push(
-                outputs[0]
-                    .chunks(3)
-                    .map(|row| {
-                        let best = *row.iter().max().unwrap();
-                        row.iter().position(|&y| y == best).unwrap() as i64
-                    })
-                    .collect(),
-            ),
+            Reveal::Label { .. } => slots.push(outputs[0].chunks(3).map(label).collect()),
             Reveal::Threshold { .. } => {}
         }
     }
-    let model = commit_model(&program, &weights, &Seed::new([1; 32])).unwrap();
-    let committed = (mode == InputMode::Committed)
-        .then(|| commit_input(&program, &[batch as usize, 5], &x, zk, &Seed::new([2; 32])).unwrap());
-    let tables: Vec<&Table> = model.iter().chain(&committed).collect();
+    let mut tables: Vec<Table> =
+        commit_model(&program, &weights, &Seed::new([1; 32])).unwrap().into_iter().collect();
+    if case.input == InputMode::Committed {
+        let axes = [batch as usize, 5];
+        tables.push(commit_input(&program, &axes, &x, case.zk, &Seed::new([2; 32])).unwrap());
+    }
     let statement = Statement {
         program_digest: program.digest(),
-        zk,
+        zk: case.zk,
         batch,
-        disclosure: Disclosure { inputs: vec![mode], reveals },
+        disclosure: Disclosure { inputs: vec![case.input], reveals: case.reveals.clone() },
         identity: tables.iter().map(|table| table.id()).collect(),
         roots: tables.iter().map(|table| table.root()).collect(),
         link: [0; 32],
@@ -165,32 +190,13 @@ fn proved(private: bool, mode: InputMode, reveals: Vec<Reveal>, batch: u32, zk: 
     let lowered = lower(&program, &shape).unwrap();
     let assignment = execute(&lowered, &BTreeMap::from([(0, x)]), &weights).unwrap();
     program::check_all(&lowered, &assignment).unwrap();
-    let proof = prove(&program, &statement, &assignment, &tables, &Seed::new([3; 32])).unwrap();
-    (program, statement, proof.bytes)
+    Owner { program, statement, assignment, tables }
 }
 
-#[test]
-fn every_mode_is_accepted() {
-    let reveals = [
-        vec![],
-        vec![Reveal::Values { output: 0 }],
-        vec![Reveal::Label { output: 0 }],
-        vec![Reveal::Threshold { output: 0, index: 1, at_least: true, bound: -60 }],
-    ];
-    for zk in [false, true] {
-        for private in [false, true] {
-            for mode in [InputMode::Public, InputMode::Private, InputMode::Committed] {
-                for reveal in &reveals {
-                    for batch in [1, 3] {
-                        let (program, statement, proof) = proved(private, mode, reveal.clone(), batch, zk);
-                        let verdict = verify(&program, &statement, &proof);
-                        assert!(
-                            matches!(verdict, Verdict::Accepted(_)),
-                            "zk {zk} private {private} {mode:?} {reveal:?} batch {batch}: {verdict:?}"
-                        );
-                    }
-                }
-            }
-        }
+impl Owner {
+    /// The proof, under a fixed seed.
+    pub fn prove(&self) -> Proof {
+        let tables: Vec<&Table> = self.tables.iter().collect();
+        prove(&self.program, &self.statement, &self.assignment, &tables, &Seed::new([3; 32])).unwrap()
     }
 }

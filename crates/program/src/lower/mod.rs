@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::analyse::{TableFact, axes_of_operator, half, limb_sizes, range_columns};
-use crate::interval::{Fact, Interval, axes_used, bit_length};
+use crate::interval::{Interval, axes_used, bit_length};
 use crate::invalid::{Invalid, Reason, Site, at_most, same, structure, within};
 use crate::limits;
 use crate::types::{
@@ -23,245 +23,13 @@ use crate::types::{
 };
 use crate::validate::{Analysis, analyse, number};
 
-/// Where a tensor's values live in one proof.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Public, part of the Program; carries content.
-    Const,
-    /// Public, all entries 1.
-    Ones,
-    /// Public, from the Statement; carries content.
-    Slot,
-    /// Committed with the proof, in Z.
-    Fresh,
-    /// Private parameter in M.
-    Model,
-    /// Private input in the committed oracle X with this number.
-    Committed(u8),
-}
+mod lists;
+mod slots;
 
-/// A tensor of one proof.
-#[derive(Clone, Debug)]
-pub struct Placed {
-    /// Where its values live.
-    pub place: Place,
-    /// Axis lengths, the batch size substituted.
-    pub axes: Vec<usize>,
-    /// Least value.
-    pub lo: i64,
-    /// Largest value.
-    pub hi: i64,
-    /// Row-major content, for [`Place::Const`] and [`Place::Slot`] only.
-    pub content: Option<Arc<[i64]>>,
-}
-
-/// Which table: a declared one or one of the implied families.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TableKind {
-    /// The table with this number in the Program.
-    Declared(u32),
-    /// Keys `0..2^bits`, no outs.
-    Range(u8),
-    /// Keys `0..2^bits`, out 1 at key 0, else 0.
-    Tie(u8),
-    /// Keys `-2^(bits-1)..2^(bits-1)`, out 0, 1, 2 for negative, zero, positive keys.
-    Code(u8),
-}
-
-/// A lookup table in use, with its contents.
-#[derive(Clone, Debug)]
-pub struct LookTable {
-    /// (least key, number of keys) per key axis.
-    pub keys: Vec<(i64, usize)>,
-    /// Out columns, dense and row-major over the keys.
-    pub outs: Vec<Arc<[i64]>>,
-    /// Tensor number of the multiplicities; its axes are the key counts.
-    pub multiplicity: u32,
-    /// Which table this is.
-    pub kind: TableKind,
-}
-
-/// For every position of `axes`, the coordinates (keys, then outs) form a row of the table.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// Index into [`Lowered::tables`]; the tag is this plus one.
-    pub table: usize,
-    /// Position axes.
-    pub axes: Vec<usize>,
-    /// One form per coordinate.
-    pub coords: Vec<Form>,
-    /// The operator, input or reveal it comes from.
-    pub site: Site,
-}
-
-/// The public multiplier of an inner product.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Multiplier {
-    /// The same for all positions.
-    One(i64),
-    /// One per index of this output axis.
-    Axis(usize, Vec<i64>),
-}
-
-/// `multiplier * (sum of a * b over sums + c) = target` at every position of `outputs`.
-/// Position axes are numbered outputs first, then sums; `c` and `target` use outputs only.
-#[derive(Clone, Debug)]
-pub struct Ip {
-    /// Lengths of the output axes.
-    pub outputs: Vec<usize>,
-    /// Lengths of the sum axes.
-    pub sums: Vec<usize>,
-    /// Right-hand side.
-    pub target: Form,
-    /// Public multiplier.
-    pub multiplier: Multiplier,
-    /// Added term.
-    pub c: Form,
-    /// First factor.
-    pub a: Form,
-    /// Second factor.
-    pub b: Form,
-    /// The operator, input or reveal it comes from.
-    pub site: Site,
-}
-
-/// `form = 0` at every position of `axes`.
-#[derive(Clone, Debug)]
-pub struct Lin {
-    /// Position axes.
-    pub axes: Vec<usize>,
-    /// The form that is zero.
-    pub form: Form,
-    /// The operator, input or reveal it comes from.
-    pub site: Site,
-}
-
-/// Columns of the quotient of a rounding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Quotient {
-    /// One column.
-    Narrow {
-        /// Column of q.
-        q: u32,
-    },
-    /// `q = lo + low + 2^low_bits * high`.
-    Wide {
-        /// Offset.
-        lo: i64,
-        /// Bits of the low part.
-        low_bits: u8,
-        /// Column of the low part.
-        low: u32,
-        /// Column of the high part.
-        high: u32,
-        /// Column of the sign code of the high part.
-        code: u32,
-    },
-}
-
-/// How the owner computes the columns of one Round.
-#[derive(Clone, Debug)]
-pub struct RoundStep {
-    /// Position axes.
-    pub axes: Vec<usize>,
-    /// Index into [`Lowered::ips`] of the accumulator's relation, if it has one.
-    pub ip: Option<usize>,
-    /// Added after the multiplier, without the rounding half.
-    pub extra: Form,
-    /// Bits shifted out.
-    pub shift: u8,
-    /// Bits of a limb.
-    pub limb_bits: u8,
-    /// Columns of the quotient.
-    pub quotient: Quotient,
-    /// Columns of the remainder limbs; the first is none when it is virtual.
-    pub remainders: Vec<Option<u32>>,
-    /// Columns of the zero flags of the limbs (half to even only).
-    pub ties: Vec<u32>,
-    /// Table index and result column, if a table is applied.
-    pub table: Option<(usize, u32)>,
-}
-
-/// One computation of the owner. Not used by the verifier.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// `columns[i] = floor(form / 2^(limb_bits * (i+1))) mod 2^limb_bits`.
-    Limbs {
-        /// Position axes.
-        axes: Vec<usize>,
-        /// The form that is cut.
-        form: Form,
-        /// Bits of a limb.
-        limb_bits: u8,
-        /// Columns of the limbs from the second on.
-        columns: Vec<u32>,
-        /// Bits the form has at most.
-        bits: u8,
-    },
-    /// `outs = table[keys]`.
-    Table {
-        /// Position axes.
-        axes: Vec<usize>,
-        /// Index into [`Lowered::tables`].
-        table: usize,
-        /// One form per key axis.
-        keys: Vec<Form>,
-        /// Columns of the outs.
-        outs: Vec<u32>,
-    },
-    /// `column = sum of a * b + c` of the inner product with this index.
-    Commit {
-        /// Index into [`Lowered::ips`].
-        ip: usize,
-        /// Result column.
-        column: u32,
-    },
-    /// A requantisation.
-    Round(RoundStep),
-    /// `positive = max(form, 0)`, `negative = max(-form, 0)`.
-    Split {
-        /// Position axes.
-        axes: Vec<usize>,
-        /// The form that is split.
-        form: Form,
-        /// Column of the positive part.
-        positive: u32,
-        /// Column of the negative part.
-        negative: u32,
-    },
-}
-
-/// Everything a proof of one Statement is about.
-#[derive(Clone, Debug)]
-pub struct Lowered {
-    /// All tensors, numbered as described above.
-    pub tensors: Vec<Placed>,
-    /// Tables in use, in order of tags.
-    pub tables: Vec<LookTable>,
-    /// Lookups, in order.
-    pub looks: Vec<Look>,
-    /// Inner products, in order.
-    pub ips: Vec<Ip>,
-    /// Linear relations, in order.
-    pub lins: Vec<Lin>,
-    /// How the owner computes the columns, in order.
-    pub steps: Vec<Step>,
-    /// Where each step comes from.
-    pub step_sites: Vec<Site>,
-    /// Number of declared tensors.
-    pub declared: usize,
-}
-
-/// What of the Statement shapes the relations.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape<'a> {
-    /// Batch size, at least 1.
-    pub batch: u32,
-    /// What is shown.
-    pub disclosure: &'a Disclosure,
-    /// Slot contents, in the order of the Statement.
-    pub slots: &'a [Vec<i64>],
-}
+pub use lists::{
+    Ip, Lin, Look, LookTable, Lowered, Multiplier, Place, Placed, Quotient, RoundStep, Shape, Step, TableKind,
+};
+use slots::{Slots, output_fact, slot_rules};
 
 /// Lowers a Program for one Statement. Validates both first.
 ///
@@ -272,7 +40,7 @@ pub fn lower(program: &Program, shape: &Shape<'_>) -> Result<Lowered, Invalid> {
     check_shape(program, shape)?;
     let slots = Slots::read(program, &analysis, shape)?;
     let mut work = Lowering::start(program, &analysis, shape.batch);
-    work.place_inputs(program, shape.disclosure, &slots)?;
+    work.place_inputs(program, shape.disclosure, &slots);
     work.input_checks(program)?;
     work.operators(program, &analysis)?;
     for (index, reveal) in shape.disclosure.reveals.iter().enumerate() {
@@ -333,105 +101,6 @@ fn expand(axes: &[u32], batch: u32) -> Vec<usize> {
 
 fn entries(axes: &[usize]) -> usize {
     axes.iter().fold(1usize, |product, &axis| product.saturating_mul(axis))
-}
-
-/// What a slot must hold.
-struct SlotRule {
-    /// The reveal it belongs to; none for a public input.
-    reveal: Option<usize>,
-    length: usize,
-    lo: i64,
-    hi: i64,
-}
-
-/// Number, axes and interval of the tensor behind an output.
-fn output_fact<'a>(
-    program: &Program,
-    analysis: &'a Analysis,
-    reveal: usize,
-    output: u32,
-) -> Result<(u32, &'a Fact), Invalid> {
-    let missing = Invalid {
-        site: Site::Reveal(number(reveal)),
-        reason: Reason::Structure("a reveal names an output that does not exist"),
-    };
-    let tensor = usize::try_from(output).ok().and_then(|o| program.outputs.get(o)).ok_or(missing)?;
-    let index = usize::try_from(*tensor).map_err(|_| missing)?;
-    Ok((*tensor, analysis.facts.get(index).ok_or(missing)?))
-}
-
-fn slot_rules(
-    program: &Program,
-    analysis: &Analysis,
-    batch: u32,
-    disclosure: &Disclosure,
-) -> Result<Vec<SlotRule>, Invalid> {
-    let inputs = program.tensors.iter().filter(|tensor| tensor.home == Home::Input);
-    let mut rules = Vec::new();
-    for (tensor, mode) in inputs.zip(&disclosure.inputs) {
-        if *mode == InputMode::Public {
-            let length = entries(&expand(&tensor.axes, batch));
-            rules.push(SlotRule { reveal: None, length, lo: tensor.lo, hi: tensor.hi });
-        }
-    }
-    for (index, reveal) in disclosure.reveals.iter().enumerate() {
-        match reveal {
-            Reveal::Values { output } => {
-                let (_, fact) = output_fact(program, analysis, index, *output)?;
-                let length = entries(&expand(&fact.axes, batch));
-                rules.push(SlotRule { reveal: Some(index), length, lo: fact.lo, hi: fact.hi });
-            }
-            Reveal::Label { output } => {
-                let (_, fact) = output_fact(program, analysis, index, *output)?;
-                let (lead, classes) = label_axes(fact, number(index))?;
-                let hi = i64::from(classes).saturating_sub(1);
-                let length = entries(&expand(lead, batch));
-                rules.push(SlotRule { reveal: Some(index), length, lo: 0, hi });
-            }
-            Reveal::Threshold { output, .. } => {
-                output_fact(program, analysis, index, *output)?;
-            }
-        }
-    }
-    Ok(rules)
-}
-
-/// Leading axes and number of classes of an output whose label is shown.
-fn label_axes(fact: &Fact, reveal: u32) -> Result<(&[u32], u32), Invalid> {
-    match fact.axes.split_last() {
-        Some((&classes, lead)) if classes > 0 => Ok((lead, classes)),
-        _ => structure(Site::Reveal(reveal), "a label needs a last axis of classes"),
-    }
-}
-
-/// Slot contents, checked, by who uses them.
-struct Slots<'a> {
-    /// Contents of the public inputs, in order.
-    inputs: Vec<&'a [i64]>,
-    /// Contents per reveal.
-    reveals: Vec<Option<&'a [i64]>>,
-}
-
-impl<'a> Slots<'a> {
-    fn read(program: &Program, analysis: &Analysis, shape: &Shape<'a>) -> Result<Slots<'a>, Invalid> {
-        let rules = slot_rules(program, analysis, shape.batch, shape.disclosure)?;
-        same(Site::Shape, "slots", wide(shape.slots.len()), wide(rules.len()))?;
-        let mut slots = Slots { inputs: Vec::new(), reveals: vec![None; shape.disclosure.reveals.len()] };
-        for (index, (rule, values)) in rules.iter().zip(shape.slots).enumerate() {
-            let site = Site::Slot(number(index));
-            same(site, "slot values", wide(values.len()), wide(rule.length))?;
-            for &value in values {
-                within(site, "slot value", i128::from(value), i128::from(rule.lo), i128::from(rule.hi))?;
-            }
-            match rule.reveal {
-                None => slots.inputs.push(values),
-                Some(reveal) => {
-                    slots.reveals.get_mut(reveal).into_iter().for_each(|slot| *slot = Some(values));
-                }
-            }
-        }
-        Ok(slots)
-    }
 }
 
 /// Number of the extra public tensor `index` while lowering; replaced at the end.
@@ -526,12 +195,7 @@ impl Lowering {
         }
     }
 
-    fn place_inputs(
-        &mut self,
-        program: &Program,
-        disclosure: &Disclosure,
-        slots: &Slots<'_>,
-    ) -> Result<(), Invalid> {
+    fn place_inputs(&mut self, program: &Program, disclosure: &Disclosure, slots: &Slots<'_>) {
         let inputs = program.tensors.iter().zip(&mut self.tensors);
         let inputs = inputs.filter(|(tensor, _)| tensor.home == Home::Input);
         let mut public = slots.inputs.iter();
@@ -549,7 +213,6 @@ impl Lowering {
                 }
             }
         }
-        Ok(())
     }
 
     /// A column that the Program does not number.

@@ -1,0 +1,545 @@
+//! The hiding test and the attacks on the transcript, on the real prover at small parameters.
+
+use std::sync::Mutex;
+
+use algebra::field::P;
+use algebra::{F, K};
+use oracle::Sizing;
+use program::execute::{Assignment, execute};
+use program::lower::{Shape, lower};
+use program::types::{
+    Contraction, Disclosure, Domain, Form, Home, InputMode, Map, Operator, OracleParams, Program, Reveal,
+    Round, Scale, Tensor, View,
+};
+use program::wire::{Statement, encode_statement};
+use tape::{End, Mark, ProverEnd, Reject, VerifierEnd};
+use verify::{Setup, converse, verifier_converses, verify_at};
+
+use crate::prover::{Prover, commit_fresh};
+use crate::random::{Seed, Source};
+use crate::table::Table;
+use crate::{commit_model, prove_at};
+
+/// Small parameters: few queries, few masks.
+fn toy() -> Sizing {
+    Sizing {
+        lambda: 2,
+        grind: 0,
+        fresh_min_log_c: 4,
+        masks: vec![4, 8, 16],
+        last_max: 24,
+        inner_min_log_c: 3,
+        inner_rows: 9,
+        pads_min_log_n: 4,
+    }
+}
+
+/// y = floor((3·(w·x + c) + 2) / 4), x and y of two entries, w private, y[0] revealed by a bound.
+struct Toy {
+    setup: Setup,
+    statement: Statement,
+    assignment: Assignment,
+    model: Table,
+}
+
+fn form(tensor: u32, axes: &[u8]) -> Form {
+    let maps = axes.iter().map(|&axis| Map::Aff { axis, step: 1, off: 0 }).collect();
+    Form(vec![(1, View { tensor, maps })])
+}
+
+fn program(zk: bool) -> Program {
+    let tensor = |home, axes: &[u32], lo, hi| Tensor { home, axes: axes.to_vec(), lo, hi, content: vec![] };
+    let contraction = Contraction { sum: vec![2], a: form(0, &[1]), b: form(1, &[0, 1]), c: Form::default() };
+    let round = Round {
+        axes: vec![2],
+        contraction: Some(contraction),
+        scale: Scale::One(3),
+        extra: Form::default(),
+        shift: 2,
+        half_even: false,
+        domain: Domain::Narrow { lo: -32, bits: 6 },
+        table: None,
+    };
+    let log_t = zk.then_some(3);
+    Program {
+        lambda: 100,
+        grind: 0,
+        limb_bits: 4,
+        tensors: vec![tensor(Home::Input, &[2], 0, 3), tensor(Home::Model, &[2, 2], -3, 3)],
+        model_oracle: Some(OracleParams { rows: 1, log_c: 3, log_t, log_n: 5 }),
+        tables: vec![],
+        operators: vec![Operator::Round(round)],
+        outputs: vec![2],
+        metadata: vec![],
+    }
+}
+
+fn make(zk: bool, x: [i64; 2], w: [i64; 4]) -> Toy {
+    let program = program(zk);
+    let weights = [(1, w.to_vec())].into();
+    let model = commit_model(&program, &weights, &Seed::new([7; 32])).unwrap().unwrap();
+    let reveal = Reveal::Threshold { output: 0, index: 0, at_least: true, bound: -20 };
+    let statement = Statement {
+        program_digest: program.digest(),
+        zk,
+        batch: 1,
+        disclosure: Disclosure { inputs: vec![InputMode::Private], reveals: vec![reveal] },
+        identity: vec![model.id()],
+        roots: vec![model.root()],
+        link: [0; 32],
+        slots: vec![],
+        context: vec![],
+    };
+    let shape = Shape { batch: 1, disclosure: &statement.disclosure, slots: &[] };
+    let lowered = lower(&program, &shape).unwrap();
+    let assignment = execute(&lowered, &[(0, x.to_vec())].into(), &weights).unwrap();
+    let setup = Setup::with_sizing(&program, &statement, toy()).unwrap();
+    Toy { setup, statement, assignment, model }
+}
+
+/// Draws replayed from an earlier conversation: what the verifier would be if it did not hash.
+#[derive(Clone, Default)]
+struct Coins {
+    challenges: Vec<K>,
+    positions: Vec<Vec<usize>>,
+}
+
+struct Frozen<'a, E> {
+    inner: E,
+    coins: Option<&'a Coins>,
+    seen: Coins,
+}
+
+impl<'a, E> Frozen<'a, E> {
+    fn new(inner: E, coins: Option<&'a Coins>) -> Self {
+        Self { inner, coins, seen: Coins::default() }
+    }
+}
+
+impl<E: End> End for Frozen<'_, E> {
+    type Knows<W> = E::Knows<W>;
+    const CHECKS: bool = E::CHECKS;
+    fn bind(&mut self, label: &'static str, public: &[u8]) {
+        self.inner.bind(label, public);
+    }
+    fn say<W>(
+        &mut self,
+        label: &'static str,
+        count: usize,
+        knows: &mut Self::Knows<W>,
+        compute: impl FnOnce(&mut W) -> Vec<K>,
+    ) -> Result<Vec<K>, Reject> {
+        self.inner.say(label, count, knows, compute)
+    }
+    fn say_bytes<W>(
+        &mut self,
+        label: &'static str,
+        length: usize,
+        knows: &mut Self::Knows<W>,
+        compute: impl FnOnce(&mut W) -> Vec<u8>,
+    ) -> Result<Vec<u8>, Reject> {
+        self.inner.say_bytes(label, length, knows, compute)
+    }
+    fn siblings<W>(
+        &mut self,
+        count: usize,
+        knows: &mut Self::Knows<W>,
+        compute: impl FnOnce(&mut W) -> Vec<[u8; 32]>,
+    ) -> Result<Vec<[u8; 32]>, Reject> {
+        self.inner.siblings(count, knows, compute)
+    }
+    fn draw(&mut self, label: &'static str) -> K {
+        let drawn = self.inner.draw(label);
+        let next = self.coins.map(|coins| coins.challenges[self.seen.challenges.len()]);
+        self.seen.challenges.push(next.unwrap_or(drawn));
+        next.unwrap_or(drawn)
+    }
+    fn indices(&mut self, log_n: u32, count: usize) -> Vec<usize> {
+        let drawn = self.inner.indices(log_n, count);
+        let next = self.coins.map(|coins| coins.positions[self.seen.positions.len()].clone());
+        self.seen.positions.push(next.clone().unwrap_or(drawn.clone()));
+        next.unwrap_or(drawn)
+    }
+    fn grind(&mut self, bits: u8) -> Result<(), Reject> {
+        self.inner.grind(bits)
+    }
+    fn act<W>(&mut self, knows: &mut Self::Knows<W>, update: impl FnOnce(&mut W)) {
+        self.inner.act(knows, update);
+    }
+}
+
+/// One run of the real prover.
+struct Run {
+    bytes: Vec<u8>,
+    marks: Vec<Mark>,
+    coins: Coins,
+    functionals: Vec<Vec<K>>,
+}
+
+/// Runs the real prover, with frozen coins and other rows of Z if given.
+fn run(toy: &Toy, source: &impl Source, model: &Table, coins: Option<&Coins>, rows: Option<Vec<F>>) -> Run {
+    let mut fresh = commit_fresh(&toy.setup, &toy.assignment, source);
+    if let Some(rows) = rows {
+        fresh.table = Table::base(fresh.table.shape().clone(), rows, source, "z");
+    }
+    let mut prover = Prover::new(&toy.setup, &toy.assignment, &fresh, &[model], source);
+    let mut end = Frozen::new(ProverEnd::new(&[]), coins);
+    let header = encode_statement(&toy.statement);
+    converse(&mut end, &toy.setup, &header, &toy.statement.roots, &mut prover).unwrap();
+    let (bytes, marks) = end.inner.finish();
+    Run { bytes, marks, coins: end.seen, functionals: prover.seen }
+}
+
+/// Rows of Z changed at three addresses so that their product with the functional stays.
+fn invisible_change(toy: &Toy, source: &impl Source, functional: &[K]) -> Vec<F> {
+    let fresh = commit_fresh(&toy.setup, &toy.assignment, source);
+    let mut rows = fresh.table.base_data().unwrap().to_vec();
+    let used: Vec<usize> = (0..rows.len()).filter(|&i| functional[i] != K::ZERO).take(3).collect();
+    let [a, b, c] = [0, 1, 2].map(|i| functional[used[i]]);
+    // The cross product of the two coordinate vectors is orthogonal to both.
+    let change = [b.c0 * c.c1 - b.c1 * c.c0, c.c0 * a.c1 - c.c1 * a.c0, a.c0 * b.c1 - a.c1 * b.c0];
+    assert!(change.iter().all(|&x| x != F::ZERO));
+    used.iter().zip(change).for_each(|(&i, x)| rows[i] += x);
+    rows
+}
+
+fn check(toy: &Toy, proof: &[u8], header: &[u8], coins: Option<&Coins>) -> Result<(), Reject> {
+    let mut end = Frozen::new(VerifierEnd::new(proof), coins);
+    verifier_converses(&mut end, &toy.setup, header, &toy.statement.roots)?;
+    end.inner.finish()
+}
+
+/// The numbers a verifier sees: all messages and columns, without salts, roots and siblings.
+fn view(run: &Run) -> Vec<F> {
+    let mut numbers = Vec::new();
+    for mark in &run.marks {
+        let mut words = &run.bytes[mark.start..mark.start + mark.length];
+        let kind = mark.label;
+        if kind == "siblings" || kind.starts_with("root") {
+            continue;
+        }
+        while let Some((word, rest)) = words.split_first_chunk::<8>() {
+            words = rest;
+            // Salts do not depend on any number that is nudged: they stay 0 in every difference.
+            numbers.push(F::new(u64::from_le_bytes(*word)));
+        }
+    }
+    numbers
+}
+
+/// A seed with one random number changed.
+struct Nudged<'a> {
+    seed: &'a Seed,
+    name: &'a str,
+    index: usize,
+    by: F,
+}
+
+impl Source for Nudged<'_> {
+    fn base(&self, name: &str, count: usize) -> Vec<F> {
+        let mut values = self.seed.base(name, count);
+        if name == self.name {
+            values[self.index] += self.by;
+        }
+        values
+    }
+    fn salts(&self, name: &str, count: usize) -> Vec<[u8; 16]> {
+        self.seed.salts(name, count)
+    }
+}
+
+/// Notes which numbers are drawn.
+struct Noted<'a> {
+    seed: &'a Seed,
+    drawn: Mutex<Vec<(String, usize)>>,
+}
+
+impl Source for Noted<'_> {
+    fn base(&self, name: &str, count: usize) -> Vec<F> {
+        self.drawn.lock().unwrap().push((name.to_owned(), count));
+        self.seed.base(name, count)
+    }
+    fn salts(&self, name: &str, count: usize) -> Vec<[u8; 16]> {
+        self.seed.salts(name, count)
+    }
+}
+
+/// Row-reduced basis of the rows seen so far.
+#[derive(Clone, Default)]
+struct Basis(Vec<(usize, Vec<F>)>);
+
+impl Basis {
+    /// Whether the row is new.
+    fn insert(&mut self, mut row: Vec<F>) -> bool {
+        for (pivot, own) in &self.0 {
+            let factor = row[*pivot];
+            if factor != F::ZERO {
+                row.iter_mut().zip(own).for_each(|(x, &y)| *x -= factor * y);
+            }
+        }
+        let Some(pivot) = row.iter().position(|&x| x != F::ZERO) else { return false };
+        let inverse = row[pivot].inverse();
+        row.iter_mut().for_each(|x| *x *= inverse);
+        self.0.push((pivot, row));
+        true
+    }
+
+    fn rank(rows: impl Iterator<Item = Vec<F>>) -> usize {
+        let mut basis = Self::default();
+        rows.filter(|row| basis.insert(row.clone())).count()
+    }
+}
+
+/// How the view moves with each random number: (name, index, movement).
+fn jacobian(toy: &Toy, seed: &Seed, model_seed: &Seed, coins: &Coins) -> Vec<(String, usize, Vec<F>)> {
+    let weights = |source: &dyn Fn() -> Table| source();
+    let noted = Noted { seed, drawn: Mutex::new(Vec::new()) };
+    run(toy, &noted, &toy.model, Some(coins), None);
+    let half = F::new(2).inverse();
+    let look = |source: &Nudged<'_>, model: &Table| view(&run(toy, source, model, Some(coins), None));
+    let mut rows = Vec::new();
+    for (name, count) in noted.drawn.into_inner().unwrap() {
+        for index in 0..count {
+            // The products of pads are quadratic: the central difference is the exact derivative.
+            let [up, down] =
+                [F::ONE, F::new(P - 1)].map(|by| look(&Nudged { seed, name: &name, index, by }, &toy.model));
+            let row = up.iter().zip(&down).map(|(&a, &b)| (a - b) * half).collect();
+            rows.push((name.clone(), index, row));
+        }
+    }
+    // The model's masks: its columns are the only part of the view they move directly.
+    let count = toy.model.shape().rows * toy.model.shape().masks();
+    for index in 0..count {
+        let rebuilt = |by| {
+            weights(&|| {
+                let nudged = Nudged { seed: model_seed, name: "z.mask", index, by };
+                Table::base(toy.model.shape().clone(), toy.model.base_data().unwrap().to_vec(), &nudged, "z")
+            })
+        };
+        let plain = Nudged { seed, name: "", index: 0, by: F::ZERO };
+        let [up, down] = [F::ONE, F::new(P - 1)].map(|by| look(&plain, &rebuilt(by)));
+        let row = up.iter().zip(&down).map(|(&a, &b)| (a - b) * half).collect();
+        rows.push(("m.mask".to_owned(), index, row));
+    }
+    rows
+}
+
+/// A seed with pads moved.
+struct Moved<'a> {
+    seed: &'a Seed,
+    pads: Vec<F>,
+}
+
+impl Source for Moved<'_> {
+    fn base(&self, name: &str, count: usize) -> Vec<F> {
+        let mut values = self.seed.base(name, count);
+        if name == "z.pad" {
+            values.iter_mut().zip(&self.pads).for_each(|(x, &y)| *x += y);
+        }
+        values
+    }
+    fn salts(&self, name: &str, count: usize) -> Vec<[u8; 16]> {
+        self.seed.salts(name, count)
+    }
+}
+
+/// Words of the messages with these labels, in order.
+fn words(run: &Run, labels: &[&str]) -> Vec<F> {
+    let marks = run.marks.iter().filter(|mark| labels.contains(&mark.label));
+    let bytes: Vec<u8> =
+        marks.flat_map(|mark| run.bytes[mark.start..mark.start + mark.length].to_vec()).collect();
+    bytes.as_chunks::<8>().0.iter().map(|word| F::new(u64::from_le_bytes(*word))).collect()
+}
+
+/// The view of `toy` under pads that give the messages of the honest run.
+fn same_messages(toy: &Toy, seed: &Seed, honest: &Run) -> Vec<F> {
+    const MASKED: [&str; 4] = ["gkr.out", "gkr.round", "ip.round", "ip.out"];
+    let count = 2 * (toy.setup.sends.0 + 2);
+    let mut pads = vec![F::ZERO; count];
+    let go = |pads: &[F]| {
+        let source = Moved { seed, pads: pads.to_vec() };
+        run(toy, &source, &toy.model, Some(&honest.coins), None)
+    };
+    // A sent value is m - pad; messages are numbered as their pads are.
+    let correct = |pads: &mut [F]| {
+        let now = words(&go(pads), &MASKED);
+        let wanted = words(honest, &MASKED);
+        assert_eq!(now.len() + 4, pads.len());
+        now.iter().zip(&wanted).zip(pads.iter_mut()).for_each(|((&now, &wanted), pad)| *pad += now - wanted);
+    };
+    correct(&mut pads);
+    // A and B are linear in the dummy pair: found by their derivatives.
+    for part in [0, 1] {
+        let pair = |pads: &[F]| {
+            let clear = words(&go(pads), &["ip.clear"]);
+            K::new(clear[2 * part], clear[2 * part + 1])
+        };
+        let at = count - 4 + 2 * part;
+        let start = pair(&pads);
+        pads[at] += F::ONE;
+        let slope = pair(&pads) - start;
+        pads[at] -= F::ONE;
+        let clear = words(honest, &["ip.clear"]);
+        let step = (K::new(clear[2 * part], clear[2 * part + 1]) - start) * slope.inverse();
+        pads[at] += step.c0;
+        pads[at + 1] += step.c1;
+    }
+    // The rounds of the inner products see the pads, and their own pads see nothing else.
+    correct(&mut pads);
+    let last = go(&pads);
+    assert_eq!(words(&last, &MASKED), words(honest, &MASKED));
+    assert_eq!(words(&last, &["ip.clear"]), words(honest, &["ip.clear"]));
+    view(&last)
+}
+
+/// The view of a proof is uniform but for what the verifier can compute itself; so it tells nothing
+/// about the witness. Without any one family of masks or pads that is no longer so.
+#[test]
+fn the_view_hides_the_witness() {
+    let toy = make(true, [1, 3], [2, -1, 0, 3]);
+    let seed = Seed::new([5; 32]);
+    let honest = run(&toy, &seed, &toy.model, None, None);
+    let base = view(&honest);
+    let rows = jacobian(&toy, &seed, &Seed::new([7; 32]), &honest.coins);
+    // Relations that every accepted view satisfies: the closing check, and one per opened position of E and Q.
+    let (end, pads) = toy.setup.plan.closing.clone().unwrap();
+    let lambda = toy.setup.sizing.lambda;
+    let mut known = 2 * (1 + end.queries(lambda) + pads.queries(lambda));
+    // The salts, two words for each opened column, are the same in every run.
+    let opened = toy.setup.plan.levels.iter().flat_map(|level| &level.oracles).chain([&end, &pads]);
+    known += 2 * opened.map(|shape| shape.queries(lambda)).sum::<usize>();
+    let all = || rows.iter().map(|(_, _, row)| row.clone());
+    let rank = Basis::rank(all());
+    assert_eq!(rank, base.len() - known, "view {} known {known} randomness {}", base.len(), rows.len());
+
+    // Another witness, with pads that give the same masked messages: what is left of the difference
+    // lies in the space that masks alone reach, so some masks give the very same view.
+    let other = make(true, [3, 0], [2, -1, 0, 3]);
+    let moved = same_messages(&other, &seed, &honest);
+    let linear = |name: &str| name != "z.pad";
+    let mut basis = Basis::default();
+    for (_, _, row) in rows.iter().filter(|row| linear(&row.0)) {
+        basis.insert(row.clone());
+    }
+    let moved: Vec<F> = moved.iter().zip(&base).map(|(&a, &b)| a - b).collect();
+    assert!(moved.iter().any(|&x| x != F::ZERO));
+    assert!(!basis.insert(moved), "another witness leaves the space of views");
+
+    // Fewer masks than queries in any oracle, or one pad less, and the space shrinks.
+    let shapes: Vec<(String, usize, usize)> = [("z.mask", 0), ("m.mask", 1)]
+        .iter()
+        .map(|&(name, group)| {
+            let shape = &toy.setup.groups[group].shape;
+            (name.to_owned(), shape.masks(), shape.queries(lambda))
+        })
+        .chain(toy.setup.plan.levels[1..].iter().enumerate().map(|(i, level)| {
+            let shape = &level.oracles[0];
+            (format!("o{}.mask", i + 1), 2 * shape.masks(), 2 * shape.queries(lambda))
+        }))
+        .chain([
+            ("e.mask".to_owned(), 2 * end.masks(), 2 * end.queries(lambda)),
+            ("q.mask".to_owned(), 2 * pads.masks(), 2 * pads.queries(lambda)),
+        ])
+        .collect();
+    assert!(shapes.len() >= 5, "the ladder has no inner level: {:?}", toy.setup.plan);
+    // As many masks as queries suffice; every one of them, and every pad, is needed. The masks of the
+    // second rows of E and Q are replied in full, so they all count.
+    let counts = |name: &str, index: usize, masks: usize, keep: usize| {
+        (name.starts_with(['e', 'q']) && index >= masks) || index % masks < keep
+    };
+    let masks_of = |name: &str| shapes.iter().find(|shape| shape.0 == name);
+    let tight: Vec<_> = rows
+        .iter()
+        .filter(|row| {
+            masks_of(&row.0).is_none_or(|(name, masks, queries)| counts(name, row.1, *masks, *queries))
+        })
+        .collect();
+    let rank_of = |keep: &dyn Fn(&str, usize) -> bool| {
+        Basis::rank(tight.iter().filter(|row| keep(&row.0, row.1)).map(|row| row.2.clone()))
+    };
+    assert_eq!(rank_of(&|_, _| true), rank);
+    for (name, masks, queries) in &shapes {
+        assert!(tight.iter().any(|row| row.0 == *name), "{name}");
+        let fewer = rank_of(&|own, index| own != name || counts(name, index, *masks, queries - 1));
+        assert!(fewer < rank, "{name} with {queries} queries hides with a mask less");
+    }
+    for name in ["z.pad", "q.value", "e.value"] {
+        let count = tight.iter().filter(|row| row.0 == name).count();
+        for at in [0, count / 3, count / 2, count - 1] {
+            assert!(rank_of(&|own, index| own != name || index != at) < rank, "{name} {at} is not needed");
+        }
+    }
+}
+
+/// Every byte of a small proof is checked: flipped or cut off, the proof is refused.
+#[test]
+fn every_byte_of_a_small_proof_counts() {
+    for zk in [false, true] {
+        let toy = make(zk, [1, 3], [2, -1, 0, 3]);
+        let proof = prove_at(&toy.setup, &toy.statement, &toy.assignment, &[&toy.model], &Seed::new([5; 32]))
+            .unwrap();
+        assert_eq!(verify_at(&toy.setup, &toy.statement, &proof.bytes), Ok(()));
+        for i in 0..proof.bytes.len() {
+            let mut bytes = proof.bytes.clone();
+            bytes[i] ^= 1 << (i % 8);
+            assert!(verify_at(&toy.setup, &toy.statement, &bytes).is_err(), "zk {zk} byte {i}");
+        }
+        for cut in 0..proof.bytes.len() {
+            assert!(verify_at(&toy.setup, &toy.statement, &proof.bytes[..cut]).is_err(), "zk {zk} cut {cut}");
+        }
+    }
+}
+
+/// With replayed challenges a forgery passes; the transcript is what refuses it.
+#[test]
+fn frozen_challenges_let_forgeries_pass() {
+    for zk in [false, true] {
+        let toy = make(zk, [1, 3], [2, -1, 0, 3]);
+        let seed = Seed::new([5; 32]);
+        let Run { bytes: proof, coins, functionals, .. } = run(&toy, &seed, &toy.model, None, None);
+        let header = encode_statement(&toy.statement);
+        // Another statement under the old challenges.
+        let mut other = toy.statement.clone();
+        other.context = b"for somebody else".to_vec();
+        let swapped = encode_statement(&other);
+        assert_eq!(check(&toy, &proof, &swapped, Some(&coins)), Ok(()));
+        assert!(check(&toy, &proof, &swapped, None).is_err());
+        // Another Z, chosen so that the known functional does not see the change.
+        let rows = invisible_change(&toy, &seed, &functionals[0]);
+        let forged = run(&toy, &seed, &toy.model, Some(&coins), Some(rows)).bytes;
+        assert_ne!(forged, proof);
+        assert_eq!(check(&toy, &forged, &header, Some(&coins)), Ok(()));
+        assert!(check(&toy, &forged, &header, None).is_err());
+    }
+}
+
+/// Proofs of one statement under two witnesses look alike: every bit of every masked number is a coin.
+#[test]
+fn two_witnesses_give_the_same_statistics() {
+    let toys = [make(true, [1, 3], [2, -1, 0, 3]), make(true, [3, 0], [2, -1, 0, 3])];
+    let mut ones = [[0u32; 8]; 2];
+    let mut total = 0;
+    for round in 0..64u8 {
+        for (toy, ones) in toys.iter().zip(&mut ones) {
+            let Run { bytes, marks, .. } = run(toy, &Seed::new([round ^ 0xa5; 32]), &toy.model, None, None);
+            for mark in
+                marks.iter().filter(|mark| !mark.label.starts_with("root") && mark.label != "siblings")
+            {
+                for byte in bytes[mark.start..mark.start + mark.length].iter().step_by(8) {
+                    for (bit, count) in ones.iter_mut().enumerate() {
+                        *count += u32::from(byte >> bit & 1);
+                    }
+                    total += 1;
+                }
+            }
+        }
+    }
+    let expected = f64::from(total) / 4.0;
+    for counts in ones {
+        for count in counts {
+            // Six standard deviations of a fair coin.
+            let off = (f64::from(count) - expected).abs();
+            assert!(off < 6.0 * (expected / 2.0).sqrt(), "{count} of {expected}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The golden vectors: small proofs and the lies made from them.
+
+use program::types::{InputMode, Reveal};
+use program::wire::{encode_statement, encode_with_contents};
+
+use super::{Case, owner};
+
+/// One vector.
+pub struct Vector {
+    /// Folder.
+    pub name: &'static str,
+    program: Vec<u8>,
+    statement: Vec<u8>,
+    proof: Vec<u8>,
+    accept: bool,
+}
+
+impl Vector {
+    /// File names and contents.
+    pub fn files(&self) -> [(&'static str, &[u8]); 4] {
+        let expect: &[u8] = if self.accept { b"accept\n" } else { b"reject\n" };
+        [
+            ("program.bin", &self.program),
+            ("statement.bin", &self.statement),
+            ("proof.bin", &self.proof),
+            ("expect.txt", expect),
+        ]
+    }
+}
+
+/// All vectors.
+pub fn all() -> Vec<Vector> {
+    let label = || vec![Reveal::Label { output: 0 }];
+    let values = || vec![Reveal::Values { output: 0 }];
+    let bound = || vec![Reveal::Threshold { output: 0, index: 1, at_least: true, bound: -60 }];
+    let case = |private, input, reveals, batch, zk| Case { private, input, reveals, batch, zk };
+    let cases = [
+        ("plain-public", case(false, InputMode::Public, values(), 1, false)),
+        ("plain-private", case(true, InputMode::Private, label(), 60, false)),
+        ("hidden-public-weights", case(false, InputMode::Private, label(), 3, true)),
+        ("hidden-private-weights", case(true, InputMode::Private, bound(), 2, true)),
+        ("hidden-committed-input", case(true, InputMode::Committed, values(), 1, true)),
+    ];
+    let mut vectors = Vec::new();
+    for (name, case) in cases {
+        let owner = owner(&case);
+        let proof = owner.prove();
+        let vector = |name, statement: Vec<u8>, proof: Vec<u8>, accept| Vector {
+            name,
+            program: encode_with_contents(&owner.program),
+            statement,
+            proof,
+            accept,
+        };
+        let statement = encode_statement(&owner.statement);
+        if name == "plain-public" {
+            let mut lie = owner.statement.clone();
+            lie.slots[1][0] += 1;
+            vectors.push(vector("lie-other-output", encode_statement(&lie), proof.bytes.clone(), false));
+            let mark = proof.marks.iter().find(|mark| mark.label == "end.clear");
+            let mut bytes = proof.bytes.clone();
+            bytes[mark.map_or(0, |mark| mark.start)] ^= 1;
+            vectors.push(vector("lie-last-vector", statement.clone(), bytes, false));
+        }
+        if name == "hidden-private-weights" {
+            for (lie, label) in
+                [("lie-reply", "reply"), ("lie-sibling", "siblings"), ("lie-message", "ip.out")]
+            {
+                let mark = proof.marks.iter().find(|mark| mark.label == label);
+                let mut bytes = proof.bytes.clone();
+                bytes[mark.map_or(0, |mark| mark.start)] ^= 1;
+                vectors.push(vector(lie, statement.clone(), bytes, false));
+            }
+        }
+        vectors.push(vector(name, statement, proof.bytes, true));
+    }
+    vectors
+}

@@ -1,0 +1,6 @@
+//! Tests of whole proofs.
+
+mod common;
+mod completeness;
+mod golden;
+mod soundness;
