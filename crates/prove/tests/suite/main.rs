@@ -1,6 +1,9 @@
 //! Tests of whole proofs.
 
+extern crate program as zerotell_program;
+
 mod common;
 mod completeness;
 mod golden;
+mod random;
 mod soundness;
