@@ -4,6 +4,7 @@
     expect(
         clippy::indexing_slicing,
         clippy::arithmetic_side_effects,
+        clippy::as_conversions,
         reason = "only the prover transforms; sizes are its own"
     )
 )]
@@ -15,25 +16,39 @@ pub fn evaluate_at(coefficients: &[F], x: F) -> F {
     coefficients.iter().rev().fold(F::ZERO, |sum, &c| sum * x + c)
 }
 
+/// Blocks of this length are transformed layer by layer; longer ones are cut first, so that the
+/// work stays in the cache.
+const BLOCK: usize = 1 << 12;
+
 /// Twiddle factors of a transform of length 2^log_n.
 #[derive(Clone)]
 pub struct Ntt {
     log_n: u32,
-    twiddles: Vec<F>,
+    /// layers[i]: the powers ω^0, .., of the root of order 2^(i+1), 2^i of them.
+    layers: Vec<Vec<F>>,
 }
 
 impl Ntt {
     /// Prepares transforms of length 2^log_n, log_n <= 32.
     pub fn new(log_n: u32) -> Self {
-        let root = F::root_of_unity(log_n).unwrap_or(F::ONE);
-        let half = (1usize << log_n) / 2;
-        let mut twiddles = Vec::with_capacity(half);
-        let mut x = F::ONE;
-        for _ in 0..half {
-            twiddles.push(x);
-            x *= root;
+        let mut layers: Vec<Vec<F>> = Vec::with_capacity(log_n as usize);
+        if log_n > 0 {
+            let root = F::root_of_unity(log_n).unwrap_or(F::ONE);
+            let half = 1usize << (log_n - 1);
+            let mut twiddles = Vec::with_capacity(half);
+            let mut x = F::ONE;
+            for _ in 0..half {
+                twiddles.push(x);
+                x *= root;
+            }
+            layers.push(twiddles);
         }
-        Self { log_n, twiddles }
+        while let Some(last) = layers.last().filter(|last| last.len() > 1) {
+            let next = last.iter().step_by(2).copied().collect();
+            layers.push(next);
+        }
+        layers.reverse();
+        Self { log_n, layers }
     }
 
     /// Length n.
@@ -49,19 +64,21 @@ impl Ntt {
     /// In place: coefficients (natural order) to values, value at ω^j in slot [`Self::slot`](j).
     pub fn forward(&self, values: &mut [F]) {
         assert_eq!(values.len(), self.len(), "transform length");
-        let mut half = self.len() / 2;
-        let mut step = 1;
-        while half > 0 {
-            for block in values.chunks_exact_mut(2 * half) {
-                let (low, high) = block.split_at_mut(half);
-                for ((a, b), &w) in low.iter_mut().zip(high).zip(self.twiddles.iter().step_by(step)) {
-                    let (x, y) = (*a, *b);
-                    *a = x + y;
-                    *b = (x - y) * w;
-                }
+        self.transform(values, self.layers.len());
+    }
+
+    /// Transforms a block of length 2^count.
+    fn transform(&self, values: &mut [F], count: usize) {
+        if values.len() > BLOCK {
+            let (low, high) = butterflies(values, &self.layers[count - 1]);
+            self.transform(low, count - 1);
+            self.transform(high, count - 1);
+            return;
+        }
+        for (i, layer) in self.layers.iter().enumerate().take(count).rev() {
+            for block in values.chunks_exact_mut(2 << i) {
+                butterflies(block, layer);
             }
-            half /= 2;
-            step *= 2;
         }
     }
 
@@ -83,13 +100,25 @@ impl Ntt {
     }
 }
 
+/// One layer on one block: (a, b) becomes (a + b, (a - b)·w).
+#[inline]
+fn butterflies<'a>(block: &'a mut [F], twiddles: &[F]) -> (&'a mut [F], &'a mut [F]) {
+    let (low, high) = block.split_at_mut(block.len() / 2);
+    for ((a, b), &w) in low.iter_mut().zip(high.iter_mut()).zip(twiddles) {
+        let (x, y) = (*a, *b);
+        *a = x + y;
+        *b = (x - y) * w;
+    }
+    (low, high)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn transform_is_evaluation() {
-        for log_n in 0..9u32 {
+        for log_n in [0, 1, 2, 3, 5, 8, 14u32] {
             let ntt = Ntt::new(log_n);
             let n = ntt.len();
             let coefficients: Vec<F> =
@@ -97,7 +126,7 @@ mod tests {
             let mut values = coefficients.clone();
             ntt.forward(&mut values);
             let root = F::root_of_unity(log_n).unwrap();
-            for j in 0..n {
+            for j in (0..n).step_by(1 + n / 512) {
                 assert_eq!(values[ntt.slot(j)], evaluate_at(&coefficients, root.pow(j as u64)));
             }
         }

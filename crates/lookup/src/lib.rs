@@ -1,4 +1,4 @@
-//! Membership in tables becomes two linear claims (LogUp-GKR, spec G1-G6).
+//! Membership in tables becomes two linear claims (LogUp-GKR, spec G1-G10).
 //!
 //! | step | who      | says                     | label       |
 //! |------|----------|--------------------------|-------------|

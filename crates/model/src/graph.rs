@@ -191,7 +191,7 @@ pub enum Op {
     },
     /// Same elements, shape of the output value (Reshape, Flatten, Squeeze, Unsqueeze); inputs: x.
     Reshape,
-    /// Permute axes: output axis i is input axis perm[i]; inputs: x.
+    /// Permute axes: output axis i is input axis `perm[i]`; inputs: x.
     Transpose(Vec<usize>),
     /// Join along an axis; inputs: all parts.
     Concat(usize),

@@ -1,4 +1,4 @@
-//! The opening conversation (spec L4-L12).
+//! The opening conversation (spec L1-L14).
 //!
 //! | step | who      | says                                | label                        |
 //! |------|----------|-------------------------------------|------------------------------|
@@ -307,7 +307,7 @@ fn columns<E: End, W: Rungs>(
     Ok(columns)
 }
 
-/// V(z) of the last level, level by level down to the functionals of level 0 (spec L8).
+/// V(z) of the last level, level by level down to the functionals of level 0 (spec L9).
 fn functional_value(traces: &[Trace<'_>], z: &[K], functional: &impl Fn(usize, &[K]) -> K) -> K {
     let Some((trace, below)) = traces.split_last() else { return K::ZERO };
     let mut value = K::ZERO;
@@ -342,7 +342,7 @@ fn functional_value(traces: &[Trace<'_>], z: &[K], functional: &impl Fn(usize, &
     value
 }
 
-/// The closing move with zero knowledge (spec L10-L12).
+/// The closing move with zero knowledge (spec L12, L13).
 fn close<E: End, W: Rungs>(
     end: &mut E,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! Salted Merkle trees over columns (spec H1-H4).
+//! Salted Merkle trees over columns (spec M1-M5).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The ladder's shape, computed by both sides before a byte is sent (spec L1-L3).
+//! The ladder's shape, computed by both sides before a byte is sent (spec L5, Q9).
 
 use algebra::multilinear::bits;
 

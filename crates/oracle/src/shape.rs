@@ -1,4 +1,4 @@
-//! Parameters of oracles and how both sides compute them (spec O1-O9).
+//! Parameters of oracles and how both sides compute them (spec O1-O7, Q1-Q8).
 
 use algebra::multilinear::bits;
 use tape::{frame, hash};
@@ -103,7 +103,7 @@ impl Shape {
         self.rows.saturating_mul(element).saturating_add(salt)
     }
 
-    /// Whether the parameters are allowed: 8(C+T) <= 5n, n <= 2^26, 1 <= R <= 1024 (spec O4).
+    /// Whether the parameters are allowed: 8(C+T) <= 5n, n <= 2^26, 1 <= R <= 1024 (spec O7).
     pub fn is_valid(&self) -> bool {
         let room = self.dimension().saturating_mul(8) <= self.positions().saturating_mul(5);
         room && self.log_n <= 26
@@ -112,7 +112,7 @@ impl Shape {
             && (1..=1024).contains(&self.rows)
     }
 
-    /// tag (spec O5).
+    /// tag (spec O3).
     pub fn tag(&self) -> [u8; 32] {
         let mut bytes = frame(b"zerotell/oracle");
         bytes.push(self.role.byte());
@@ -124,7 +124,7 @@ impl Shape {
         hash(&bytes)
     }
 
-    /// OracleId of a root under these parameters (spec O6).
+    /// OracleId of a root under these parameters (spec O5).
     pub fn id(&self, root: &[u8; 32]) -> [u8; 32] {
         let mut bytes = frame(b"zerotell/oracle-id");
         bytes.extend(self.tag());
@@ -133,7 +133,7 @@ impl Shape {
     }
 }
 
-/// Digest of the axes of a long-term oracle's tensors (spec O7).
+/// Digest of the axes of a long-term oracle's tensors (spec O4).
 pub fn layout_digest<'a>(tensors: impl ExactSizeIterator<Item = &'a [usize]>) -> [u8; 32] {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
     let mut bytes = frame(b"zerotell/layout");
@@ -147,7 +147,7 @@ pub fn layout_digest<'a>(tensors: impl ExactSizeIterator<Item = &'a [usize]>) ->
     hash(&bytes)
 }
 
-/// The least t >= 1 with ((n+k)/2n)^t <= 2^-λ, exactly, but at most n (spec O8).
+/// The least t >= 1 with ((n+k)/2n)^t <= 2^-λ, exactly, but at most n (spec Q1, Q2).
 /// n must be a power of two; k < n.
 pub fn queries(n: usize, k: usize, lambda: u8) -> usize {
     let factor = u64::try_from(n.saturating_add(k)).unwrap_or(u64::MAX);
@@ -212,7 +212,7 @@ pub struct Sizing {
 }
 
 impl Sizing {
-    /// Parameters of version 1 (spec O9).
+    /// Parameters of version 1 (spec Q3-Q6).
     pub fn v1(lambda: u8, grind: u8) -> Self {
         Self {
             lambda,
@@ -284,7 +284,7 @@ impl Sizing {
         self.fit(Shape { role, extension: true, rows: 2, log_c, log_t: None, log_n, layout: [0; 32] }, true)
     }
 
-    /// Default parameters of a long-term oracle with N entries (spec O10): room for at least
+    /// Default parameters of a long-term oracle with N entries (spec Q8): room for at least
     /// `openings` openings.
     pub fn long_term(
         &self,

@@ -24,5 +24,5 @@ mod table;
 mod tests;
 mod values;
 
-pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at};
+pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at, prove_observed};
 pub use table::Table;

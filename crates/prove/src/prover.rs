@@ -60,6 +60,19 @@ pub struct Proof {
     pub opened: Vec<usize>,
 }
 
+/// What the prover is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Committing all intermediate values.
+    Commit,
+    /// The lookup argument.
+    Lookups,
+    /// The inner products.
+    Relations,
+    /// Opening the commitments.
+    Opening,
+}
+
 /// Fills an oracle's rows from its tensors.
 fn fill(shape: &Shape, layout: &Layout, tensors: &[(Vec<usize>, &[i64])]) -> Vec<F> {
     let mut rows = vec![F::ZERO; shape.rows * shape.data()];
@@ -134,6 +147,18 @@ pub fn prove_at(
     long_term: &[&Table],
     source: &impl Source,
 ) -> Result<Proof, ProveError> {
+    prove_observed(setup, statement, assignment, long_term, source, &mut |_| {})
+}
+
+/// As [`prove_at`]; `observe` is told when each phase starts.
+pub fn prove_observed(
+    setup: &Setup,
+    statement: &Statement,
+    assignment: &Assignment,
+    long_term: &[&Table],
+    source: &impl Source,
+    observe: &mut dyn FnMut(Phase),
+) -> Result<Proof, ProveError> {
     for (oracle, (table, root)) in long_term.iter().zip(&statement.roots).enumerate() {
         if table.root() != *root {
             return Err(ProveError::OtherTable { oracle });
@@ -142,8 +167,9 @@ pub fn prove_at(
     if long_term.len() != statement.roots.len() {
         return Err(ProveError::OtherTable { oracle: long_term.len() });
     }
+    observe(Phase::Commit);
     let fresh = commit_fresh(setup, assignment, source);
-    let mut prover = Prover::new(setup, assignment, &fresh, long_term, source);
+    let mut prover = Prover::new(setup, assignment, &fresh, long_term, source, observe);
     let mut end = ProverEnd::new(&PROOF_VERSION.to_le_bytes());
     let header = encode_statement(statement);
     converse(&mut end, setup, &header, &statement.roots, &mut prover).map_err(|_| ProveError::Unlucky)?;
@@ -160,7 +186,7 @@ pub(crate) struct Fresh {
     pairs: Vec<(usize, usize)>,
 }
 
-/// Which pads are multiplied: derived from the setup alone (spec M4).
+/// Which pads are multiplied: derived from the setup alone (spec G9, I8, E5).
 fn pad_pairs(setup: &Setup) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     let mut next = 0;
@@ -228,6 +254,7 @@ pub(crate) struct Prover<'a, S> {
     tree: Tree,
     inner: Inner,
     ladder: Ladder<'a, S>,
+    observe: &'a mut dyn FnMut(Phase),
     /// The functionals of level 0, for the attacks.
     #[cfg(test)]
     pub(crate) seen: Vec<Vec<K>>,
@@ -241,9 +268,11 @@ impl<'a, S: Source> Prover<'a, S> {
         fresh: &'a Fresh,
         long_term: &[&'a Table],
         source: &'a S,
+        observe: &'a mut dyn FnMut(Phase),
     ) -> Self {
         Self {
             setup,
+            observe,
             values: Values { lowered: &setup.lowered, assignment },
             tables: std::iter::once(&fresh.table).chain(long_term.iter().copied()).collect(),
             pads: &fresh.pads,
@@ -349,9 +378,11 @@ impl<S: Source> Witness for Prover<'_, S> {
         self.ladder.pad_root()
     }
     fn lookup_challenges(&mut self, challenges: &LookupChallenges) {
+        (self.observe)(Phase::Lookups);
         self.tree = Tree::build(self.setup, &self.values, challenges);
     }
     fn relation_points(&mut self, challenges: Challenges) {
+        (self.observe)(Phase::Relations);
         let pads = self.setup.zk.then(|| {
             let eq = algebra::multilinear::eq_table(&challenges.tau);
             let first = self.pairs.iter().zip(&eq).map(|(&(i, _), &e)| e * self.pads[i]).collect();
@@ -372,6 +403,7 @@ impl<S: Source> Witness for Prover<'_, S> {
         self.inner.ends().pop().unwrap_or_default()
     }
     fn functionals(&mut self, functionals: &Functionals<'_>) {
+        (self.observe)(Phase::Opening);
         let vectors = dense(self.setup, functionals);
         #[cfg(test)]
         self.seen.clone_from(&vectors);

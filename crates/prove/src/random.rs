@@ -1,4 +1,4 @@
-//! The prover's randomness: named streams of one seed (spec N1-N3).
+//! The prover's randomness: named streams of one seed (spec E7-E9).
 
 use algebra::{F, K};
 use tape::frame;
@@ -55,9 +55,10 @@ impl Source for Seed {
         let mut buffer = [0; 1024];
         while values.len() < count {
             stream.fill(&mut buffer);
-            let words = buffer.as_chunks::<8>().0.iter();
-            let elements = words.filter_map(|word| F::canonical(u64::from_le_bytes(*word)));
-            values.extend(elements.take(count - values.len()));
+            for word in buffer.as_chunks::<8>().0 {
+                let element = F::canonical(u64::from_le_bytes(*word)).filter(|_| values.len() < count);
+                values.extend(element);
+            }
         }
         buffer.zeroize();
         values

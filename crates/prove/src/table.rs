@@ -133,7 +133,7 @@ fn salts(shape: &Shape, source: &impl Source, name: &str) -> Vec<[u8; 16]> {
 
 fn push_column(bytes: &mut Vec<u8>, code: &[F], n: usize, slot: usize) {
     for row in code.chunks_exact(n) {
-        bytes.extend(row[slot].to_bytes());
+        bytes.extend_from_slice(&row[slot].to_bytes());
     }
 }
 
@@ -160,18 +160,24 @@ fn hash_columns(shape: &Shape, code: &[F], ntt: &Ntt, salts: &[[u8; 16]]) -> Tre
     let by_slot: Vec<[u8; 32]> = (0..n / run)
         .into_par_iter()
         .flat_map_iter(|block| {
-            let mut columns = vec![Vec::with_capacity(shape.column_bytes()); run];
-            for (i, column) in columns.iter_mut().enumerate() {
-                column.extend(salts.get(ntt.slot(block * run + i)).iter().flat_map(|salt| salt.iter()));
+            let width = shape.column_bytes();
+            let mut columns = vec![0; run * width];
+            let mut start = 0;
+            if !salts.is_empty() {
+                for (i, column) in columns.chunks_exact_mut(width).enumerate() {
+                    column[..16].copy_from_slice(&salts[ntt.slot(block * run + i)]);
+                }
+                start = 16;
             }
             for row in code.chunks_exact(n) {
                 let part = &row[block * run..(block + 1) * run];
-                for (column, value) in columns.iter_mut().zip(part) {
-                    column.extend(value.to_bytes());
+                for (column, value) in columns.chunks_exact_mut(width).zip(part) {
+                    column[start..start + 8].copy_from_slice(&value.to_bytes());
                 }
+                start += 8;
             }
-            let leaf = |(i, column): (usize, &Vec<u8>)| hashing.leaf(ntt.slot(block * run + i), column);
-            columns.iter().enumerate().map(leaf).collect::<Vec<_>>()
+            let leaf = |(i, column)| hashing.leaf(ntt.slot(block * run + i), column);
+            columns.chunks_exact(width).enumerate().map(leaf).collect::<Vec<_>>()
         })
         .collect();
     let leaves = (0..n).map(|position| by_slot[ntt.slot(position)]).collect();

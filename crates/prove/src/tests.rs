@@ -182,7 +182,8 @@ fn run(toy: &Toy, source: &impl Source, model: &Table, coins: Option<&Coins>, ro
     if let Some(rows) = rows {
         fresh.table = Table::base(fresh.table.shape().clone(), rows, source, "z");
     }
-    let mut prover = Prover::new(&toy.setup, &toy.assignment, &fresh, &[model], source);
+    let mut observe = |_| {};
+    let mut prover = Prover::new(&toy.setup, &toy.assignment, &fresh, &[model], source, &mut observe);
     let mut end = Frozen::new(ProverEnd::new(&[]), coins);
     let header = encode_statement(&toy.statement);
     converse(&mut end, &toy.setup, &header, &toy.statement.roots, &mut prover).unwrap();
@@ -476,8 +477,15 @@ fn the_view_hides_the_witness() {
 fn every_byte_of_a_small_proof_counts() {
     for zk in [false, true] {
         let toy = make(zk, [1, 3], [2, -1, 0, 3]);
-        let proof = prove_at(&toy.setup, &toy.statement, &toy.assignment, &[&toy.model], &Seed::new([5; 32]))
-            .unwrap();
+        let proof = prove_at(
+            &toy.setup,
+            &toy.statement,
+            &toy.assignment,
+            &[&toy.model],
+            &Seed::new([5; 32]),
+            &mut |_| {},
+        )
+        .unwrap();
         assert_eq!(verify_at(&toy.setup, &toy.statement, &proof.bytes), Ok(()));
         for i in 0..proof.bytes.len() {
             let mut bytes = proof.bytes.clone();

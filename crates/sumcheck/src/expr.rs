@@ -59,7 +59,7 @@ impl Axis {
         }
     }
 
-    /// Σ_j v[off + j]·eq(ζ, j) over the chunk: what the verifier computes (spec F2).
+    /// Σ_j v[off + j]·eq(ζ, j) over the chunk: what the verifier computes (spec A2).
     pub fn at(&self, chunk: Chunk, zeta: &[K]) -> K {
         match self {
             Self::Eq(r) => {

@@ -1,4 +1,4 @@
-//! The batched inner-product sumcheck (spec I4-I6): claims A_l = Σ_x a_l(x)·b_l(x) over cubes
+//! The batched inner-product sumcheck (spec I3-I5): claims A_l = Σ_x a_l(x)·b_l(x) over cubes
 //! of different dimension become one claim at one point.
 
 use algebra::K;

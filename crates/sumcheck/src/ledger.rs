@@ -1,5 +1,5 @@
 //! Masked messages: each value is sent minus a committed one-time pad, products of pads
-//! are committed too, so every check stays linear (spec M1-M4).
+//! are committed too, so every check stays linear (spec E1-E6).
 
 use algebra::K;
 use tape::{End, Reject};
@@ -86,7 +86,7 @@ impl Ledger {
         Ok(said.into_iter().zip(first..).map(|(said, j)| Sent { said, pad: zk.then_some(j) }).collect())
     }
 
-    /// The product of two sent values as an expression (spec M3).
+    /// The product of two sent values as an expression (spec E2).
     pub fn multiply(&mut self, x: Sent, y: Sent) -> Expr {
         let mut product = Expr::from(x.said * y.said);
         if let (Some(i), Some(j)) = (x.pad, y.pad) {

@@ -1,4 +1,4 @@
-//! The transcript state (spec T3): 32 bytes, BLAKE3.
+//! The transcript state (spec T1-T5): 32 bytes, BLAKE3.
 
 use algebra::{F, K};
 

@@ -170,7 +170,7 @@ fn factors(
     }
 }
 
-/// A and B are the pad products' factors at ρ (spec I8). The dummy pair makes them uniform.
+/// A and B are the pad products' factors at ρ (spec I6, I7). The dummy pair makes them uniform.
 fn show_pads(setup: &Setup, ledger: &mut Ledger, tau: &[K], rho: &[K], [a, b]: [K; 2]) -> Result<(), Reject> {
     let (pads, products) = setup.sends;
     let rho = rho.get(..tau.len()).unwrap_or(rho);

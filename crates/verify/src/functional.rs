@@ -1,4 +1,4 @@
-//! Forms pulled back to functionals of tensors (spec F1-F4).
+//! Forms pulled back to functionals of tensors (spec A1-A8).
 
 use std::sync::Arc;
 
@@ -248,7 +248,7 @@ impl<'a> Functionals<'a> {
         (batch.constant, Self { setup, terms })
     }
 
-    /// The multilinear extension of oracle a's functional at an address point (spec F3).
+    /// The multilinear extension of oracle a's functional at an address point (spec A2).
     pub fn at(&self, oracle: usize, zeta: &[K]) -> K {
         let (Some(group), Some(terms)) = (self.setup.groups.get(oracle), self.terms.get(oracle)) else {
             return K::ZERO;

@@ -1,4 +1,4 @@
-//! From relations to expressions (spec R1-R9).
+//! From relations to expressions (spec R1-R10, G10).
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ impl InnerPoints {
         (form_expr(setup, &ip.a, &left), form_expr(setup, &ip.b, &right))
     }
 
-    /// A = Σ_y ∏ eq(r_y, y)·(F[y]/m[y_o] - c[y]) (spec R4).
+    /// A = Σ_y ∏ eq(r_y, y)·(F[y]/m[y_o] - c[y]) (spec R5).
     pub(crate) fn claim(&self, setup: &Setup, ip: &Ip) -> Expr {
         let plain: Vec<Option<Position>> = ip
             .outputs
@@ -146,7 +146,7 @@ impl LookupChallenges {
     }
 }
 
-/// Numerator and denominator of the leaves at a point (spec G6).
+/// Numerator and denominator of the leaves at a point (spec G10).
 pub(crate) fn leaves(setup: &Setup, challenges: &LookupChallenges, point: &[K]) -> (Expr, Expr) {
     let mut numerator = Expr::default();
     let mut denominator = Expr::from(K::ONE);

@@ -1,4 +1,4 @@
-//! Everything both sides derive from Program and Statement before the first message (spec S1-S8).
+//! Everything both sides derive from Program and Statement before the first message (spec W1, Q1-Q9, P20, D4).
 
 use algebra::layout::{Layout, layout};
 use algebra::multilinear::bits;

@@ -1,4 +1,4 @@
-//! The soundness budget, computed from the actual parameters (spec B1-B3).
+//! The soundness budget, computed from the actual parameters (spec S5-S7).
 //!
 //! Each term bounds the error of one round by 2^-bits, proven in the unique-decoding regime; whole
 //! bits, rounded down. The proof is round-by-round sound up to the weakest term; the union over all

@@ -63,7 +63,7 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// vk: the model's identity that a Statement claims (spec P7).
+/// vk: the model's identity that a Statement claims (spec P23).
 pub fn model_identity(program: &Program, statement: &Statement) -> [u8; 32] {
     let private = program.tensors.iter().any(|tensor| tensor.home == Home::Model);
     let count = usize::from(private);
