@@ -477,15 +477,8 @@ fn the_view_hides_the_witness() {
 fn every_byte_of_a_small_proof_counts() {
     for zk in [false, true] {
         let toy = make(zk, [1, 3], [2, -1, 0, 3]);
-        let proof = prove_at(
-            &toy.setup,
-            &toy.statement,
-            &toy.assignment,
-            &[&toy.model],
-            &Seed::new([5; 32]),
-            &mut |_| {},
-        )
-        .unwrap();
+        let proof = prove_at(&toy.setup, &toy.statement, &toy.assignment, &[&toy.model], &Seed::new([5; 32]))
+            .unwrap();
         assert_eq!(verify_at(&toy.setup, &toy.statement, &proof.bytes), Ok(()));
         for i in 0..proof.bytes.len() {
             let mut bytes = proof.bytes.clone();
