@@ -1,0 +1,546 @@
+//! Files of the command line, byte for byte.
+//!
+//! All numbers are little endian. `fr` is a `u64` length and the bytes. Every length is compared
+//! with 2^31 and with what is left of the file before memory is allocated. Trailing bytes are
+//! refused. A `checksum` is the BLAKE3 hash of all bytes before it; it finds damage, it is no
+//! protection against someone who may write the file.
+//!
+//! Public files:
+//!
+//! | proof file `.ztp` | bytes |
+//! |---|---|
+//! | name, version | `"ZTPF"`, `u16` 1 |
+//! | program | fr(Program with contents) |
+//! | statement | fr(Statement) |
+//! | proof | fr(proof) |
+//!
+//! | model file `.ztm` | bytes |
+//! |---|---|
+//! | name, version | `"ZTMF"`, `u16` 1 |
+//! | program | fr(Program with contents) |
+//! | oracles | `u8` count (0 or 1), 32-byte identities |
+//!
+//! Secret files, mode 0600 in a directory of mode 0700:
+//!
+//! | `model.key` | bytes |
+//! |---|---|
+//! | name, version | `"ZTMK"`, `u16` 1 |
+//! | source | 32-byte digest of the model file, its external data and the import options |
+//! | program | fr(Program with contents) |
+//! | weights | `u32` count; each `u32` tensor number, entries |
+//! | seed | 32 bytes |
+//! | root | 32-byte root of the committed table |
+//! | checksum | 32 bytes |
+//!
+//! | `input.key` | bytes |
+//! |---|---|
+//! | name, version | `"ZTIK"`, `u16` 1 |
+//! | parameters | `u8` lambda, `u8` grind |
+//! | meaning | 32-byte BLAKE3 hash of the input's part of the metadata (JSON, sorted keys) |
+//! | axes | `u32` count, `u32` axis lengths, batch included |
+//! | values | entries |
+//! | seed, root, checksum | 32 bytes each |
+//!
+//! | `budget` | bytes |
+//! |---|---|
+//! | name, version | `"ZTBU"`, `u16` 1 |
+//! | root | 32-byte root this is the budget of |
+//! | total, used | `u64`, `u64` openings |
+//! | checksum | 32 bytes |
+//!
+//! | cache entry | bytes |
+//! |---|---|
+//! | name, version | `"ZTCA"`, `u16` 1 |
+//! | key | 32 bytes |
+//! | program | fr(Program with contents) |
+//! | weights | as in `model.key` |
+//! | report | fr(JSON) |
+//! | nodes | fr(JSON list of names, one per operator) |
+//! | checksum | 32 bytes |
+//!
+//! entries: `u8` width (1, 2, 4 or 8), `u64` count, the entries in that width, two's complement.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use program::types::Program;
+use program::wire::{self, Statement};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::failure::{Failure, Outcome};
+
+/// Longest framed part of any file.
+const PART: u64 = 1 << 31;
+/// Longest file that is read.
+pub const FILE_BYTES: usize = 1 << 32;
+const VERSION: u16 = 1;
+
+/// Private parameters by tensor number; zeroised on drop, no `Debug`.
+#[derive(Default)]
+pub struct Weights(pub BTreeMap<u32, Vec<i64>>);
+
+impl Drop for Weights {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+/// What a proof file holds.
+pub struct ProofFile {
+    /// The program, with contents.
+    pub program: Program,
+    /// The statement.
+    pub statement: Statement,
+    /// The proof.
+    pub proof: Vec<u8>,
+}
+
+/// What a model file holds: all a verifier needs to name a model.
+pub struct ModelFile {
+    /// The program, with contents.
+    pub program: Program,
+    /// Identities of its long-term oracles.
+    pub oracles: Vec<[u8; 32]>,
+}
+
+/// The owner's secret of a committed model.
+pub struct ModelKey {
+    /// Digest of what it was compiled from.
+    pub source: [u8; 32],
+    /// The program.
+    pub program: Program,
+    /// Private parameters.
+    pub weights: Weights,
+    /// Seed of the table.
+    pub seed: Zeroizing<[u8; 32]>,
+    /// Root of the table.
+    pub root: [u8; 32],
+}
+
+/// The owner's secret of a committed input.
+pub struct InputKey {
+    /// λ and g of the table.
+    pub security: [u8; 2],
+    /// Digest of what the integers mean.
+    pub meaning: [u8; 32],
+    /// Axis lengths, batch included.
+    pub axes: Vec<usize>,
+    /// The integers.
+    pub values: Zeroizing<Vec<i64>>,
+    /// Seed of the table.
+    pub seed: Zeroizing<[u8; 32]>,
+    /// Root of the table.
+    pub root: [u8; 32],
+}
+
+/// The hiding budget of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetFile {
+    /// The table's root.
+    pub root: [u8; 32],
+    /// Openings it can hide.
+    pub total: u64,
+    /// Openings reserved so far.
+    pub used: u64,
+}
+
+/// A compiled model in the cache.
+pub struct CacheEntry {
+    /// Name of the entry.
+    pub key: [u8; 32],
+    /// The program.
+    pub program: Program,
+    /// Private parameters.
+    pub weights: Weights,
+    /// The accuracy report as JSON.
+    pub report: String,
+    /// Graph node of each operator.
+    pub nodes: Vec<String>,
+}
+
+// ---- writing ----
+
+struct Writer(Zeroizing<Vec<u8>>);
+
+impl Writer {
+    fn new(magic: &[u8; 4]) -> Self {
+        let mut w = Self(Zeroizing::new(magic.to_vec()));
+        w.put(&VERSION.to_le_bytes());
+        w
+    }
+
+    /// Appends; a buffer that grows leaves no copy behind.
+    fn put(&mut self, bytes: &[u8]) {
+        if self.0.len() + bytes.len() > self.0.capacity() {
+            let mut next = Zeroizing::new(Vec::with_capacity((self.0.len() + bytes.len()) * 2));
+            next.extend_from_slice(&self.0);
+            self.0 = next;
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn framed(&mut self, bytes: &[u8]) {
+        self.put(&(bytes.len() as u64).to_le_bytes());
+        self.put(bytes);
+    }
+
+    fn entries(&mut self, values: &[i64]) {
+        let fits = |bits: u32| values.iter().all(|&v| (v >> (bits - 1)) == 0 || (v >> (bits - 1)) == -1);
+        let width = [1usize, 2, 4].into_iter().find(|&w| fits(8 * w as u32)).unwrap_or(8);
+        self.put(&[width as u8]);
+        self.put(&(values.len() as u64).to_le_bytes());
+        values.iter().for_each(|v| self.put(&v.to_le_bytes()[..width]));
+    }
+
+    fn weights(&mut self, weights: &Weights) {
+        self.put(&(weights.0.len() as u32).to_le_bytes());
+        for (tensor, values) in &weights.0 {
+            self.put(&tensor.to_le_bytes());
+            self.entries(values);
+        }
+    }
+
+    fn sealed(mut self) -> Zeroizing<Vec<u8>> {
+        let checksum = blake3::hash(&self.0);
+        self.put(checksum.as_bytes());
+        self.0
+    }
+}
+
+/// Bytes of a proof file.
+pub fn encode_proof(program: &Program, statement: &Statement, proof: &[u8]) -> Vec<u8> {
+    let mut w = Writer::new(b"ZTPF");
+    w.framed(&wire::encode_with_contents(program));
+    w.framed(&wire::encode_statement(statement));
+    w.framed(proof);
+    w.0.to_vec()
+}
+
+impl ModelFile {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::new(b"ZTMF");
+        w.framed(&wire::encode_with_contents(&self.program));
+        w.put(&[self.oracles.len() as u8]);
+        self.oracles.iter().for_each(|id| w.put(id));
+        w.0.to_vec()
+    }
+
+    /// The model's identity.
+    pub fn identity(&self) -> [u8; 32] {
+        wire::model_id(&self.program.digest(), &self.oracles)
+    }
+}
+
+impl ModelKey {
+    /// Its bytes.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut w = Writer::new(b"ZTMK");
+        w.put(&self.source);
+        w.framed(&wire::encode_with_contents(&self.program));
+        w.weights(&self.weights);
+        w.put(&self.seed[..]);
+        w.put(&self.root);
+        w.sealed()
+    }
+}
+
+impl InputKey {
+    /// Its bytes.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut w = Writer::new(b"ZTIK");
+        w.put(&self.security);
+        w.put(&self.meaning);
+        w.put(&(self.axes.len() as u32).to_le_bytes());
+        self.axes.iter().for_each(|&axis| w.put(&(axis as u32).to_le_bytes()));
+        w.entries(&self.values);
+        w.put(&self.seed[..]);
+        w.put(&self.root);
+        w.sealed()
+    }
+}
+
+impl BudgetFile {
+    /// Its bytes.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut w = Writer::new(b"ZTBU");
+        w.put(&self.root);
+        w.put(&self.total.to_le_bytes());
+        w.put(&self.used.to_le_bytes());
+        w.sealed()
+    }
+}
+
+impl CacheEntry {
+    /// Its bytes.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut w = Writer::new(b"ZTCA");
+        w.put(&self.key);
+        w.framed(&wire::encode_with_contents(&self.program));
+        w.weights(&self.weights);
+        w.framed(self.report.as_bytes());
+        w.framed(serde_json::json!(self.nodes).to_string().as_bytes());
+        w.sealed()
+    }
+}
+
+// ---- reading ----
+
+/// Reads what [`Writer`] writes; errors are words for people.
+struct Reader<'a>(&'a [u8]);
+
+type Parsed<T> = Result<T, String>;
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8], magic: &[u8; 4]) -> Parsed<Self> {
+        let mut r = Self(bytes);
+        if bytes.len() < 6 || r.take(4)? != magic {
+            return Err("it does not start with the right name".into());
+        }
+        match u16::from_le_bytes(r.array()?) {
+            VERSION => Ok(r),
+            other => Err(format!("version {other} is not known")),
+        }
+    }
+
+    /// As [`Reader::new`], after comparing the checksum at the end.
+    fn sealed(bytes: &'a [u8], magic: &[u8; 4]) -> Parsed<Self> {
+        let (body, checksum) = bytes.split_last_chunk::<32>().ok_or("it is cut short")?;
+        let r = Self::new(body, magic)?;
+        if blake3::hash(body) == *checksum { Ok(r) } else { Err("its checksum differs: it is damaged".into()) }
+    }
+
+    fn take(&mut self, count: usize) -> Parsed<&'a [u8]> {
+        let (part, rest) = self.0.split_at_checked(count).ok_or("it is cut short")?;
+        self.0 = rest;
+        Ok(part)
+    }
+
+    fn array<const N: usize>(&mut self) -> Parsed<[u8; N]> {
+        self.take(N)?.try_into().map_err(|_| "it is cut short".into())
+    }
+
+    fn u32(&mut self) -> Parsed<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Parsed<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// A length, bounded by the limit and by what is left.
+    fn length(&mut self, width: usize) -> Parsed<usize> {
+        let count = self.u64()?;
+        let bytes = count.checked_mul(width as u64).filter(|&b| b <= PART && b <= self.0.len() as u64);
+        bytes.ok_or("a length in it is larger than the file")?;
+        Ok(count as usize)
+    }
+
+    fn framed(&mut self) -> Parsed<&'a [u8]> {
+        let length = self.length(1)?;
+        self.take(length)
+    }
+
+    fn entries(&mut self) -> Parsed<Vec<i64>> {
+        let width = usize::from(self.array::<1>()?[0]);
+        if !matches!(width, 1 | 2 | 4 | 8) {
+            return Err("the width of a number list is wrong".into());
+        }
+        let count = self.length(width)?;
+        let shift = 64 - 8 * width as u32;
+        let entry = |part: &[u8]| {
+            let mut word = [0; 8];
+            word[..width].copy_from_slice(part);
+            (i64::from_le_bytes(word) << shift) >> shift
+        };
+        Ok(self.take(count * width)?.chunks_exact(width).map(entry).collect())
+    }
+
+    fn weights(&mut self) -> Parsed<Weights> {
+        let mut weights = Weights::default();
+        for _ in 0..self.u32()? {
+            let tensor = self.u32()?;
+            weights.0.insert(tensor, self.entries()?);
+        }
+        Ok(weights)
+    }
+
+    fn program(&mut self) -> Parsed<Program> {
+        wire::decode(self.framed()?).map_err(|e| format!("its program is not well formed: {e}"))
+    }
+
+    fn text(&mut self) -> Parsed<String> {
+        String::from_utf8(self.framed()?.to_vec()).map_err(|_| "a text in it is not UTF-8".into())
+    }
+
+    fn end(&self) -> Parsed<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(format!("{} bytes follow its end", self.0.len())) }
+    }
+}
+
+/// Reads a proof file; the program and statement are decoded, not checked.
+pub fn decode_proof(bytes: &[u8]) -> Parsed<ProofFile> {
+    let mut r = Reader::new(bytes, b"ZTPF")?;
+    let program = r.program()?;
+    let statement = wire::decode_statement(r.framed()?);
+    let statement = statement.map_err(|e| format!("its statement is not well formed: {e}"))?;
+    let proof = r.framed()?.to_vec();
+    r.end()?;
+    Ok(ProofFile { program, statement, proof })
+}
+
+impl ModelFile {
+    /// Reads a model file.
+    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
+        let mut r = Reader::new(bytes, b"ZTMF")?;
+        let program = r.program()?;
+        let count = usize::from(r.array::<1>()?[0]);
+        if count != usize::from(program.model_oracle.is_some()) {
+            return Err("it names another number of oracles than its program has".into());
+        }
+        let oracles = (0..count).map(|_| r.array()).collect::<Parsed<_>>()?;
+        r.end()?;
+        Ok(Self { program, oracles })
+    }
+}
+
+impl ModelKey {
+    /// Reads a model key.
+    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
+        let mut r = Reader::sealed(bytes, b"ZTMK")?;
+        let (source, program, weights) = (r.array()?, r.program()?, r.weights()?);
+        let (seed, root) = (Zeroizing::new(r.array()?), r.array()?);
+        r.end()?;
+        Ok(Self { source, program, weights, seed, root })
+    }
+}
+
+impl InputKey {
+    /// Reads an input key.
+    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
+        let mut r = Reader::sealed(bytes, b"ZTIK")?;
+        let (security, meaning) = (r.array()?, r.array()?);
+        let count = r.u32()?;
+        if u64::from(count) > program::limits::AXES {
+            return Err("it has too many axes".into());
+        }
+        let axes = (0..count).map(|_| r.u32().map(|n| n as usize)).collect::<Parsed<_>>()?;
+        let values = Zeroizing::new(r.entries()?);
+        let (seed, root) = (Zeroizing::new(r.array()?), r.array()?);
+        r.end()?;
+        Ok(Self { security, meaning, axes, values, seed, root })
+    }
+}
+
+impl BudgetFile {
+    /// Reads a budget.
+    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
+        let mut r = Reader::sealed(bytes, b"ZTBU")?;
+        let budget = Self { root: r.array()?, total: r.u64()?, used: r.u64()? };
+        r.end()?;
+        Ok(budget)
+    }
+}
+
+impl CacheEntry {
+    /// Reads a cache entry.
+    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
+        let mut r = Reader::sealed(bytes, b"ZTCA")?;
+        let (key, program, weights) = (r.array()?, r.program()?, r.weights()?);
+        let (report, nodes) = (r.text()?, r.text()?);
+        r.end()?;
+        let nodes = serde_json::from_str(&nodes).map_err(|e| e.to_string())?;
+        Ok(Self { key, program, weights, report, nodes })
+    }
+}
+
+// ---- the disk ----
+
+/// Reads a regular file of at most `most` bytes.
+pub fn read_bounded(path: &Path, most: usize) -> Outcome<Zeroizing<Vec<u8>>> {
+    let failed = |e: std::io::Error| Failure::file(path, "read", &e);
+    let file = File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if !meta.is_file() || meta.len() > most as u64 {
+        let why = if meta.is_file() { "it is too large" } else { "it is not a regular file" };
+        return Err(Failure::misuse(crate::failure::FILE, path.display(), why, "check the path"));
+    }
+    // Room for all bytes at once: a growing buffer would leave copies of secrets behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(meta.len() as usize + 1));
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > most {
+        return Err(Failure::misuse(crate::failure::FILE, path.display(), "it is too large", "check the path"));
+    }
+    Ok(bytes)
+}
+
+/// Makes the change of a directory's entries durable.
+pub fn sync_directory(path: &Path) -> Outcome<()> {
+    let synced = File::open(path).and_then(|d| d.sync_all());
+    synced.map_err(|e| Failure::file(path, "write", &e))
+}
+
+/// Writes a file that is there wholly or not at all: a temporary file, synced, renamed, the
+/// directory synced. `mode` is its permissions.
+pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Outcome<()> {
+    let failed = |e: std::io::Error| Failure::file(path, "write", &e);
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let random = crate::random::bytes()?;
+    let short: String = random[..6].iter().map(|b| format!("{b:02x}")).collect();
+    let temporary = directory.join(format!(".{name}.{short}.tmp"));
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    if let Err(e) = write() {
+        // The temporary file is of no use; that it cannot be removed changes nothing.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(failed(e));
+    }
+    sync_directory(&directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_every_width() {
+        for values in [vec![], vec![-128, 127], vec![-129], vec![i64::from(i32::MIN)], vec![i64::MIN, i64::MAX, 0]] {
+            let mut w = Writer::new(b"TEST");
+            w.entries(&values);
+            let mut r = Reader::new(&w.0, b"TEST").unwrap();
+            assert_eq!(r.entries().unwrap(), values);
+            r.end().unwrap();
+        }
+    }
+
+    #[test]
+    fn every_damage_to_a_budget_is_seen() {
+        let budget = BudgetFile { root: [7; 32], total: 32, used: 5 };
+        let bytes = budget.encode();
+        assert_eq!(BudgetFile::decode(&bytes).unwrap(), budget);
+        for at in 0..bytes.len() {
+            let mut other = bytes.to_vec();
+            other[at] ^= 1;
+            assert!(BudgetFile::decode(&other).is_err(), "byte {at}");
+            assert!(BudgetFile::decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_huge_length_is_refused_before_memory_is_taken() {
+        let mut bytes = b"ZTPF\x01\x00".to_vec();
+        bytes.extend(u64::MAX.to_le_bytes());
+        assert!(decode_proof(&bytes).err().unwrap().contains("larger than the file"));
+    }
+}

@@ -1,0 +1,439 @@
+//! `verify`: public bytes in, a checklist and a verdict out. Reads files, writes none, opens no
+//! socket.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use program::InputMode;
+use program::types::{Home, Program};
+use program::wire::Statement;
+use serde_json::{Value, json};
+use verify::{Refusal, SetupError, Verdict};
+
+use crate::context::{self, ContextArgs, Parts};
+use crate::data::{self, RowArgs};
+use crate::failure::{
+    BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_MODEL, BAD_PROGRAM, BAD_RELATIONS, BAD_SECURITY, Failure, MODEL_FILE,
+    NO_MODEL, Outcome,
+};
+use crate::files::{self, FILE_BYTES, ModelFile, ProofFile, read_bounded};
+use crate::npz::{self, Arrays};
+use crate::output::OutputArgs;
+use crate::pipeline::ms;
+use crate::text::{self, BAD, DIM, GOOD, paint};
+use crate::{meaning, text::clean};
+
+/// Flags of `verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// The proof file
+    #[arg(value_name = "PROOF.ztp")]
+    pub proof: PathBuf,
+    /// The model the proof must be about: its ID (zt1…) or the owner's model file (.ztm)
+    #[arg(long, value_name = "ID|FILE")]
+    pub model: Option<String>,
+    /// Accept a proof about any model; the verdict says so
+    #[arg(long, conflicts_with = "model")]
+    pub any_model: bool,
+    /// Public inputs must equal these data
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// The committed input must have this ID (zti1…)
+    #[arg(long, value_name = "ID")]
+    pub input_id: Option<String>,
+    #[command(flatten)]
+    pub rows: RowArgs,
+    #[command(flatten)]
+    pub context: ContextArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What the verifier insists on.
+#[derive(Default)]
+pub struct Expect {
+    /// The model's identity; none: any model.
+    pub model: Option<[u8; 32]>,
+    /// Data that public inputs must equal, and which rows.
+    pub input: Option<(Arrays, RowArgs)>,
+    /// Identity of the committed input.
+    pub input_id: Option<[u8; 32]>,
+    /// Parts of the context.
+    pub context: Parts,
+}
+
+/// How a check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It holds.
+    Passed,
+    /// It does not hold: the proof is refused.
+    Failed,
+    /// Nothing was asked for; the detail says what the proof states.
+    Open,
+}
+
+/// One line of the checklist.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What is checked.
+    pub name: &'static str,
+    /// How it went.
+    pub state: State,
+    /// In words.
+    pub detail: String,
+}
+
+/// The verdict with everything that is shown of it.
+pub struct Examination {
+    /// `ok`, or the code of the first refusal.
+    pub code: &'static str,
+    /// The checklist, up to the first refusal.
+    pub checks: Vec<Check>,
+    /// What is revealed; only when accepted.
+    pub shown: Option<meaning::Shown>,
+    /// The model's ID, when it is known.
+    pub model: Option<String>,
+    /// IDs of committed inputs.
+    pub input_ids: Vec<String>,
+    /// The context.
+    pub context: Value,
+    /// What kind of promise the integers are.
+    pub semantics: Option<String>,
+    /// From bytes in memory to verdict.
+    pub verify_ms: f64,
+    /// Proven bits of the weakest term.
+    pub bits: u32,
+    /// Name of the weakest term.
+    pub weakest: &'static str,
+    /// Proven bits of the union over all rounds.
+    pub union_bits: u32,
+}
+
+/// A refusal: its code and the line of the checklist.
+type Refused = (&'static str, &'static str, String);
+
+/// Checks proof-file bytes. It never fails: bad bytes are refused.
+pub fn examine(bytes: &[u8], expect: &Expect) -> Examination {
+    let started = Instant::now();
+    let mut e = Examination {
+        code: "ok",
+        checks: Vec::new(),
+        shown: None,
+        model: None,
+        input_ids: Vec::new(),
+        context: Value::Null,
+        semantics: None,
+        verify_ms: 0.0,
+        bits: 0,
+        weakest: "none",
+        union_bits: 0,
+    };
+    if let Err((code, name, detail)) = e.run(bytes, expect) {
+        e.code = code;
+        e.shown = None;
+        e.checks.push(Check { name, state: State::Failed, detail });
+    }
+    e.verify_ms = ms(started);
+    e
+}
+
+impl Examination {
+    /// Whether every check holds.
+    pub fn accepted(&self) -> bool {
+        self.code == "ok"
+    }
+
+    fn pass(&mut self, name: &'static str, detail: impl Into<String>) {
+        self.checks.push(Check { name, state: State::Passed, detail: detail.into() });
+    }
+
+    fn open(&mut self, name: &'static str, detail: impl Into<String>) {
+        self.checks.push(Check { name, state: State::Open, detail: detail.into() });
+    }
+
+    fn run(&mut self, bytes: &[u8], expect: &Expect) -> Result<(), Refused> {
+        let file = files::decode_proof(bytes).map_err(|why| (BAD_BYTES, "bytes", format!("the proof file: {why}")))?;
+        self.pass("bytes", format!("well formed, {}", text::size(bytes.len() as u64)));
+        let ProofFile { program, statement, proof } = file;
+        self.program(&program, &statement)?;
+        self.model(&program, &statement, expect)?;
+        self.input(&program, &statement, expect)?;
+        self.context(&statement, expect)?;
+        self.relations(&program, &statement, &proof)?;
+        let meta = meaning::read(&program);
+        self.semantics = meta.as_ref().map(|m| clean(&m.semantics));
+        self.shown = Some(meaning::shown(meta.as_ref(), &statement));
+        Ok(())
+    }
+
+    fn program(&mut self, program: &Program, statement: &Statement) -> Result<(), Refused> {
+        program::validate(program).map_err(|why| (BAD_PROGRAM, "program", why.to_string()))?;
+        if program.digest() != statement.program_digest {
+            return Err((BAD_PROGRAM, "program", SetupError::OtherProgram.to_string()));
+        }
+        let name = meaning::read(program).map(|m| format!(" ({}, {})", clean(&m.model), clean(&m.precision)));
+        self.pass("program", format!("valid, {} operators{}", program.operators.len(), name.unwrap_or_default()));
+        Ok(())
+    }
+
+    fn model(&mut self, program: &Program, statement: &Statement, expect: &Expect) -> Result<(), Refused> {
+        let private = program.tensors.iter().any(|t| t.home == Home::Model);
+        let own = usize::from(private);
+        if statement.identity.len() < own {
+            return Err((BAD_MODEL, "model identity", "the statement names no committed model".into()));
+        }
+        let identity = verify::model_identity(program, statement);
+        let id = text::model_id(&identity);
+        self.input_ids = statement.identity.iter().skip(own).map(text::input_id).collect();
+        let weights = if private { "weights hidden" } else { "weights public" };
+        match expect.model {
+            Some(wanted) if wanted != identity => {
+                let detail = format!("the proof is about {}, you asked for {}", id, text::model_id(&wanted));
+                self.model = Some(id);
+                return Err((BAD_MODEL, "model identity", detail));
+            }
+            Some(_) => self.pass("model identity", format!("{} ({weights})", text::short(&id))),
+            None => self.open("model identity", format!("NOT PINNED (--any-model): {} ({weights})", text::short(&id))),
+        }
+        self.model = Some(id);
+        Ok(())
+    }
+
+    fn input(&mut self, program: &Program, statement: &Statement, expect: &Expect) -> Result<(), Refused> {
+        let refuse = |why: String| Err((BAD_INPUT, "input binding", why));
+        let modes = &statement.disclosure.inputs;
+        let mut bound = false;
+        if let Some((arrays, rows)) = &expect.input {
+            compare_inputs(program, statement, arrays, rows).or_else(refuse)?;
+            self.pass("input binding", "the public inputs are the data given");
+            bound = true;
+        }
+        if let Some(wanted) = &expect.input_id {
+            let private = usize::from(program.tensors.iter().any(|t| t.home == Home::Model));
+            let found: Vec<_> = statement.identity.iter().skip(private).collect();
+            if found.is_empty() {
+                return refuse("the proof opens no committed input, --input-id asks for one".into());
+            }
+            if found != [wanted] {
+                return refuse(format!("the proof is about another committed input: {}", self.input_ids.join(", ")));
+            }
+            self.pass("input binding", "the committed input is the one asked for");
+            bound = true;
+        }
+        if !bound {
+            let word = |mode: &InputMode| match mode {
+                InputMode::Public => "public, not compared (--input x.npz compares)",
+                InputMode::Private => "private: some input that the prover knows",
+                InputMode::Committed => "private, committed, not compared (--input-id compares)",
+            };
+            let mut words: Vec<&str> = modes.iter().map(word).collect();
+            words.dedup();
+            self.open("input binding", words.join("; "));
+        }
+        Ok(())
+    }
+
+    fn context(&mut self, statement: &Statement, expect: &Expect) -> Result<(), Refused> {
+        let Some(parts) = context::read(&statement.context) else {
+            self.context = json!(text::hex(&statement.context));
+            let detail = "the proof's context is not in a form known here".to_string();
+            if expect.context.is_empty() {
+                self.open("context", detail);
+                return Ok(());
+            }
+            return Err((BAD_CONTEXT, "context", detail));
+        };
+        self.context = json!(parts);
+        for (key, wanted) in &expect.context {
+            let found = parts.get(key);
+            if found != Some(wanted) {
+                let found = found.map_or("nothing".into(), |f| format!("\"{}\"", clean(f)));
+                let detail = format!("{key}: the proof says {found}, you asked for \"{}\"", clean(wanted));
+                return Err((BAD_CONTEXT, "context", detail));
+            }
+        }
+        let words: Vec<String> = parts.iter().map(|(k, v)| format!("{k} \"{}\"", clean(v))).collect();
+        match (parts.is_empty(), parts.len() == expect.context.len()) {
+            (true, _) => self.open("context", "none: the proof is bound to no occasion"),
+            (false, true) => self.pass("context", words.join(", ")),
+            (false, false) => self.open("context", format!("{} (not all compared)", words.join(", "))),
+        }
+        Ok(())
+    }
+
+    fn relations(&mut self, program: &Program, statement: &Statement, proof: &[u8]) -> Result<(), Refused> {
+        let budget = match verify::verify(program, statement, proof) {
+            Verdict::Accepted(accepted) => accepted.budget().clone(),
+            Verdict::Rejected(why) => return Err(refusal(&why)),
+        };
+        let weakest = budget.weakest();
+        (self.bits, self.weakest, self.union_bits) = (weakest.bits, weakest.name, budget.union());
+        let zk = if statement.zk { "zero knowledge" } else { "NOT zero knowledge" };
+        let batch = if statement.batch > 1 { format!(", {} inferences", statement.batch) } else { String::new() };
+        self.pass("relations", format!("the statement is proved{batch}, {zk}"));
+        let bits = format!("{} bits proven, weakest term: {}", self.bits, self.weakest);
+        self.pass("security bits", bits);
+        Ok(())
+    }
+
+    /// The verdict as one JSON object.
+    pub fn json(&self) -> Value {
+        let check = |c: &Check| {
+            let state = match c.state {
+                State::Passed => "passed",
+                State::Failed => "failed",
+                State::Open => "not compared",
+            };
+            json!({"name": c.name, "state": state, "detail": c.detail})
+        };
+        let shown = self.shown.as_ref();
+        json!({
+            "verdict": if self.accepted() { "accepted" } else { "rejected" },
+            "code": self.code,
+            "checks": self.checks.iter().map(check).collect::<Vec<_>>(),
+            "outputs": shown.map(|s| &s.outputs),
+            "label": shown.map(|s| &s.label),
+            "reveals": shown.map(|s| &s.reveals),
+            "model": self.model,
+            "input_ids": self.input_ids,
+            "context": self.context,
+            "semantics": self.semantics,
+            "verify_ms": self.verify_ms,
+            "bits": self.bits,
+            "weakest": self.weakest,
+            "union_bits": self.union_bits,
+        })
+    }
+
+    /// The checklist for people.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for check in &self.checks {
+            let (mark, style) = match check.state {
+                State::Passed => ("ok", GOOD),
+                State::Failed => ("NO", BAD),
+                State::Open => ("--", DIM),
+            };
+            lines.push(format!("  {}  {:<15} {}", paint(style, mark), check.name, check.detail));
+        }
+        lines
+    }
+
+    /// Everything for people, the verdict last.
+    pub fn print(&self) {
+        self.lines().iter().for_each(|line| anstream::println!("{line}"));
+        if let Some(shown) = &self.shown {
+            let nothing = vec!["nothing: only that the model ran on an input".to_string()];
+            let lines = if shown.lines.is_empty() { &nothing } else { &shown.lines };
+            anstream::println!("\nrevealed");
+            lines.iter().for_each(|line| anstream::println!("  {line}"));
+            match self.semantics.as_deref() {
+                Some("exact") => anstream::println!("  meaning: exact (the integers of the quantised model)"),
+                Some(word) => anstream::println!(
+                    "  meaning: {word} (a quantised form of the model, near the float model as its report says)"
+                ),
+                None => anstream::println!("  meaning: unknown (the program names no units; integers are shown)"),
+            }
+        }
+        let time = text::time(self.verify_ms);
+        if self.accepted() {
+            anstream::println!("\n{}  {} bits, weakest term: {}, {time}", paint(GOOD, "accepted"), self.bits, self.weakest);
+            if self.checks.iter().any(|c| c.name == "model identity" && c.state == State::Open) {
+                anstream::println!("{}", paint(BAD, "Nothing pins the model: anyone can make a model that says this."));
+            }
+        } else {
+            anstream::println!("\n{}  {} ({time})", paint(BAD, "rejected"), self.code);
+        }
+    }
+}
+
+fn refusal(why: &Refusal) -> Refused {
+    match why {
+        Refusal::Setup(_) => (BAD_PROGRAM, "program", why.to_string()),
+        Refusal::Proof(_) => (BAD_RELATIONS, "relations", why.to_string()),
+        Refusal::Weak { .. } => (BAD_SECURITY, "security bits", why.to_string()),
+    }
+}
+
+/// Compares the data with every input, all of which must be public.
+fn compare_inputs(program: &Program, statement: &Statement, arrays: &Arrays, rows: &RowArgs) -> Result<(), String> {
+    let words = |f: Failure| f.items.first().map(|i| format!("{}: {}", i.place, i.reason)).unwrap_or_default();
+    let meta = meaning::read(program).ok_or("the program does not say what its numbers mean")?;
+    let modes = &statement.disclosure.inputs;
+    if modes.len() != meta.inputs.len() || statement.slots.len() < modes.len() {
+        return Err("an input is private: the proof does not show that it is these data (use --input-id for committed inputs)".into());
+    }
+    for (number, (input, mode)) in meta.inputs.iter().zip(modes).enumerate() {
+        if *mode != InputMode::Public {
+            return Err(format!("input `{}` is private: the proof does not show that it is these data", clean(&input.name)));
+        }
+        let found = data::rows(arrays, &input.name, &input.shape, meta.inputs.len()).map_err(words)?;
+        let range = if rows.rows.is_none() && found.count == statement.batch as usize {
+            0..found.count
+        } else {
+            rows.range(found.count).map_err(words)?
+        };
+        let picked = found.pick(&range);
+        let integers = compile::quantise_input(&meta, number, &picked.data).map_err(|e| e.to_string())?.values;
+        let slot = statement.slots.get(number).map(Vec::as_slice).unwrap_or_default();
+        if slot != integers.as_slice() {
+            let at = slot.iter().zip(&integers).position(|(a, b)| a != b);
+            let place = at.map_or("their number".to_string(), |i| format!("entry {i}"));
+            return Err(format!("the public input `{}` differs from the data given ({place})", clean(&input.name)));
+        }
+    }
+    Ok(())
+}
+
+/// The model's identity that a flag names: an ID or a model file.
+pub fn wanted_model(text: &str) -> Outcome<[u8; 32]> {
+    let path = PathBuf::from(text);
+    if text.starts_with("zt1") && !path.exists() {
+        return text::parse_model_id(text);
+    }
+    if !path.exists() {
+        let fix = "give an ID that starts with zt1, or the path of a .ztm file";
+        return Err(Failure::misuse(crate::failure::IDENTITY, "--model", format!("`{text}` is neither an ID nor a file"), fix));
+    }
+    let bytes = read_bounded(&path, FILE_BYTES)?;
+    let file = ModelFile::decode(&bytes).map_err(|why| {
+        Failure::misuse(MODEL_FILE, path.display(), format!("not a model file: {why}"), "give the owner's model.ztm")
+    })?;
+    Ok(file.identity())
+}
+
+impl VerifyArgs {
+    fn expect(&self) -> Outcome<Expect> {
+        let model = match &self.model {
+            Some(text) => Some(wanted_model(text)?),
+            None if self.any_model => None,
+            None => {
+                let fix = "add --model zt1… (the ID the model's owner published) or --model FILE.ztm; \
+                           --any-model accepts any model and says so";
+                return Err(Failure::misuse(NO_MODEL, "--model", "verify needs the model's identity", fix));
+            }
+        };
+        let input = match &self.input {
+            Some(path) => Some((npz::read(path)?, self.rows.clone())),
+            None => None,
+        };
+        let input_id = self.input_id.as_deref().map(text::parse_input_id).transpose()?;
+        Ok(Expect { model, input, input_id, context: self.context.parts() })
+    }
+}
+
+/// Runs the verb. Exit code 0: accepted, 1: rejected.
+pub fn run(args: &VerifyArgs) -> Outcome<ExitCode> {
+    let expect = args.expect()?;
+    let bytes = read_bounded(&args.proof, FILE_BYTES)?;
+    let examination = examine(&bytes, &expect);
+    if args.output.json() {
+        println!("{}", examination.json());
+    } else {
+        examination.print();
+    }
+    Ok(ExitCode::from(u8::from(!examination.accepted())))
+}

@@ -1,0 +1,94 @@
+//! What must hold for any bytes. A target is one line that calls one of these.
+#![forbid(unsafe_code)]
+
+use model::ImportOptions;
+use program::types::{Operator, Program};
+use program::wire::{Statement, decode, decode_statement, encode_statement, encode_with_contents};
+use verify::{Verdict, verify};
+
+/// A Program that can be read has one spelling, and checking it ends.
+pub fn program_decode(bytes: &[u8]) {
+    if let Ok(program) = decode(bytes) {
+        assert_eq!(encode_with_contents(&program), bytes, "two spellings of one Program");
+        let _ = program::validate(&program);
+    }
+}
+
+/// A Statement that can be read has one spelling.
+pub fn statement_decode(bytes: &[u8]) {
+    if let Ok(statement) = decode_statement(bytes) {
+        assert_eq!(encode_statement(&statement), bytes, "two spellings of one Statement");
+    }
+}
+
+/// `verify` gives a verdict for any bytes; bytes that were not proved are not accepted twice over.
+///
+/// The bytes are three parts: u32 length and Program with contents, u32 length and Statement, proof.
+pub fn verify_proof(bytes: &[u8]) {
+    let Some((program, mut statement, proof)) = parts(bytes) else { return };
+    if is_large(&program, &statement) {
+        return;
+    }
+    let _ = verify(&program, &statement, proof);
+    // The digest of a changed Program is never right by chance: repair it, to come past that check.
+    statement.program_digest = program.digest();
+    if let Verdict::Accepted(_) = verify(&program, &statement, proof) {
+        let longer = [proof, &[0]].concat();
+        assert!(matches!(verify(&program, &statement, &longer), Verdict::Rejected(_)), "a byte may be added");
+        let shorter = proof.get(..proof.len().saturating_sub(1)).unwrap_or_default();
+        assert!(matches!(verify(&program, &statement, shorter), Verdict::Rejected(_)), "a byte may be dropped");
+    }
+}
+
+/// An ONNX file is read or refused with problems that say something.
+pub fn onnx_parse(bytes: &[u8]) {
+    if let Err(problems) = model::parse(bytes, None, &ImportOptions::default()) {
+        assert!(!problems.is_empty(), "a refusal without a reason");
+        problems.iter().for_each(|problem| assert!(!problem.to_string().is_empty()));
+    }
+}
+
+/// A stored tensor is read or refused.
+pub fn tensor_parse(bytes: &[u8]) {
+    let _ = model::tensor_name_from_bytes(bytes);
+    if let Ok((tensor, _)) = model::tensor_from_bytes(bytes) {
+        let _ = format!("{:?}", tensor.shape);
+    }
+}
+
+/// Program, Statement and proof of a container.
+fn parts(bytes: &[u8]) -> Option<(Program, Statement, &[u8])> {
+    let (program, rest) = framed(bytes)?;
+    let (statement, proof) = framed(rest)?;
+    Some((decode(program).ok()?, decode_statement(statement).ok()?, proof))
+}
+
+fn framed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+}
+
+/// Sizes that are legal but take longer than a fuzzer waits.
+fn is_large(program: &Program, statement: &Statement) -> bool {
+    let batch = u64::from(statement.batch);
+    let size = |axes: &[u32]| {
+        axes.iter().map(|&n| if n == 0 { batch } else { u64::from(n) }).fold(1u64, u64::saturating_mul)
+    };
+    let rows = |table: &program::types::Table| {
+        table.keys.iter().map(|&(_, count)| u64::from(count)).fold(1u64, u64::saturating_mul)
+    };
+    let declared = program.tensors.iter().map(|tensor| size(&tensor.axes));
+    let tables = program.tables.iter().map(rows);
+    let operators = program.operators.iter().map(|operator| size(position_axes(operator)));
+    declared.chain(tables).chain(operators).fold(0u64, u64::saturating_add) > 1 << 16
+}
+
+fn position_axes(operator: &Operator) -> &[u32] {
+    match operator {
+        Operator::Check { axes, .. }
+        | Operator::Table { axes, .. }
+        | Operator::Commit { axes, .. }
+        | Operator::Split { axes, .. } => axes,
+        Operator::Round(round) => &round.axes,
+    }
+}

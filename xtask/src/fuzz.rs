@@ -1,0 +1,72 @@
+//! Short runs of the fuzz targets, started from honest files.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::checks::subcommand;
+use crate::root;
+use crate::shell::{Tally, output, run};
+
+/// Runs every fuzz target for some seconds.
+pub fn all(tally: &mut Tally, seconds: u32) {
+    if output(Command::new("cargo").args(["+nightly", "--version"])).is_none() {
+        return tally.skip("fuzzing: it needs a nightly toolchain (rustup toolchain install nightly)");
+    }
+    if !subcommand("fuzz") {
+        return tally.skip("fuzzing: cargo-fuzz could not be installed (cargo install cargo-fuzz --locked)");
+    }
+    if let Err(error) = seed(&root()) {
+        eprintln!("fuzz/corpus cannot be written: {error}");
+        return tally.step("seed the fuzz targets", false);
+    }
+    let Some(targets) = output(Command::new("cargo").args(["+nightly", "fuzz", "list"])) else {
+        return tally.step("cargo fuzz list", false);
+    };
+    for target in targets.lines() {
+        let total = format!("-max_total_time={seconds}");
+        let limits = [total.as_str(), "-timeout=20", "-rss_limit_mb=3000", "-max_len=262144", "-verbosity=0"];
+        let mut command = Command::new("cargo");
+        command.args(["+nightly", "fuzz", "run", "-O", target, "--"]).args(limits);
+        tally.step(&format!("cargo fuzz run {target}"), run(&mut command));
+    }
+}
+
+/// Honest inputs to start from: the golden vectors, and the models of the tests.
+fn seed(root: &Path) -> std::io::Result<()> {
+    for folder in listed(&root.join("vectors/proofs/v1")) {
+        let part = |name: &str| std::fs::read(folder.join(name));
+        if let (Ok(program), Ok(statement), Ok(proof)) =
+            (part("program.bin"), part("statement.bin"), part("proof.bin"))
+        {
+            let whole = [framed(&program), framed(&statement), proof].concat();
+            plant(root, "verify_proof", &folder, &whole)?;
+            plant(root, "program_decode", &folder, &program)?;
+            plant(root, "statement_decode", &folder, &statement)?;
+        }
+    }
+    for folder in ["crates/model/tests/data", "assets/demo"] {
+        for file in
+            listed(&root.join(folder)).iter().filter(|file| file.extension().is_some_and(|e| e == "onnx"))
+        {
+            plant(root, "onnx_parse", file, &std::fs::read(file)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// A u32 length, then the bytes: the container of the target `verify_proof`.
+fn framed(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+    [length.as_slice(), bytes].concat()
+}
+
+fn plant(root: &Path, target: &str, source: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let corpus = root.join("fuzz/corpus").join(target);
+    std::fs::create_dir_all(&corpus)?;
+    std::fs::write(corpus.join(source.file_stem().unwrap_or_default()), bytes)
+}
+
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(Result::ok).map(|entry| entry.path()).collect()
+}

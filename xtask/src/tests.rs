@@ -1,0 +1,48 @@
+//! All tests, and the golden vectors.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::python;
+use crate::shell::{Tally, run, run_counting};
+
+/// Installs what the tests need; the Python to run them with.
+pub fn set_up(tally: &mut Tally) -> Option<PathBuf> {
+    if let Err(why) = python::onnx_cases() {
+        eprintln!("{why}");
+        tally.step("install ONNX's test cases", false);
+    }
+    match python::environment() {
+        Ok(python) => Some(python),
+        Err(why) => {
+            eprintln!("{why}");
+            tally.step("make the Python environment", false);
+            None
+        }
+    }
+}
+
+/// Runs every test: Rust's, and the second verifier's in Python.
+pub fn all(tally: &mut Tally) {
+    let python = set_up(tally);
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    if let Some(python) = &python {
+        cargo.env("ZEROTELL_PYTHON", python);
+    }
+    let (count, success) = run_counting(&mut cargo, |line| line.starts_with("test result:"));
+    tally.tests("cargo test", count, success);
+    if let Some(python) = &python {
+        let mut pytest = Command::new(python);
+        pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tools"]);
+        let (count, success) =
+            run_counting(&mut pytest, |line| line.contains(" in ") && line.contains("passed"));
+        tally.tests("pytest tools", count, success);
+    }
+}
+
+/// Writes the golden vectors again. Review the difference: changed bytes are a changed format.
+pub fn vectors(tally: &mut Tally) {
+    let words = ["run", "--release", "-p", "zerotell-prove", "--example", "vectors"];
+    tally.step("vectors", run(Command::new("cargo").args(words)));
+}

@@ -1,0 +1,69 @@
+//! Rules about documents: one title, no dead links.
+
+use std::path::Path;
+
+use super::File;
+
+/// Findings in one document.
+pub fn findings(root: &Path, file: &File) -> Vec<String> {
+    if !file.is("md") {
+        return Vec::new();
+    }
+    let prose = prose(&file.text);
+    let titles = prose.iter().filter(|(_, line)| line.starts_with("# ")).count();
+    let mut found = Vec::new();
+    if titles != 1 {
+        found.push(format!("{}: {titles} titles (`# ...`), a document has one", file.name));
+    }
+    let folder = root.join(&file.name).parent().map(Path::to_path_buf).unwrap_or_default();
+    for (number, line) in prose {
+        for target in links(line).filter(|target| is_local(target)) {
+            let path = target.split('#').next().unwrap_or_default();
+            if !path.is_empty() && !folder.join(path).exists() {
+                found.push(format!("{}:{number}: the link `{target}` leads nowhere", file.name));
+            }
+        }
+    }
+    found
+}
+
+/// Numbered lines outside code fences.
+fn prose(text: &str) -> Vec<(usize, &str)> {
+    let mut in_code = false;
+    let mut out = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        } else if !in_code {
+            out.push((number + 1, line));
+        }
+    }
+    out
+}
+
+/// Targets of `[text](target)`.
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+}
+
+fn is_local(target: &str) -> bool {
+    !target.contains("://") && !target.starts_with("mailto:") && !target.contains([' ', '('])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{File, findings};
+
+    fn found(text: &str) -> usize {
+        findings(&crate::root(), &File { name: "docs/x.md".to_string(), text: text.to_string() }).len()
+    }
+
+    #[test]
+    fn titles_and_links_are_checked() {
+        assert_eq!(found("# One\n\n```sh\n# not a title\n```\n[spec](spec/00-overview.md#x)\n"), 0);
+        assert_eq!(found("no title\n"), 1);
+        assert_eq!(found("# One\n# Two\n"), 1);
+        assert_eq!(found("# One\n[gone](nowhere.md)\n"), 1);
+        assert_eq!(found("# One\n[far](https://example.com/nowhere.md)\n"), 0);
+    }
+}
