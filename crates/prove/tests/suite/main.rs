@@ -6,4 +6,5 @@ mod common;
 mod completeness;
 mod golden;
 mod random;
+mod reference;
 mod soundness;
