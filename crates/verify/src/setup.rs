@@ -103,6 +103,8 @@ const POSITIONS_MAX: usize = 1 << 27;
 const CONSTRAINTS_MAX: usize = 1 << 16;
 const INNER_MAX: usize = 1 << 14;
 const LONG_TERM_OPENINGS: usize = 32;
+/// Most steps a verifier makes to evaluate all functionals: a few seconds.
+const WORK_MAX: usize = 1 << 31;
 
 /// Position axes a map reads.
 pub(crate) fn map_axes(map: &Map) -> impl Iterator<Item = u8> {
@@ -200,6 +202,7 @@ impl Setup {
         setup.lay_leaves()?;
         setup.count_messages()?;
         setup.group_tensors(program)?;
+        setup.check_work()?;
         setup.check_roots(statement)?;
         let shapes = setup.groups.iter().map(|group| group.shape.clone()).collect();
         setup.plan = plan(&setup.sizing, setup.zk, shapes).ok_or(SetupError::Oracle("the ladder"))?;
@@ -309,6 +312,50 @@ impl Setup {
             self.add_group(Group { shape, tensors, layout: laid });
         }
         Ok(())
+    }
+
+    /// Bounds the verifier's work: every view meets every block of its tensor, in lookups once for
+    /// each block of positions; public tensors are read whole.
+    fn check_work(&self) -> Result<(), SetupError> {
+        let mut costs = vec![0usize; self.homes.len()];
+        for group in &self.groups {
+            for block in &group.layout.blocks {
+                let tensor = group.tensors.get(block.tensor).and_then(|&t| usize::try_from(t).ok());
+                if let Some(cost) = tensor.and_then(|t| costs.get_mut(t)) {
+                    *cost = cost.saturating_add(1);
+                }
+            }
+        }
+        for (cost, placed) in costs.iter_mut().zip(&self.lowered.tensors) {
+            *cost = cost.saturating_add(placed.content.as_ref().map_or(1, |content| content.len()));
+        }
+        let cost = |form: &Form| {
+            let views = form.0.iter().filter_map(|(_, view)| usize::try_from(view.tensor).ok());
+            views.filter_map(|t| costs.get(t)).fold(0usize, |sum, &cost| sum.saturating_add(cost))
+        };
+        let mut work = 0usize;
+        let looks = self.lowered.looks.len();
+        for block in &self.leaves.blocks {
+            let one = match block.tensor.checked_sub(looks) {
+                None => {
+                    self.lowered.looks.get(block.tensor).map_or(0, |look| look.coords.iter().map(cost).sum())
+                }
+                Some(table) => self.lowered.tables.get(table).map_or(0, |table| {
+                    let contents: usize = table.outs.iter().map(|out| out.len()).sum();
+                    contents.saturating_add(table.keys.len())
+                }),
+            };
+            work = work.saturating_add(one);
+        }
+        for ip in &self.lowered.ips {
+            for form in [&ip.a, &ip.b, &ip.c, &ip.target] {
+                work = work.saturating_add(cost(form));
+            }
+        }
+        for lin in &self.lowered.lins {
+            work = work.saturating_add(cost(&lin.form));
+        }
+        if work > WORK_MAX { Err(SetupError::Limits("the verifier's work")) } else { Ok(()) }
     }
 
     fn add_group(&mut self, group: Group) {

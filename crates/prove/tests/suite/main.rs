@@ -5,6 +5,7 @@ extern crate program as zerotell_program;
 mod common;
 mod completeness;
 mod golden;
+mod limits;
 mod random;
 mod reference;
 mod soundness;

@@ -18,7 +18,8 @@ fn aff(axis: u8) -> Map {
     Map::Aff { axis, step: 1, off: 0 }
 }
 
-fn form(tensor: u32, maps: Vec<Map>) -> Form {
+/// One view.
+pub fn form(tensor: u32, maps: Vec<Map>) -> Form {
     Form(vec![(1, View { tensor, maps })])
 }
 
