@@ -4,6 +4,7 @@ use algebra::layout::runs;
 use algebra::{F, K};
 use rayon::prelude::*;
 use verify::{LookupChallenges, Setup};
+use zeroize::Zeroize;
 
 use crate::values::{Values, form_values};
 
@@ -20,6 +21,16 @@ pub struct Tree {
     /// eq(r_{<j}, ·) for j below the layer's number.
     eqs: Vec<Vec<K>>,
     nu: K,
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        for (p, q) in &mut self.layers {
+            p.zeroize();
+            q.zeroize();
+        }
+        self.parts.iter_mut().for_each(Zeroize::zeroize);
+    }
 }
 
 /// (1-ρ)·low + ρ·high, in place; the vector is halved.
@@ -63,7 +74,9 @@ impl Tree {
         }
         layers.push((p, q));
         layers.reverse();
-        Self { layers, ..Self::default() }
+        let mut tree = Self::default();
+        tree.layers = layers;
+        tree
     }
 
     /// Moves layer k + 1 out as p0, p1, q0, q1.

@@ -9,6 +9,7 @@ use program::lower::Ip;
 use program::types::{Form, Map, View};
 use rayon::prelude::*;
 use verify::InnerPoints;
+use zeroize::Zeroize;
 
 use crate::fractions::{bind_top, sum_pairs};
 use crate::values::Values;
@@ -32,6 +33,13 @@ struct Pair {
     b: Vec<K>,
     /// Σ a·b of the bound tables, once all own variables are gone or none is bound.
     product: Option<K>,
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        self.a.zeroize();
+        self.b.zeroize();
+    }
 }
 
 /// All relations' tables.

@@ -4,6 +4,7 @@ use algebra::multilinear::evaluate;
 use algebra::{F, K};
 use oracle::{Level, Opened, Plan};
 use rayon::prelude::*;
+use zeroize::Zeroize;
 
 use crate::fractions::{bind_top, sum_pairs};
 use crate::random::Source;
@@ -299,6 +300,20 @@ impl<'a, S: Source> Ladder<'a, S> {
             (pads.mask_row(1), pads.mask_row(0)),
         ];
         pairs.into_iter().flat_map(|(s, w)| s.into_iter().zip(w).map(move |(s, w)| s + theta * w)).collect()
+    }
+}
+
+impl<S> Drop for Ladder<'_, S> {
+    fn drop(&mut self) {
+        for secret in [&mut self.folded, &mut self.last, &mut self.last_mask, &mut self.pad_values] {
+            secret.zeroize();
+        }
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.data.zeroize();
     }
 }
 

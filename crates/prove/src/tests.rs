@@ -97,6 +97,93 @@ fn make(zk: bool, x: [i64; 2], w: [i64; 4]) -> Toy {
     Toy { setup, statement, assignment, model }
 }
 
+/// A prover's end that changes one message before it is sent and bound, and goes on as if nothing were.
+struct Lying {
+    inner: ProverEnd,
+    countdown: usize,
+}
+
+impl End for Lying {
+    type Knows<W> = W;
+    const CHECKS: bool = false;
+    fn bind(&mut self, label: &'static str, public: &[u8]) {
+        self.inner.bind(label, public);
+    }
+    fn say<W>(
+        &mut self,
+        label: &'static str,
+        count: usize,
+        knows: &mut W,
+        compute: impl FnOnce(&mut W) -> Vec<K>,
+    ) -> Result<Vec<K>, Reject> {
+        let lie = count > 0 && self.countdown == 0;
+        self.countdown = self.countdown.wrapping_sub(usize::from(count > 0));
+        self.inner.say(label, count, knows, |witness| {
+            let mut values = compute(witness);
+            if lie {
+                values[count / 2] += K::ONE;
+            }
+            values
+        })
+    }
+    fn say_bytes<W>(
+        &mut self,
+        label: &'static str,
+        length: usize,
+        knows: &mut W,
+        compute: impl FnOnce(&mut W) -> Vec<u8>,
+    ) -> Result<Vec<u8>, Reject> {
+        self.inner.say_bytes(label, length, knows, compute)
+    }
+    fn siblings<W>(
+        &mut self,
+        count: usize,
+        knows: &mut W,
+        compute: impl FnOnce(&mut W) -> Vec<[u8; 32]>,
+    ) -> Result<Vec<[u8; 32]>, Reject> {
+        self.inner.siblings(count, knows, compute)
+    }
+    fn draw(&mut self, label: &'static str) -> K {
+        self.inner.draw(label)
+    }
+    fn indices(&mut self, log_n: u32, count: usize) -> Vec<usize> {
+        self.inner.indices(log_n, count)
+    }
+    fn grind(&mut self, bits: u8) -> Result<(), Reject> {
+        self.inner.grind(bits)
+    }
+    fn act<W>(&mut self, knows: &mut W, update: impl FnOnce(&mut W)) {
+        self.inner.act(knows, update);
+    }
+}
+
+/// A prover that lies in any one message and is consistent in everything else is refused by the
+/// relations, not by a hash: one of several claims about a tensor, a round, a sum, an output.
+#[test]
+fn a_lie_in_any_message_is_refused() {
+    for zk in [false, true] {
+        let toy = make(zk, [1, 3], [2, -1, 0, 3]);
+        let header = encode_statement(&toy.statement);
+        let honest = run(&toy, &Seed::new([5; 32]), &toy.model, None, None);
+        let spoken =
+            |mark: &&Mark| !mark.label.starts_with("root") && !["siblings", "cols"].contains(&mark.label);
+        let messages: Vec<&str> = honest.marks.iter().filter(spoken).map(|mark| mark.label).collect();
+        for (number, label) in messages.iter().enumerate() {
+            let fresh = commit_fresh(&toy.setup, &toy.assignment, &Seed::new([5; 32]));
+            let (seed, mut observe) = (Seed::new([5; 32]), |_| {});
+            let mut prover =
+                Prover::new(&toy.setup, &toy.assignment, &fresh, &[&toy.model], &seed, &mut observe);
+            let mut end = Lying { inner: ProverEnd::new(&[]), countdown: number };
+            converse(&mut end, &toy.setup, &header, &toy.statement.roots, &mut prover).unwrap();
+            let found = check(&toy, &end.inner.finish().0, &header, None);
+            let relations =
+                matches!(found, Err(Reject::Reply | Reject::LastVector | Reject::Codeword { .. }));
+            assert!(relations, "zk {zk} message {number} {label}: {found:?}");
+        }
+        assert!(messages.len() > 20);
+    }
+}
+
 /// Draws replayed from an earlier conversation: what the verifier would be if it did not hash.
 #[derive(Clone, Default)]
 struct Coins {
@@ -543,4 +630,12 @@ fn two_witnesses_give_the_same_statistics() {
             assert!(off < 6.0 * (expected / 2.0).sqrt(), "{count} of {expected}");
         }
     }
+}
+
+/// Secrets cannot be printed.
+#[test]
+fn secrets_have_no_debug() {
+    static_assertions::assert_not_impl_any!(Seed: std::fmt::Debug, std::fmt::Display);
+    static_assertions::assert_not_impl_any!(Table: std::fmt::Debug, std::fmt::Display);
+    static_assertions::assert_not_impl_any!(crate::Proof: std::fmt::Debug);
 }
