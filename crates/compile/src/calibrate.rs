@@ -32,7 +32,11 @@ pub(crate) struct Calibration {
 pub(crate) const LAYER_SAMPLES: usize = 8;
 
 /// Runs the float model on every sample.
-pub(crate) fn calibrate(graph: &Graph, samples: &[Vec<Tensor>], keep: &[ValueId]) -> Result<Calibration, Vec<Problem>> {
+pub(crate) fn calibrate(
+    graph: &Graph,
+    samples: &[Vec<Tensor>],
+    keep: &[ValueId],
+) -> Result<Calibration, Vec<Problem>> {
     check_samples(graph, samples)?;
     let mut seen: Vec<Seen> = vec![Seen::default(); graph.values.len()];
     let mut kept = Vec::with_capacity(samples.len());
@@ -44,15 +48,20 @@ pub(crate) fn calibrate(graph: &Graph, samples: &[Vec<Tensor>], keep: &[ValueId]
                 "Remove the sample or mend it.",
             )]
         })?;
-        for (seen, value) in seen.iter_mut().zip(&values) {
+        for ((seen, value), of) in seen.iter_mut().zip(&values).zip(&graph.values) {
+            if of.constant.is_some() {
+                continue;
+            }
             match value {
                 Some(Tensor { data: Data::F32(v), .. }) => seen.add(v.iter().map(|&x| f64::from(x))),
                 Some(Tensor { data: Data::I64(v), .. }) => seen.add(v.iter().map(|&x| x as f64)),
                 _ => {}
             }
         }
-        let wanted = |i: usize| number < LAYER_SAMPLES || keep.contains(&ValueId(i as u32));
-        let row = values.into_iter().enumerate().map(|(i, t)| t.filter(|_| wanted(i)).and_then(floats)).collect();
+        let computed = |i: usize| graph.values[i].constant.is_none();
+        let wanted = |i: usize| computed(i) && (number < LAYER_SAMPLES || keep.contains(&ValueId(i as u32)));
+        let row =
+            values.into_iter().enumerate().map(|(i, t)| t.filter(|_| wanted(i)).and_then(floats)).collect();
         kept.push(row);
     }
     let problems = non_finite(graph, &seen);
@@ -145,7 +154,11 @@ fn check_samples(graph: &Graph, samples: &[Vec<Tensor>]) -> Result<(), Vec<Probl
     }
     for (number, sample) in samples.iter().enumerate() {
         if sample.len() != graph.inputs.len() {
-            let reason = format!("sample {number} has {} tensors, the model has {} inputs", sample.len(), graph.inputs.len());
+            let reason = format!(
+                "sample {number} has {} tensors, the model has {} inputs",
+                sample.len(),
+                graph.inputs.len()
+            );
             return Err(vec![Problem::global(BAD_CALIBRATION, reason, "Give one array per model input.")]);
         }
         for (tensor, &id) in sample.iter().zip(&graph.inputs) {
@@ -158,14 +171,19 @@ fn check_samples(graph: &Graph, samples: &[Vec<Tensor>]) -> Result<(), Vec<Probl
 
 fn check_tensor(number: usize, name: &str, shape: &[usize], tensor: &Tensor) -> Result<(), Vec<Problem>> {
     if tensor.shape != shape {
-        let reason = format!("sample {number}, input \"{name}\": shape {:?}, the model wants {shape:?}", tensor.shape);
+        let reason =
+            format!("sample {number}, input \"{name}\": shape {:?}, the model wants {shape:?}", tensor.shape);
         return Err(vec![Problem::global(BAD_CALIBRATION, reason, "Reshape the calibration array.")]);
     }
     if let Data::F32(v) = &tensor.data
         && let Some(at) = v.iter().position(|x| !x.is_finite())
     {
         let reason = format!("sample {number}, input \"{name}\": entry {at} is {}", v[at]);
-        return Err(vec![Problem::global(NON_FINITE, reason, "Remove or impute missing values before the model.")]);
+        return Err(vec![Problem::global(
+            NON_FINITE,
+            reason,
+            "Remove or impute missing values before the model.",
+        )]);
     }
     Ok(())
 }

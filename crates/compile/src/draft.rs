@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use program::interval::{Fact, interval_of_form};
-use program::types::{
-    Contraction, Domain, Form, Home, Map, Operator, Program, Round, Table, Tensor, View,
-};
+use program::types::{Contraction, Domain, Form, Home, Map, Operator, Program, Round, Table, Tensor, View};
 
 use crate::problem::{INTERNAL, Problem, TOO_WIDE};
 use crate::view::Len;
@@ -41,6 +39,8 @@ pub(crate) struct Draft {
     pub(crate) weights: BTreeMap<u32, Vec<i64>>,
     /// Name of the node being lowered.
     pub(crate) node: String,
+    /// Count costs only: parameters get no content, and the program is not finished.
+    pub(crate) sketch: bool,
     /// Whether some rounding is only near the float model's.
     pub(crate) inexact: bool,
 }
@@ -63,6 +63,7 @@ impl Draft {
             ones: BTreeMap::new(),
             weights: BTreeMap::new(),
             node: String::new(),
+            sketch: false,
             inexact: false,
         }
     }
@@ -93,7 +94,8 @@ impl Draft {
         if let Some(&number) = self.ones.get(axes) {
             return number;
         }
-        let number = self.declare(Tensor { home: Home::Ones, axes: axes.to_vec(), lo: 1, hi: 1, content: vec![] });
+        let number =
+            self.declare(Tensor { home: Home::Ones, axes: axes.to_vec(), lo: 1, hi: 1, content: vec![] });
         self.ones.insert(axes.to_vec(), number);
         number
     }
@@ -117,14 +119,19 @@ impl Draft {
     /// A model parameter: public or private as the draft says. `bound` is the
     /// declared range of a private one; public ones get their true range.
     pub(crate) fn parameter(&mut self, axes: &[Len], content: Vec<i64>, bound: (i64, i64)) -> u32 {
-        if self.weight_home == Home::Const {
+        if self.weight_home == Home::Const && !self.sketch {
             return self.public(axes, content);
         }
         debug_assert!(content.iter().all(|v| (bound.0..=bound.1).contains(v)));
-        let number =
-            self.declare(Tensor { home: Home::Model, axes: axes.to_vec(), lo: bound.0, hi: bound.1, content: vec![] });
-        if let Slot::Declared(declared) = self.slots[number as usize] {
-            self.weights.insert(declared, content);
+        let number = self.declare(Tensor {
+            home: Home::Model,
+            axes: axes.to_vec(),
+            lo: bound.0,
+            hi: bound.1,
+            content: vec![],
+        });
+        if let (Slot::Declared(declared), false) = (&self.slots[number as usize], self.sketch) {
+            self.weights.insert(*declared, content);
         }
         number
     }
@@ -148,12 +155,20 @@ impl Draft {
     /// Interval of a form over position axes.
     pub(crate) fn interval(&self, form: &Form, axes: &[Len]) -> Result<(i128, i128), Problem> {
         interval_of_form(form, &self.facts, axes).map_err(|reason| {
-            Problem::global(INTERNAL, format!("a form of the program is not valid: {reason}"), "Report this model.")
+            Problem::global(
+                INTERNAL,
+                format!("a form of the program is not valid: {reason}"),
+                "Report this model.",
+            )
         })
     }
 
     /// Interval of `sum a * b + c`.
-    pub(crate) fn contraction_interval(&self, axes: &[Len], c: &Contraction) -> Result<(i128, i128), Problem> {
+    pub(crate) fn contraction_interval(
+        &self,
+        axes: &[Len],
+        c: &Contraction,
+    ) -> Result<(i128, i128), Problem> {
         let mut inner = axes.to_vec();
         inner.extend_from_slice(&c.sum);
         let (a, b) = (self.interval(&c.a, &inner)?, self.interval(&c.b, &inner)?);
@@ -185,7 +200,8 @@ impl Draft {
 
     /// A copy of a form in a column of its own.
     pub(crate) fn copy(&mut self, axes: &[Len], form: Form) -> Result<u32, Problem> {
-        let used: Vec<usize> = form.0.iter().flat_map(|(_, v)| v.maps.iter().flat_map(crate::view::axes_of)).collect();
+        let used: Vec<usize> =
+            form.0.iter().flat_map(|(_, v)| v.maps.iter().flat_map(crate::view::axes_of)).collect();
         let free: Vec<usize> = (0..axes.len()).filter(|a| !used.contains(a)).collect();
         // Every output axis must be read by a factor: the ones read what the form does not.
         let lens: Vec<Len> = free.iter().map(|&a| axes[a]).collect();
@@ -305,7 +321,11 @@ pub(crate) fn bounded((lo, hi): (i128, i128)) -> Result<(i64, i64), Problem> {
     if lo < -most || hi > most {
         return Err(Problem::global(
             TOO_WIDE,
-            format!("values could reach {} (2^{:.0}), more than the proof system's integers hold", lo.abs().max(hi), (lo.abs().max(hi) as f64).log2()),
+            format!(
+                "values could reach {} (2^{:.0}), more than the proof system's integers hold",
+                lo.abs().max(hi),
+                (lo.abs().max(hi) as f64).log2()
+            ),
             "Use fewer weight or activation bits (--precision 8), or split the layer.",
         ));
     }
@@ -323,7 +343,9 @@ fn renumber_contraction(c: &Contraction, form: &impl Fn(&Form) -> Form) -> Contr
 
 fn renumber_operator(operator: &Operator, form: &impl Fn(&Form) -> Form) -> Operator {
     match operator {
-        Operator::Check { axes, form: f, bits } => Operator::Check { axes: axes.clone(), form: form(f), bits: *bits },
+        Operator::Check { axes, form: f, bits } => {
+            Operator::Check { axes: axes.clone(), form: form(f), bits: *bits }
+        }
         Operator::Table { axes, table, keys } => {
             Operator::Table { axes: axes.clone(), table: *table, keys: keys.iter().map(form).collect() }
         }
@@ -335,7 +357,9 @@ fn renumber_operator(operator: &Operator, form: &impl Fn(&Form) -> Form) -> Oper
             extra: form(&r.extra),
             ..r.clone()
         }),
-        Operator::Split { axes, form: f, bits } => Operator::Split { axes: axes.clone(), form: form(f), bits: *bits },
+        Operator::Split { axes, form: f, bits } => {
+            Operator::Split { axes: axes.clone(), form: form(f), bits: *bits }
+        }
     }
 }
 

@@ -229,16 +229,25 @@ pub fn estimate(program: &Program, batch: u64, units: &Units, nodes: &[String]) 
     finish(program, batch, units, rows, implied)
 }
 
-fn finish(program: &Program, batch: u64, units: &Units, rows: Vec<Row>, mut implied: Vec<(char, u8)>) -> Estimate {
-    let inputs: u64 = program.tensors.iter().filter(|t| t.home == Home::Input).map(|t| count(&t.axes, batch)).sum();
-    let private: u64 = program.tensors.iter().filter(|t| t.home == Home::Model).map(|t| count(&t.axes, 1)).sum();
+fn finish(
+    program: &Program,
+    batch: u64,
+    units: &Units,
+    rows: Vec<Row>,
+    mut implied: Vec<(char, u8)>,
+) -> Estimate {
+    let inputs: u64 =
+        program.tensors.iter().filter(|t| t.home == Home::Input).map(|t| count(&t.axes, batch)).sum();
+    let private: u64 =
+        program.tensors.iter().filter(|t| t.home == Home::Model).map(|t| count(&t.axes, 1)).sum();
     for t in program.tensors.iter().filter(|t| t.home == Home::Input) {
         limb_tables((64 - (t.hi - t.lo).leading_zeros()) as u8, program.limb_bits, &mut implied);
     }
     implied.retain(|t| t.1 > 0);
     implied.sort_unstable();
     implied.dedup();
-    let declared: u64 = program.tables.iter().map(|t| t.keys.iter().map(|k| u64::from(k.1)).product::<u64>()).sum();
+    let declared: u64 =
+        program.tables.iter().map(|t| t.keys.iter().map(|k| u64::from(k.1)).product::<u64>()).sum();
     let table_rows = declared + implied.iter().map(|t| 1u64 << t.1).sum::<u64>();
     let lookups: u64 = rows.iter().map(|r| r.lookups).sum::<u64>() + 2 * inputs;
     let values: u64 = rows.iter().map(|r| r.values).sum::<u64>() + 2 * inputs + table_rows;
@@ -274,7 +283,13 @@ fn proof_bytes(program: &Program, values: u64, leaves: u64) -> u64 {
     let lambda = program.lambda;
     let rows = if values <= 1 << 17 { 16 } else { 32 };
     let c = 1u64 << log(values.div_ceil(rows)).max(10);
-    let n = if c == 1024 { 8 * c } else if values <= 1 << 22 { 4 * c } else { 2 * c };
+    let n = if c == 1024 {
+        8 * c
+    } else if values <= 1 << 22 {
+        4 * c
+    } else {
+        2 * c
+    };
     let mut total = opened(values.div_ceil(c), 8, n, c + 128, lambda);
     let mut width = c + 128;
     if let Some(m) = program.model_oracle {
@@ -293,4 +308,3 @@ fn proof_bytes(program: &Program, values: u64, leaves: u64) -> u64 {
     let depth = log(leaves);
     total + 16 * (depth * depth + 3 * depth + 2 * 32 + 3 * program.operators.len() as u64)
 }
-

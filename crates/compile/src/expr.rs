@@ -97,13 +97,27 @@ fn unary(u: Unary, x: f64) -> f64 {
         Unary::Clip(lo, hi) => x.max(f64::from(lo)).min(f64::from(hi)),
         Unary::HardSigmoid(a, b) => (f64::from(a) * x + f64::from(b)).clamp(0.0, 1.0),
         Unary::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-        Unary::ThresholdedRelu(a) => if x > f64::from(a) { x } else { 0.0 },
+        Unary::ThresholdedRelu(a) => {
+            if x > f64::from(a) {
+                x
+            } else {
+                0.0
+            }
+        }
         Unary::Neg => -x,
         Unary::Abs => x.abs(),
         Unary::Floor => x.floor(),
         Unary::Ceil => x.ceil(),
         Unary::RoundEven => x.round_ties_even(),
-        Unary::Sign => if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 },
+        Unary::Sign => {
+            if x > 0.0 {
+                1.0
+            } else if x < 0.0 {
+                -1.0
+            } else {
+                0.0
+            }
+        }
         Unary::Reciprocal => 1.0 / x,
         Unary::Softsign => x / (1.0 + x.abs()),
         _ => transcendental(u, x),

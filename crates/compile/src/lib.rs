@@ -39,7 +39,8 @@ mod view;
 
 pub use estimate::{Estimate, Row, Units, estimate};
 pub use metadata::{
-    FORMAT, InputMeta, Labels, MeaningError, Metadata, OutputMeta, Quantised, dequantise_output, quantise_input, threshold,
+    FORMAT, InputMeta, Labels, MeaningError, Metadata, OutputMeta, Quantised, dequantise_output,
+    quantise_input, threshold,
 };
 pub use oracle::{model_oracle, queries};
 pub use problem::{CODES, Problem};

@@ -135,7 +135,8 @@ fn shifted<'a>(scan: &Scan<'a>, node: &'a Node, x: ValueId, w: ValueId, factor: 
     }
     let tensor = scan.constant(w)?;
     let invert = node.op == Op::Binary(Binary::Div);
-    let mut bias: Vec<f64> = reals(tensor).iter().map(|w| inner.bias * factor * if invert { 1.0 / w } else { *w }).collect();
+    let mut bias: Vec<f64> =
+        reals(tensor).iter().map(|w| inner.bias * factor * if invert { 1.0 / w } else { *w }).collect();
     for (own, c) in &inner.constants {
         let c = scan.constant(*c)?;
         if trimmed(&c.shape) != trimmed(&tensor.shape) {
@@ -246,14 +247,21 @@ fn fold_constants(scan: &Scan<'_>, v: ValueId, sum: &mut Sum<'_>) {
 }
 
 /// The constant as one number per channel of `shape[axis]`, if it is that.
-fn per_channel(scan: &Scan<'_>, c: ValueId, shape: &[usize], axis: usize, channels: usize) -> Option<Vec<f64>> {
+fn per_channel(
+    scan: &Scan<'_>,
+    c: ValueId,
+    shape: &[usize],
+    axis: usize,
+    channels: usize,
+) -> Option<Vec<f64>> {
     let tensor = scan.constant(c)?;
     let values = reals(tensor);
     if values.len() == 1 {
         return Some(vec![values[0]; channels]);
     }
     let pad = shape.len().checked_sub(tensor.shape.len())?;
-    let fits = tensor.shape.iter().enumerate().all(|(i, &n)| if i + pad == axis { n == channels } else { n == 1 });
+    let fits =
+        tensor.shape.iter().enumerate().all(|(i, &n)| if i + pad == axis { n == channels } else { n == 1 });
     (fits && shape.get(axis) == Some(&channels)).then_some(values)
 }
 
@@ -299,9 +307,16 @@ pub(crate) fn plan(
     layer: &Layer<'_>,
     x: &Val,
 ) -> Result<Plan, Problem> {
-    let w = reals(scan.constant(layer.w).ok_or_else(|| unsupported("weights that are not constant", "Export constant weights."))?);
+    let w = reals(
+        scan.constant(layer.w)
+            .ok_or_else(|| unsupported("weights that are not constant", "Export constant weights."))?,
+    );
     if w.iter().chain(&layer.bias).chain(&layer.gain).any(|v| !v.is_finite()) {
-        return Err(Problem::global(NON_FINITE, "a weight is NaN or infinite", "Train or export the model again."));
+        return Err(Problem::global(
+            NON_FINITE,
+            "a weight is NaN or infinite",
+            "Train or export the model again.",
+        ));
     }
     let w_shape = &scan.graph.value(layer.w).shape;
     let out_shape = &scan.graph.value(layer.node.output).shape;
@@ -414,7 +429,19 @@ fn plan_conv(
     let mut w_maps: Vec<Map> = channel_axes.iter().map(|&a| axis(a)).collect();
     w_axes.extend(&sum);
     w_maps.extend((0..sum.len()).map(|i| axis(outputs + i)));
-    Ok(Plan { groups, sum, a, w_axes, w_maps, w, channel_axes, bias: vec![], x_scale: x.scale, x_rms: x.rms, stored: None })
+    Ok(Plan {
+        groups,
+        sum,
+        a,
+        w_axes,
+        w_maps,
+        w,
+        channel_axes,
+        bias: vec![],
+        x_scale: x.scale,
+        x_rms: x.rms,
+        stored: None,
+    })
 }
 
 /// The map of a spatial axis read by a window.
@@ -427,15 +454,18 @@ pub(crate) fn slide(out: Option<usize>, tap: Option<usize>, step: i64, dil: i64,
     }
 }
 
+/// First tap kept per spatial axis, weights, kernel.
+type Cropped = (Vec<usize>, Vec<f64>, Vec<usize>);
+
 /// Along spatial axes of length 1 only one tap of the kernel meets the entry;
-/// the others are dropped. Gives the first tap kept per axis, weights, kernel.
+/// the others are dropped.
 fn crop_kernel(
     x: &Val,
     w_shape: &[usize],
     mut w: Vec<f64>,
     window: &Window,
     out_shape: &[usize],
-) -> Result<(Vec<usize>, Vec<f64>, Vec<usize>), Problem> {
+) -> Result<Cropped, Problem> {
     let mut shape = w_shape.to_vec();
     let mut crop = vec![0; window.kernel.len()];
     for i in 0..window.kernel.len() {
@@ -514,14 +544,29 @@ fn plan_right(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Res
     let mut w_maps: Vec<Map> = channel_axes.iter().map(|&a| axis(a)).collect();
     w_axes.extend(&sum);
     w_maps.extend((0..sum.len()).map(|i| axis(outputs + i)));
-    Ok(Plan { groups, sum, a, w_axes, w_maps, w, channel_axes, bias: vec![], x_scale: x.scale, x_rms: x.rms, stored: None })
+    Ok(Plan {
+        groups,
+        sum,
+        a,
+        w_axes,
+        w_maps,
+        w,
+        channel_axes,
+        bias: vec![],
+        x_scale: x.scale,
+        x_rms: x.rms,
+        stored: None,
+    })
 }
 
 /// w[m, k] * x[.., k, n].
 fn plan_left(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Result<Plan, Problem> {
     let rank = w_shape.len();
     if w_shape[..rank.saturating_sub(2)].iter().any(|&d| d > 1) || x.groups.len() < 2 {
-        return Err(unsupported("a stack of constant matrices times a value", "Write the product with the constant on the right."));
+        return Err(unsupported(
+            "a stack of constant matrices times a value",
+            "Write the product with the constant on the right.",
+        ));
     }
     let m = if rank == 1 { 1 } else { w_shape[rank - 2] };
     let row = x.groups.len() - 2;
@@ -546,11 +591,29 @@ fn plan_left(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Resu
     let mut w_maps: Vec<Map> = channel_axes.iter().map(|&a| axis(a)).collect();
     w_axes.extend(&sum);
     w_maps.extend((0..sum.len()).map(|i| axis(outputs + i)));
-    Ok(Plan { groups, sum, a, w_axes, w_maps, w, channel_axes, bias: vec![], x_scale: x.scale, x_rms: x.rms, stored: None })
+    Ok(Plan {
+        groups,
+        sum,
+        a,
+        w_axes,
+        w_maps,
+        w,
+        channel_axes,
+        bias: vec![],
+        x_scale: x.scale,
+        x_rms: x.rms,
+        stored: None,
+    })
 }
 
 /// x * w, entry by entry, w broadcast.
-fn plan_scale(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>, out_shape: &[usize]) -> Result<Plan, Problem> {
+fn plan_scale(
+    draft: &mut Draft,
+    x: &Val,
+    w_shape: &[usize],
+    w: Vec<f64>,
+    out_shape: &[usize],
+) -> Result<Plan, Problem> {
     let x = x.broadcast(draft, out_shape)?;
     let outputs = x.axes().len();
     let base = out_shape.len() - w_shape.len();
@@ -582,13 +645,38 @@ fn plan_scale(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>, out_sh
     })
 }
 
-/// Swaps the last two axes of a dense tensor.
+/// Swaps the last two axes of a dense tensor, tile by tile for the cache.
 fn transpose_last(w: &[f64], k: usize, n: usize) -> Vec<f64> {
-    let mut out = Vec::with_capacity(w.len());
-    for block in w.chunks((k * n).max(1)) {
-        for j in 0..n {
-            out.extend((0..k).map(|i| block[i * n + j]));
+    const TILE: usize = 32;
+    let size = (k * n).max(1);
+    let mut out = vec![0.0; w.len()];
+    for (block, swapped) in w.chunks(size).zip(out.chunks_mut(size)) {
+        for from in (0..k).step_by(TILE) {
+            for at in (0..n).step_by(TILE) {
+                for i in from..(from + TILE).min(k) {
+                    for j in at..(at + TILE).min(n) {
+                        swapped[j * k + i] = block[i * n + j];
+                    }
+                }
+            }
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn transposition_crosses_tiles() {
+        let (k, n) = (35, 70);
+        let w: Vec<f64> = (0..2 * k * n).map(|i| i as f64).collect();
+        let t = super::transpose_last(&w, k, n);
+        for b in 0..2 {
+            for i in 0..k {
+                for j in 0..n {
+                    assert_eq!(t[b * k * n + j * k + i], w[b * k * n + i * n + j]);
+                }
+            }
+        }
+    }
 }

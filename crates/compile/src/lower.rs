@@ -82,8 +82,12 @@ impl<'a> Lowering<'a> {
     }
 
     pub(crate) fn own_range(&self, v: ValueId) -> Result<Range, Problem> {
-        self.calibration.ranges[v.0 as usize]
-            .ok_or_else(|| unsupported(format!("the value \"{}\" does not hold numbers", self.graph().value(v).name), "Only real values can be proved."))
+        self.calibration.ranges[v.0 as usize].ok_or_else(|| {
+            unsupported(
+                format!("the value \"{}\" does not hold numbers", self.graph().value(v).name),
+                "Only real values can be proved.",
+            )
+        })
     }
 
     fn make(&mut self, v: ValueId) -> Result<Val, Problem> {
@@ -107,7 +111,10 @@ impl<'a> Lowering<'a> {
             };
         }
         if root == v {
-            let node = self.scan.node_of(v).ok_or_else(|| unsupported("a value that nothing computes", "Export the model again."))?;
+            let node = self
+                .scan
+                .node_of(v)
+                .ok_or_else(|| unsupported("a value that nothing computes", "Export the model again."))?;
             return self.structural(node);
         }
         let x = self.value(root)?;
@@ -125,7 +132,8 @@ impl<'a> Lowering<'a> {
 
     /// a * x + b without rounding: another scale and an offset.
     fn affine(&mut self, x: &Val, a: f64, b: f64) -> Val {
-        let (scale, sign) = if a == 0.0 { (1.0, 0) } else { (x.scale * a.abs(), if a < 0.0 { -1 } else { 1 }) };
+        let (scale, sign) =
+            if a == 0.0 { (1.0, 0) } else { (x.scale * a.abs(), if a < 0.0 { -1 } else { 1 }) };
         let scale = if a == 0.0 && b != 0.0 { b.abs() } else { scale };
         let mut form = x.scaled_form(sign);
         form.0.extend(self.draft.constant((b / scale).round_ties_even() as i64).0);
@@ -152,7 +160,9 @@ impl<'a> Lowering<'a> {
         let range = self.range(v)?;
         let quant = match value.dtype {
             DType::F32 => Quant::of(range, self.input_bits(v)),
-            DType::I64 | DType::I32 | DType::I16 | DType::U16 | DType::I8 | DType::U8 => Quant { scale: 1.0, ..Quant::of(range, integer_bits(range)) },
+            DType::I64 | DType::I32 | DType::I16 | DType::U16 | DType::I8 | DType::U8 => {
+                Quant { scale: 1.0, ..Quant::of(range, integer_bits(range)) }
+            }
             DType::Bool => return Err(unsupported("a truth value as input", "Give the input as numbers.")),
         };
         self.declare_input(v, quant)
@@ -160,8 +170,13 @@ impl<'a> Lowering<'a> {
 
     /// Declares a program input of this type.
     fn declare_input(&mut self, v: ValueId, quant: Quant) -> Result<Val, Problem> {
-        let groups: Vec<Vec<u32>> =
-            self.graph().value(v).shape.iter().map(|&n| if n > 1 { vec![n as u32] } else { vec![] }).collect();
+        let groups: Vec<Vec<u32>> = self
+            .graph()
+            .value(v)
+            .shape
+            .iter()
+            .map(|&n| if n > 1 { vec![n as u32] } else { vec![] })
+            .collect();
         let axes = groups.concat();
         let tensor = self.draft.input(&axes, quant.lo, quant.hi);
         self.inputs.push(Input { value: v, quant });
@@ -180,10 +195,12 @@ impl<'a> Lowering<'a> {
             return bits;
         }
         let Ok(range) = self.range(v) else { return bits };
-        let rows: Vec<&Vec<f32>> = self.calibration.kept.iter().filter_map(|r| r[v.0 as usize].as_ref()).collect();
+        let rows: Vec<&Vec<f32>> =
+            self.calibration.kept.iter().filter_map(|r| r[v.0 as usize].as_ref()).collect();
         let spread = |i: usize| {
             let column = rows.iter().map(|r| f64::from(r[i]));
-            let (lo, hi) = column.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), x| (lo.min(x), hi.max(x)));
+            let (lo, hi) =
+                column.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), x| (lo.min(x), hi.max(x)));
             hi - lo
         };
         let least = (0..entries).map(spread).filter(|s| *s > 0.0).fold(f64::INFINITY, f64::min);
@@ -194,13 +211,20 @@ impl<'a> Lowering<'a> {
 
     /// A constant among values: a parameter of its own.
     fn constant(&mut self, v: ValueId) -> Result<Val, Problem> {
-        let tensor = self.scan.constant(v).ok_or_else(|| unsupported("a missing constant", "Export the model again."))?;
+        let tensor = self
+            .scan
+            .constant(v)
+            .ok_or_else(|| unsupported("a missing constant", "Export the model again."))?;
         let values = reals(tensor);
         let (lo, hi) = values.iter().fold((0f64, 0f64), |(lo, hi), &x| (lo.min(x), hi.max(x)));
         let range = self.shared.get(&v).copied().unwrap_or(Range { lo, hi, rms: 0.0 });
         let quant = Quant::of(range, self.choice.activation_bits);
-        let content = values.iter().map(|x| ((x / quant.scale).round_ties_even() as i64).clamp(quant.lo, quant.hi)).collect();
-        let groups: Vec<Vec<u32>> = tensor.shape.iter().map(|&n| if n > 1 { vec![n as u32] } else { vec![] }).collect();
+        let content = values
+            .iter()
+            .map(|x| ((x / quant.scale).round_ties_even() as i64).clamp(quant.lo, quant.hi))
+            .collect();
+        let groups: Vec<Vec<u32>> =
+            tensor.shape.iter().map(|&n| if n > 1 { vec![n as u32] } else { vec![] }).collect();
         let axes = groups.concat();
         let number = self.draft.parameter(&axes, content, (quant.lo, quant.hi));
         let form = Form(vec![(1, View { tensor: number, maps: (1..=axes.len()).map(axis).collect() })]);
@@ -221,7 +245,10 @@ impl<'a> Lowering<'a> {
             Op::Binary(Binary::Mul) | Op::MatMul => {}
             Op::Binary(Binary::Div) => {
                 if linear::scaled_by_constant(self.scan, node).is_none() {
-                    return Err(unsupported("division by a value that depends on the input", "Divide by a constant, or multiply by a function of the divisor."));
+                    return Err(unsupported(
+                        "division by a value that depends on the input",
+                        "Divide by a constant, or multiply by a function of the divisor.",
+                    ));
                 }
             }
             Op::AveragePool { .. } | Op::ReduceMean { .. } | Op::ReduceSum { .. } => {
@@ -233,7 +260,10 @@ impl<'a> Lowering<'a> {
         if let Op::Conv { .. } = node.op
             && node.inputs.iter().skip(1).any(|&i| self.scan.constant(i).is_none())
         {
-            return Err(unsupported("a convolution whose weights depend on the input", "Export constant weights."));
+            return Err(unsupported(
+                "a convolution whose weights depend on the input",
+                "Export constant weights.",
+            ));
         }
         let sum = linear::gather(self.scan, root);
         self.lay_out(&sum, root).map(Some)
@@ -278,7 +308,10 @@ impl<'a> Lowering<'a> {
         };
         let planned: Vec<usize> = groups.iter().map(|g| g.iter().map(|&n| n as usize).product()).collect();
         if planned != shape {
-            return Err(unsupported("a sum that broadcasts its layer to a larger shape", "Add tensors of equal shape."));
+            return Err(unsupported(
+                "a sum that broadcasts its layer to a larger shape",
+                "Add tensors of equal shape.",
+            ));
         }
         let like = Val { groups: groups.clone(), ..Val::blank(1.0) };
         let mut aligned = Vec::new();
@@ -296,7 +329,11 @@ impl<'a> Lowering<'a> {
     /// A constant tensor over the position axes it varies along.
     fn constant_term(&self, factor: f64, c: ValueId, like: &Val) -> Result<Constant, Problem> {
         let tensor = self.scan.constant(c).ok_or_else(|| layout("A constant is missing"))?;
-        let pad = like.groups.len().checked_sub(tensor.shape.len()).ok_or_else(|| layout("A constant has more axes than the sum"))?;
+        let pad = like
+            .groups
+            .len()
+            .checked_sub(tensor.shape.len())
+            .ok_or_else(|| layout("A constant has more axes than the sum"))?;
         let mut axes = Vec::new();
         for (i, &n) in tensor.shape.iter().enumerate() {
             if n > 1 {
@@ -323,7 +360,10 @@ impl<'a> Lowering<'a> {
         let (a, b) = (self.value(node.inputs[0])?, self.value(node.inputs[1])?);
         let rank = a.groups.len();
         if rank < 2 || b.groups.len() != rank {
-            return Err(unsupported("a matrix product of values with different numbers of axes", "Reshape both operands to the same number of axes."));
+            return Err(unsupported(
+                "a matrix product of values with different numbers of axes",
+                "Reshape both operands to the same number of axes.",
+            ));
         }
         let mut lead = a.shape()[..rank - 2].to_vec();
         lead.iter_mut().zip(b.shape()).for_each(|(x, y)| *x = (*x).max(y));
@@ -360,12 +400,25 @@ impl<'a> Lowering<'a> {
         let x = match node.op {
             Op::Quantize { .. } | Op::Dequantize { .. } => return qdq::lower(self, node),
             Op::Softmax { .. } => {
-                return Err(unsupported("Softmax in the middle of a model", "Only a last Softmax is supported: it is proved as its logits."));
+                return Err(unsupported(
+                    "Softmax in the middle of a model",
+                    "Only a last Softmax is supported: it is proved as its logits.",
+                ));
             }
-            Op::ArgMax { .. } => return Err(unsupported("ArgMax in the middle of a model", "Only a last ArgMax is supported: it is proved as its scores.")),
+            Op::ArgMax { .. } => {
+                return Err(unsupported(
+                    "ArgMax in the middle of a model",
+                    "Only a last ArgMax is supported: it is proved as its scores.",
+                ));
+            }
             Op::Concat(axis) => return self.concat(node, axis),
             Op::Binary(Binary::Max | Binary::Min) => return self.extremum(node),
-            Op::Binary(op) => return Err(unsupported(format!("{op:?} of two values"), "Only Add, Sub, Mul, Max and Min take two values.")),
+            Op::Binary(op) => {
+                return Err(unsupported(
+                    format!("{op:?} of two values"),
+                    "Only Add, Sub, Mul, Max and Min take two values.",
+                ));
+            }
             _ => self.value(node.inputs[0])?,
         };
         let draft = &mut self.draft;
@@ -379,14 +432,23 @@ impl<'a> Lowering<'a> {
             Op::MaxPool(window) => pool::max(draft, self.choice, &x, window, &shape),
             Op::ReduceMax { axes, keepdims } => pool::max_over(draft, self.choice, &x, axes, *keepdims),
             Op::Cast => Ok(x),
-            other => Err(unsupported(format!("{} has no integer lowering ({other:?})", node.onnx), "See `zerotell check` for the supported operators.")),
+            other => Err(unsupported(
+                format!("{} has no integer lowering ({other:?})", node.onnx),
+                "See `zerotell check` for the supported operators.",
+            )),
         }
     }
 
     /// Brings a value to a given type.
     pub(crate) fn requantise(&mut self, x: &Val, quant: Quant, range: Range) -> Result<Val, Problem> {
         let source = self.terms(x.groups.clone(), vec![(1.0, x.clone())]);
-        let target = Target { expr: &Expr::X, root: range, out: range, bits: self.choice.activation_bits, fixed: Some(quant) };
+        let target = Target {
+            expr: &Expr::X,
+            root: range,
+            out: range,
+            bits: self.choice.activation_bits,
+            fixed: Some(quant),
+        };
         round::round(&mut self.draft, self.choice, &source, &target)
     }
 
@@ -417,7 +479,8 @@ impl<'a> Lowering<'a> {
         let shape = self.graph().value(node.output).shape.clone();
         let vals = self.common(&node.inputs, node.output)?;
         let a = vals[0].broadcast(&mut self.draft, &shape)?;
-        let b = vals[1].broadcast_like(&mut self.draft, &shape, Some(&a))?.regroup(&mut self.draft, &a.groups)?;
+        let b =
+            vals[1].broadcast_like(&mut self.draft, &shape, Some(&a))?.regroup(&mut self.draft, &a.groups)?;
         let axes = a.axes();
         let negate = node.op == Op::Binary(Binary::Min);
         let sign = if negate { -1 } else { 1 };
@@ -429,20 +492,7 @@ impl<'a> Lowering<'a> {
 
     /// An output in a column of its own, exact where the last step is a sum.
     pub(crate) fn output(&mut self, v: ValueId, then: Then) -> Result<(Val, u32), Problem> {
-        let (root, expr) = self.scan.root(v);
-        let mut val = None;
-        if let (Some((a, b)), true) = (expr.affine(), root == v || !self.values.contains_key(&v)) {
-            if a > 0.0 && self.alone(root, v) {
-                let before = std::mem::take(&mut self.draft.node);
-                if let Some(node) = self.scan.node_of(root) {
-                    self.draft.node.clone_from(&node.name);
-                }
-                let made = self.exact(root, a, b);
-                self.draft.node = before;
-                val = made.map_err(|p| self.scan.node_of(root).map_or_else(|| p.clone(), |n| p.clone().at(n)))?;
-            }
-        }
-        let mut val = match val {
+        let mut val = match self.exact_output(v)? {
             Some(val) => val,
             None => self.value(v)?,
         };
@@ -456,20 +506,39 @@ impl<'a> Lowering<'a> {
             _ => None,
         };
         let count = val.axes().len();
-        let found = whole(&val.form, count).filter(|&t| self.draft.axes(t) == val.axes() && self.draft.is_column(t));
+        let found =
+            whole(&val.form, count).filter(|&t| self.draft.axes(t) == val.axes() && self.draft.is_column(t));
         match found {
             Some(tensor) => Ok((val, tensor)),
             None => {
                 let copy = val.materialise(&mut self.draft)?;
-                let tensor = whole(&copy.form, count).ok_or_else(|| layout("An output has no column of its own"))?;
+                let tensor =
+                    whole(&copy.form, count).ok_or_else(|| layout("An output has no column of its own"))?;
                 Ok((copy, tensor))
             }
         }
     }
 
+    /// An output that is a sum, times and plus a number, and used nowhere else.
+    fn exact_output(&mut self, v: ValueId) -> Result<Option<Val>, Problem> {
+        let (root, expr) = self.scan.root(v);
+        let Some((a, b)) = expr.affine().filter(|(a, _)| *a > 0.0) else { return Ok(None) };
+        if !self.alone(root, v) {
+            return Ok(None);
+        }
+        let node = self.scan.node_of(root);
+        let before =
+            std::mem::replace(&mut self.draft.node, node.map(|n| n.name.clone()).unwrap_or_default());
+        let made = self.exact(root, a, b);
+        self.draft.node = before;
+        made.map_err(|p| node.map_or_else(|| p.clone(), |n| p.clone().at(n)))
+    }
+
     /// Whether nothing but this output needs the root.
     fn alone(&self, root: ValueId, v: ValueId) -> bool {
-        !self.values.contains_key(&root) && (root == v || self.scan.fuses(root)) && self.graph().value(root).constant.is_none()
+        !self.values.contains_key(&root)
+            && (root == v || self.scan.fuses(root))
+            && self.graph().value(root).constant.is_none()
     }
 
     /// a * root + b, committed exactly; none if the root is not a sum.
@@ -516,8 +585,13 @@ impl Lowering<'_> {
         let mut problems: Vec<Problem> = Vec::new();
         let mut tainted = vec![false; self.graph().values.len()];
         let graph = self.graph();
-        let wanted: Vec<ValueId> =
-            graph.inputs.iter().copied().chain(graph.nodes.iter().map(|n| n.output)).filter(|&v| self.scan.needs(v)).collect();
+        let wanted: Vec<ValueId> = graph
+            .inputs
+            .iter()
+            .copied()
+            .chain(graph.nodes.iter().map(|n| n.output))
+            .filter(|&v| self.scan.needs(v))
+            .collect();
         for v in wanted {
             if self.scan.is_output(v) {
                 continue;
@@ -542,8 +616,13 @@ impl Lowering<'_> {
 
     /// A value of the right shape that means nothing.
     fn stand_in(&mut self, v: ValueId) {
-        let groups: Vec<Vec<u32>> =
-            self.graph().value(v).shape.iter().map(|&n| if n > 1 { vec![n as u32] } else { vec![] }).collect();
+        let groups: Vec<Vec<u32>> = self
+            .graph()
+            .value(v)
+            .shape
+            .iter()
+            .map(|&n| if n > 1 { vec![n as u32] } else { vec![] })
+            .collect();
         let tensor = self.draft.input(&groups.concat(), 0, 1);
         self.values.insert(v, Val::of_tensor(tensor, groups, &Val::blank(1.0)));
     }
@@ -557,7 +636,12 @@ impl Lowering<'_> {
             let Some(node) = self.scan.node_of(value) else { continue };
             if whole && self.draft.is_column(view.tensor) {
                 let tensor = numbers[view.tensor as usize];
-                traced.push(crate::report::Traced { value, node: node.name.clone(), tensor, scale: val.scale });
+                traced.push(crate::report::Traced {
+                    value,
+                    node: node.name.clone(),
+                    tensor,
+                    scale: val.scale,
+                });
             }
         }
         traced

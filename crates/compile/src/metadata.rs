@@ -117,7 +117,11 @@ impl Metadata {
     /// When the bytes are not this JSON.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let meta: Self = serde_json::from_slice(bytes).map_err(|e| format!("metadata: {e}"))?;
-        if meta.format == FORMAT { Ok(meta) } else { Err(format!("metadata format \"{}\" is not known", meta.format)) }
+        if meta.format == FORMAT {
+            Ok(meta)
+        } else {
+            Err(format!("metadata format \"{}\" is not known", meta.format))
+        }
     }
 }
 
@@ -165,8 +169,9 @@ pub fn dequantise_output(meta: &Metadata, number: usize, q: &[i64]) -> Result<Ve
     Ok(q.iter().map(|&v| (v - output.zero) as f64 * output.scale).collect())
 }
 
-/// The smallest threshold in integer units that a real bound means: q >= result
-/// exactly when the output's real value is >= `bound` (up to the output's unit).
+/// The threshold in integer units that a real bound means: q >= result exactly when
+/// the output's real value is >= `bound`. For an output that the float model sends
+/// through a sigmoid, `bound` is a probability.
 ///
 /// # Errors
 /// [`MeaningError`] when there is no such output or the bound is not finite.
@@ -176,7 +181,13 @@ pub fn threshold(meta: &Metadata, number: usize, bound: f64) -> Result<i64, Mean
         return Err(MeaningError::NotFinite { index: 0 });
     }
     let logit = if output.then == "sigmoid" { libm::log(bound / (1.0 - bound)) } else { bound };
-    Ok((logit / output.scale).ceil() as i64 + output.zero)
+    let q = (logit / output.scale).ceil();
+    // A probability of 0 or 1, or a bound beyond all integers, has no threshold.
+    if q.is_finite() && q.abs() < 1e18 {
+        Ok(q as i64 + output.zero)
+    } else {
+        Err(MeaningError::NotFinite { index: 0 })
+    }
 }
 
 /// Extra facts a caller may add to the outputs: class names by output number.
@@ -206,6 +217,27 @@ mod tests {
         assert_eq!(quantise_input(&meta(), 0, &[f32::NAN, 0.0]), Err(MeaningError::NotFinite { index: 0 }));
         assert_eq!(quantise_input(&meta(), 0, &[0.0]), Err(MeaningError::Length { element: 2, got: 1 }));
         assert_eq!(quantise_input(&meta(), 1, &[0.0]), Err(MeaningError::Missing { number: 1 }));
+    }
+
+    #[test]
+    fn thresholds_are_rounded_up() {
+        let mut meta = meta();
+        let output = OutputMeta {
+            name: "y".into(),
+            shape: vec![],
+            scale: 0.25,
+            zero: 0,
+            kind: "logits".into(),
+            then: "none".into(),
+            labels: None,
+        };
+        meta.outputs = vec![output.clone(), OutputMeta { then: "sigmoid".into(), ..output }];
+        assert_eq!(threshold(&meta, 0, 0.3), Ok(2));
+        assert_eq!(threshold(&meta, 0, -0.3), Ok(-1));
+        assert_eq!(threshold(&meta, 1, 0.5), Ok(0));
+        assert_eq!(threshold(&meta, 1, 1.0), Err(MeaningError::NotFinite { index: 0 }));
+        assert_eq!(threshold(&meta, 2, 0.5), Err(MeaningError::Missing { number: 2 }));
+        assert_eq!(dequantise_output(&meta, 0, &[-2, 4]), Ok(vec![-0.5, 1.0]));
     }
 
     #[test]

@@ -47,7 +47,13 @@ pub(crate) fn larger(
 }
 
 /// Largest entry of each window, one spatial axis after the other.
-pub(crate) fn max(draft: &mut Draft, choice: &Choice, x: &Val, window: &Window, shape: &[usize]) -> Result<Val, Problem> {
+pub(crate) fn max(
+    draft: &mut Draft,
+    choice: &Choice,
+    x: &Val,
+    window: &Window,
+    shape: &[usize],
+) -> Result<Val, Problem> {
     let (lo, hi) = bounded(draft.interval(&x.form, &x.axes())?)?;
     let known = x.known;
     // Padding must lose: count from the least value, so that 0 outside is least.
@@ -105,7 +111,13 @@ fn max_along(
 }
 
 /// Largest entry along whole axes: halves against each other.
-pub(crate) fn max_over(draft: &mut Draft, choice: &Choice, x: &Val, axes: &[usize], keepdims: bool) -> Result<Val, Problem> {
+pub(crate) fn max_over(
+    draft: &mut Draft,
+    choice: &Choice,
+    x: &Val,
+    axes: &[usize],
+    keepdims: bool,
+) -> Result<Val, Problem> {
     let (lo, hi) = bounded(draft.interval(&x.form, &x.axes())?)?;
     let mut val = x.clone();
     for &group in axes {
@@ -114,14 +126,20 @@ pub(crate) fn max_over(draft: &mut Draft, choice: &Choice, x: &Val, axes: &[usiz
             let half = len.div_ceil(2);
             // The halves overlap when the length is odd, which a maximum forgives.
             let low = val.remap(draft, group, half, |axis| Map::Aff { axis, step: 1, off: 0 })?;
-            let high = val.remap(draft, group, half, |axis| Map::Aff { axis, step: 1, off: (len - half) as i64 })?;
+            let high =
+                val.remap(draft, group, half, |axis| Map::Aff { axis, step: 1, off: (len - half) as i64 })?;
             let form = larger(draft, choice, &low.form, &high.form, &low.axes(), Some(hi - lo))?;
             val = Val { form, ..low }.short(draft)?;
         }
     }
     if !keepdims {
-        let kept: Vec<Vec<Len>> =
-            val.groups.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, g)| g.clone()).collect();
+        let kept: Vec<Vec<Len>> = val
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !axes.contains(i))
+            .map(|(_, g)| g.clone())
+            .collect();
         val.groups = kept;
     }
     Ok(val)
@@ -162,7 +180,13 @@ fn sum_over(draft: &mut Draft, x: &Val, axes: &[usize], keepdims: bool, mean: bo
     Ok(Val { groups, form, rms: x.rms * count as f64, ..Val::blank(x.scale / divisor) })
 }
 
-fn average(draft: &mut Draft, x: &Val, window: &Window, include: bool, shape: &[usize]) -> Result<Val, Problem> {
+fn average(
+    draft: &mut Draft,
+    x: &Val,
+    window: &Window,
+    include: bool,
+    shape: &[usize],
+) -> Result<Val, Problem> {
     let mut val = x.clone();
     let mut divisor = 1.0;
     for i in 0..window.kernel.len() {
@@ -193,7 +217,8 @@ fn average_along(
         return Ok((x.clone(), 1));
     }
     if counts.windows(2).all(|w| w[0] == w[1]) && out > 1 && len > 1 {
-        let pooled = x.remap(draft, group, out, |axis| Map::Pool { axis, step, dil, off: -pad, m: k as u32 })?;
+        let pooled =
+            x.remap(draft, group, out, |axis| Map::Pool { axis, step, dil, off: -pad, m: k as u32 })?;
         return Ok((pooled, counts[0]));
     }
     // Windows at the border have other divisors: one integer weight per position.
@@ -209,19 +234,29 @@ fn average_along(
         return average_short(draft, x, group, &weights, (len as usize, out)).map(|v| (v, all));
     }
     let (rows, cols) = (out as u32, len as u32);
-    let pooled = x.remap(draft, group, out, |axis| Map::Mat { axis, rows, cols, weights: weights.clone() })?;
+    let pooled =
+        x.remap(draft, group, out, |axis| Map::Mat { axis, rows, cols, weights: weights.clone() })?;
     Ok((pooled, all))
 }
 
 /// One position or one entry: there is no position axis for a matrix map.
-fn average_short(draft: &mut Draft, x: &Val, group: usize, weights: &[i64], (len, out): (usize, usize)) -> Result<Val, Problem> {
+fn average_short(
+    draft: &mut Draft,
+    x: &Val,
+    group: usize,
+    weights: &[i64],
+    (len, out): (usize, usize),
+) -> Result<Val, Problem> {
     if out == 1 && weights.iter().all(|&w| w == weights[0]) {
         let mut sum = sum_over(draft, x, &[group], true, false)?;
         sum.form = sum.scaled_form(weights[0]);
         return Ok(sum);
     }
     if out != 1 {
-        return Err(unsupported("an average over a padded axis of length 1", "Remove the padding along that axis."));
+        return Err(unsupported(
+            "an average over a padded axis of length 1",
+            "Remove the padding along that axis.",
+        ));
     }
     let mut terms = Vec::new();
     let mut groups = x.groups.clone();

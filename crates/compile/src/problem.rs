@@ -29,16 +29,52 @@ impl fmt::Display for Problem {
 
 /// Code, title and explanation of every problem the compiler reports.
 pub const CODES: &[(&str, &str, &str)] = &[
-    (UNSUPPORTED, "operator cannot be proved here", "The operator, or the way this node uses it, has no integer lowering. The reason names what is missing."),
-    (NO_CALIBRATION, "calibration data needed", "Scales of the integer program come from the ranges seen on real inputs. Give a few dozen to a few hundred representative inputs."),
-    (BAD_CALIBRATION, "calibration data do not fit", "Each sample needs one tensor per model input, with the model's static shape and finite values."),
-    (TOO_WIDE, "numbers too large", "A relation could leave the range where field arithmetic equals integer arithmetic. Fewer weight or activation bits, or a narrower layer, help."),
-    (AGREEMENT, "accuracy gate not met", "The integer program agrees with the float model on fewer samples than asked for."),
-    (LAYOUT, "layout cannot be expressed", "The reshape, slice or concatenation mixes axes in a way that no view of the proof system describes."),
+    (
+        UNSUPPORTED,
+        "operator cannot be proved here",
+        "The operator, or the way this node uses it, has no integer lowering. The reason names what is missing.",
+    ),
+    (
+        NO_CALIBRATION,
+        "calibration data needed",
+        "Scales of the integer program come from the ranges seen on real inputs. Give a few dozen to a few hundred representative inputs.",
+    ),
+    (
+        BAD_CALIBRATION,
+        "calibration data do not fit",
+        "Each sample needs one tensor per model input, with the model's static shape and finite values.",
+    ),
+    (
+        TOO_WIDE,
+        "numbers too large",
+        "A relation could leave the range where field arithmetic equals integer arithmetic. Fewer weight or activation bits, or a narrower layer, help.",
+    ),
+    (
+        AGREEMENT,
+        "accuracy gate not met",
+        "The integer program agrees with the float model on fewer samples than asked for.",
+    ),
+    (
+        LAYOUT,
+        "layout cannot be expressed",
+        "The reshape, slice or concatenation mixes axes in a way that no view of the proof system describes.",
+    ),
     (NON_FINITE, "not a finite number", "A weight, constant or intermediate value is NaN or infinite."),
-    (OUTPUT, "output cannot be revealed", "An output is constant, is an input, or depends on data in a way that has no integer form."),
-    (OPTION, "option out of range", "The asked-for precision or limb size is outside what the proof system offers."),
-    (INTERNAL, "the compiled program is not valid", "The compiler made a program that the validator refuses. This is a bug in the compiler; the model is not at fault."),
+    (
+        OUTPUT,
+        "output cannot be revealed",
+        "An output is constant, is an input, or depends on data in a way that has no integer form.",
+    ),
+    (
+        OPTION,
+        "option out of range",
+        "The asked-for precision or limb size is outside what the proof system offers.",
+    ),
+    (
+        INTERNAL,
+        "the compiled program is not valid",
+        "The compiler made a program that the validator refuses. This is a bug in the compiler; the model is not at fault.",
+    ),
 ];
 
 /// Operator without a lowering.
@@ -65,13 +101,7 @@ pub const INTERNAL: &str = "ZT109";
 impl Problem {
     /// A problem of the whole model.
     pub fn global(code: &'static str, reason: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            code,
-            node: String::new(),
-            operator: String::new(),
-            reason: reason.into(),
-            fix: fix.into(),
-        }
+        Self { code, node: String::new(), operator: String::new(), reason: reason.into(), fix: fix.into() }
     }
 
     /// The same problem, said about a node.
@@ -92,5 +122,9 @@ pub(crate) fn unsupported(reason: impl Into<String>, fix: impl Into<String>) -> 
 
 /// A data movement without a view.
 pub(crate) fn layout(reason: impl Into<String>) -> Problem {
-    Problem::global(LAYOUT, reason, "Move the reshape or transpose before the first or after the last layer, or export the model without it.")
+    Problem::global(
+        LAYOUT,
+        reason,
+        "Move the reshape or transpose before the first or after the last layer, or export the model without it.",
+    )
 }

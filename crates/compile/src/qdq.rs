@@ -57,14 +57,22 @@ pub(crate) fn quant(node: &Node, dtype: DType) -> Result<Quant, Problem> {
         return Err(unsupported("a quantised type without a scale", "Export the model again."));
     };
     if scale.len() != 1 {
-        return Err(unsupported("activations quantised per channel", "Quantise activations per tensor; weights may be per channel."));
+        return Err(unsupported(
+            "activations quantised per channel",
+            "Quantise activations per tensor; weights may be per channel.",
+        ));
     }
     let (lo, hi) = match dtype {
         DType::I8 => (-128, 127),
         DType::U8 => (0, 255),
         DType::I16 => (-32768, 32767),
         DType::U16 => (0, 65535),
-        other => return Err(unsupported(format!("activations quantised to {other:?}"), "Quantise to 8 or 16 bits.")),
+        other => {
+            return Err(unsupported(
+                format!("activations quantised to {other:?}"),
+                "Quantise to 8 or 16 bits.",
+            ));
+        }
     };
     let zero = zero.first().copied().unwrap_or(0);
     Ok(Quant { scale: f64::from(scale[0]), lo: lo - zero, hi: hi - zero })
@@ -78,7 +86,9 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, node: &Node) -> Result<Val, Pro
         let quant = quant(node, graph.value(input).dtype)?;
         let val = lowering.value(input)?;
         if val.scale != quant.scale {
-            return Err(crate::problem::layout("Integers are read with another scale than they were written with"));
+            return Err(crate::problem::layout(
+                "Integers are read with another scale than they were written with",
+            ));
         }
         return Ok(val);
     }
@@ -91,7 +101,10 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, node: &Node) -> Result<Val, Pro
         Some(source) if lowering.scan.dissolves(input) => source,
         _ => {
             let x = lowering.value(root)?;
-            if expr.is_identity() && x.scale == quant.scale && x.known.is_some_and(|(lo, hi)| lo >= quant.lo && hi <= quant.hi) {
+            if expr.is_identity()
+                && x.scale == quant.scale
+                && x.known.is_some_and(|(lo, hi)| lo >= quant.lo && hi <= quant.hi)
+            {
                 return Ok(x);
             }
             lowering.terms(x.groups.clone(), vec![(1.0, x)])

@@ -12,8 +12,10 @@ use crate::calibrate::{Calibration, LAYER_SAMPLES};
 use crate::metadata::{Metadata, quantise_input};
 use crate::problem::{INTERNAL, Problem};
 
-/// Inferences per run of the integer program.
-const CHUNK: usize = 32;
+/// Most inferences per run of the integer program.
+const CHUNK: u64 = 32;
+/// Most values of one run, so that memory stays bounded on large models.
+const CHUNK_VALUES: u64 = 1 << 22;
 /// Flips listed by sample; the count has no limit.
 const FLIPS_LISTED: usize = 100;
 
@@ -129,7 +131,11 @@ impl Report {
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "Accuracy on {} samples, {}", self.samples, self.precision);
-        let _ = writeln!(text, "{:<24} {:>10} {:>6} {:>12} {:>12} {:>8}", "output", "agreement", "flips", "max error", "mean error", "SNR dB");
+        let _ = writeln!(
+            text,
+            "{:<24} {:>10} {:>6} {:>12} {:>12} {:>8}",
+            "output", "agreement", "flips", "max error", "mean error", "SNR dB"
+        );
         for o in &self.outputs {
             let agreement = o.agreement.map_or("-".into(), |a| format!("{:.2} %", 100.0 * a));
             let _ = writeln!(
@@ -142,13 +148,19 @@ impl Report {
             let _ = writeln!(text, "expected on harder data: {:.2} %", 100.0 * expected);
         }
         if self.saturated_inputs > 0 {
-            let _ = writeln!(text, "{} input values were clamped to the input's range", self.saturated_inputs);
+            let _ =
+                writeln!(text, "{} input values were clamped to the input's range", self.saturated_inputs);
         }
         for flip in &self.flips {
             let _ = writeln!(
                 text,
                 "flip: sample {}, output {}: float label {} (margin {:.4}), integer label {} (margin {:.4})",
-                flip.sample, flip.output, flip.float_label, flip.float_margin, flip.int_label, flip.int_margin
+                flip.sample,
+                flip.output,
+                flip.float_label,
+                flip.float_margin,
+                flip.int_label,
+                flip.int_margin
             );
         }
         for layer in &self.layers {
@@ -241,7 +253,9 @@ pub(crate) fn compare(c: &Comparison<'_>) -> Result<Report, Problem> {
     let mut layers = vec![Noise::default(); c.traced.len()];
     let mut flips = Vec::new();
     let mut saturated = 0;
-    for (chunk, samples) in c.samples.chunks(CHUNK).enumerate() {
+    let values = crate::estimate::estimate(c.program, 1, &crate::estimate::Units::default(), &[]).values;
+    let size = (CHUNK_VALUES / values.max(1)).clamp(1, CHUNK) as usize;
+    for (chunk, samples) in c.samples.chunks(size).enumerate() {
         let inputs = quantised(c, samples, &mut saturated)?;
         let batch = samples.len();
         let values = if chunk == 0 {
@@ -254,7 +268,7 @@ pub(crate) fn compare(c: &Comparison<'_>) -> Result<Report, Problem> {
         for (number, values) in values.iter().enumerate() {
             let element = values.len() / batch;
             for (i, row) in values.chunks(element.max(1)).enumerate() {
-                let sample = chunk * CHUNK + i;
+                let sample = chunk * size + i;
                 let Some(float) = &c.calibration.kept[sample][c.outputs[number].0 as usize] else { continue };
                 let scale = c.meta.outputs[number].scale;
                 let int: Vec<f64> = row.iter().map(|&q| q as f64 * scale).collect();
@@ -303,7 +317,8 @@ impl Margins {
         if sigma == 0.0 {
             return Some(1.0);
         }
-        let flips: f64 = self.float.iter().map(|m| 0.5 * libm::erfc(m / sigma * std::f64::consts::FRAC_1_SQRT_2)).sum();
+        let flips: f64 =
+            self.float.iter().map(|m| 0.5 * libm::erfc(m / sigma * std::f64::consts::FRAC_1_SQRT_2)).sum();
         Some(1.0 - flips / count as f64)
     }
 }
@@ -325,7 +340,11 @@ fn class_count(meta: &crate::metadata::OutputMeta) -> usize {
     meta.shape.iter().rev().find(|&&n| n > 1).copied().unwrap_or(1)
 }
 
-fn quantised(c: &Comparison<'_>, samples: &[Vec<Tensor>], saturated: &mut usize) -> Result<BTreeMap<u32, Vec<i64>>, Problem> {
+fn quantised(
+    c: &Comparison<'_>,
+    samples: &[Vec<Tensor>],
+    saturated: &mut usize,
+) -> Result<BTreeMap<u32, Vec<i64>>, Problem> {
     let mut inputs = BTreeMap::new();
     for (number, &(graph_input, tensor)) in c.inputs.iter().enumerate() {
         let flat: Vec<f32> = samples.iter().flat_map(|s| reals(&s[graph_input])).collect();

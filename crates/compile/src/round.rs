@@ -110,7 +110,8 @@ impl Region {
         if target.expr.is_clamp() {
             return Self { scale: quant.scale, first: quant.lo, log: target.bits };
         }
-        let log = (target.bits + 2).min(14).max(target.bits);
+        // The argument is kept finer than the result, as far as table rows are cheap.
+        let log = if target.bits <= 8 { target.bits + 2 } else { (target.bits + 1).min(14).max(target.bits) };
         let width = (target.root.hi - target.root.lo).max(f64::MIN_POSITIVE);
         let scale = if target.root.hi > target.root.lo { width / ((1i64 << log) - 2) as f64 } else { 1.0 };
         Self { scale, first: (target.root.lo / scale).floor() as i64, log }
@@ -127,13 +128,21 @@ struct Scaled {
 }
 
 /// Rounds a sum into the result of its target.
-pub(crate) fn round(draft: &mut Draft, choice: &Choice, source: &Source, target: &Target<'_>) -> Result<Val, Problem> {
+pub(crate) fn round(
+    draft: &mut Draft,
+    choice: &Choice,
+    source: &Source,
+    target: &Target<'_>,
+) -> Result<Val, Problem> {
     let mut quant = target.fixed.unwrap_or_else(|| Quant::of(target.out, target.bits));
     let mut region = Region::of(target, &quant);
     if let Some(val) = direct(draft, choice, source, target, &quant)? {
         return Ok(val);
     }
-    let choice = &Choice { weight_bits: layer_bits(draft, source, &region, choice, target.fixed.is_some()), ..choice.clone() };
+    let choice = &Choice {
+        weight_bits: layer_bits(draft, source, &region, choice, target.fixed.is_some()),
+        ..choice.clone()
+    };
     let (shift, half_even) = match (dyadic(source, &region), target.fixed) {
         (Some(shift), Some(_)) => (shift, shift > 0),
         (None, Some(_)) => {
@@ -219,7 +228,14 @@ fn direct(
 }
 
 /// A function must be defined where calibration went.
-fn check_finite(target: &Target<'_>, at: &dyn Fn(i64) -> f64, lo: i64, hi: i64, unit: f64, bias: f64) -> Result<(), Problem> {
+fn check_finite(
+    target: &Target<'_>,
+    at: &dyn Fn(i64) -> f64,
+    lo: i64,
+    hi: i64,
+    unit: f64,
+    bias: f64,
+) -> Result<(), Problem> {
     let inside = |q: i64| {
         let x = unit * q as f64 + bias;
         x >= target.root.lo && x <= target.root.hi
@@ -228,7 +244,10 @@ fn check_finite(target: &Target<'_>, at: &dyn Fn(i64) -> f64, lo: i64, hi: i64, 
         None => Ok(()),
         Some(q) => Err(Problem::global(
             NON_FINITE,
-            format!("the function is not defined at {}, inside the range seen on the calibration data", unit * q as f64 + bias),
+            format!(
+                "the function is not defined at {}, inside the range seen on the calibration data",
+                unit * q as f64 + bias
+            ),
             "Clip the operand before the function.",
         )),
     }
@@ -252,7 +271,10 @@ fn dyadic(source: &Source, region: &Region) -> Option<u8> {
     let biases_whole = match unit {
         None => source.bias == 0.0,
         Some((plan, scales)) => {
-            plan.bias.iter().enumerate().all(|(c, b)| whole(((b + source.bias) / (plan.x_scale * scales[c])).abs()))
+            plan.bias
+                .iter()
+                .enumerate()
+                .all(|(c, b)| whole(((b + source.bias) / (plan.x_scale * scales[c])).abs()))
                 && (source.bias == 0.0 || !plan.bias.is_empty())
         }
     };
@@ -342,7 +364,8 @@ fn val_most(draft: &Draft, val: &Val) -> f64 {
 fn settle_shift(need: f64, limb: u8) -> u8 {
     let bits = need.ceil().clamp(0.0, 40.0) as u8;
     let step = if bits <= limb { 4 } else { limb };
-    let settled = if bits <= limb { bits.next_multiple_of(step).min(limb) } else { bits.next_multiple_of(step) };
+    let settled =
+        if bits <= limb { bits.next_multiple_of(step).min(limb) } else { bits.next_multiple_of(step) };
     // Whole limbs only while they do not go far beyond what is needed.
     if settled > 40 || settled > bits + 4 { bits } else { settled }
 }
@@ -368,7 +391,13 @@ fn weight_limit(bits: u8) -> i64 {
     (1i64 << (bits - 1)) - 1
 }
 
-fn scale(draft: &mut Draft, choice: &Choice, source: &Source, region: &Region, shift: u8) -> Result<Scaled, Problem> {
+fn scale(
+    draft: &mut Draft,
+    choice: &Choice,
+    source: &Source,
+    region: &Region,
+    shift: u8,
+) -> Result<Scaled, Problem> {
     let unit = region.scale / (1u64 << shift) as f64;
     let mut extra = Vec::new();
     let mut bias = source.bias;
@@ -412,7 +441,12 @@ fn too_wide(what: &str) -> Problem {
 }
 
 /// A real constant tensor in integer units, as a parameter.
-fn constant_form(draft: &mut Draft, source: &Source, constant: &Constant, unit: f64) -> Result<Form, Problem> {
+fn constant_form(
+    draft: &mut Draft,
+    source: &Source,
+    constant: &Constant,
+    unit: f64,
+) -> Result<Form, Problem> {
     let all = axes(source);
     let lens: Vec<Len> = constant.axes.iter().map(|&a| all[a]).collect();
     let values: Result<Vec<i64>, Problem> = constant.values.iter().map(|v| integer(v / unit)).collect();
@@ -429,14 +463,21 @@ fn power_bound(values: &[i64]) -> i64 {
 }
 
 /// Integer weights and biases, and the multipliers per channel.
-fn quantise(draft: &mut Draft, choice: &Choice, plan: &Plan, unit: f64, bias: f64) -> Result<(Contraction, Scale), Problem> {
+fn quantise(
+    draft: &mut Draft,
+    choice: &Choice,
+    plan: &Plan,
+    unit: f64,
+    bias: f64,
+) -> Result<(Contraction, Scale), Problem> {
     if let Some(scales) = &plan.stored {
         return keep_stored(draft, plan, scales, unit, bias);
     }
     let limit = weight_limit(choice.weight_bits);
     let channels = plan.channels().max(1);
     let inner = (plan.w.len() / channels).max(1);
-    let most: Vec<f64> = plan.w.chunks(inner).map(|row| row.iter().fold(0f64, |m, w| m.max(w.abs()))).collect();
+    let most: Vec<f64> =
+        plan.w.chunks(inner).map(|row| row.iter().fold(0f64, |m, w| m.max(w.abs()))).collect();
     let along = scale_axis(plan, choice);
     // The slack keeps an exact ratio from becoming the next integer.
     let m_of = |most: f64| (plan.x_scale * most / limit as f64 / unit - 1e-9).ceil().max(1.0);
@@ -447,8 +488,8 @@ fn quantise(draft: &mut Draft, choice: &Choice, plan: &Plan, unit: f64, bias: f6
         ms[index(c)] = ms[index(c)].max(m_of(w));
     }
     let w_scale = |c: usize| ms[index(c)] * unit / plan.x_scale;
-    let mut content = Vec::with_capacity(plan.w.len());
-    for (c, row) in plan.w.chunks(inner).enumerate() {
+    let mut content = Vec::with_capacity(if draft.sketch { 0 } else { plan.w.len() });
+    for (c, row) in plan.w.chunks(inner).enumerate().filter(|_| !draft.sketch) {
         let s = w_scale(c);
         content.extend(row.iter().map(|w| ((w / s).round_ties_even() as i64).clamp(-limit, limit)));
     }
@@ -467,11 +508,18 @@ fn quantise(draft: &mut Draft, choice: &Choice, plan: &Plan, unit: f64, bias: f6
 }
 
 /// The user's own integer weights; only the multipliers are computed.
-fn keep_stored(draft: &mut Draft, plan: &Plan, scales: &[f64], unit: f64, bias: f64) -> Result<(Contraction, Scale), Problem> {
+fn keep_stored(
+    draft: &mut Draft,
+    plan: &Plan,
+    scales: &[f64],
+    unit: f64,
+    bias: f64,
+) -> Result<(Contraction, Scale), Problem> {
     let channels = plan.channels().max(1);
     let inner = (plan.w.len() / channels).max(1);
     let rows = plan.w.chunks(inner).enumerate();
-    let content: Vec<i64> = rows.flat_map(|(c, row)| row.iter().map(move |w| (w / scales[c]).round_ties_even() as i64)).collect();
+    let content: Vec<i64> =
+        rows.flat_map(|(c, row)| row.iter().map(move |w| (w / scales[c]).round_ties_even() as i64)).collect();
     let limit = power_bound(&content).max(128);
     let tensor = draft.parameter(&plan.w_axes, content, (-limit, limit));
     let b = Form(vec![(1, View { tensor, maps: plan.w_maps.clone() })]);
@@ -484,7 +532,10 @@ fn keep_stored(draft: &mut Draft, plan: &Plan, scales: &[f64], unit: f64, bias: 
     } else if plan.channel_axes.len() == 1 {
         Scale::Axis(crate::view::narrow(plan.channel_axes[0]), ms)
     } else {
-        return Err(crate::problem::unsupported("a grouped convolution with one weight scale per channel", "Quantise its weights per tensor."));
+        return Err(crate::problem::unsupported(
+            "a grouped convolution with one weight scale per channel",
+            "Quantise its weights per tensor.",
+        ));
     };
     Ok((Contraction { sum: plan.sum.clone(), a: plan.a.clone(), b, c }, scale))
 }
@@ -494,7 +545,9 @@ fn scale_axis(plan: &Plan, choice: &Choice) -> Option<(usize, usize)> {
     if choice.per_tensor {
         return None;
     }
-    (0..plan.channel_axes.len()).map(|i| (i, plan.w_axes[i] as usize)).max_by_key(|&(i, n)| (n, std::cmp::Reverse(i)))
+    (0..plan.channel_axes.len())
+        .map(|i| (i, plan.w_axes[i] as usize))
+        .max_by_key(|&(i, n)| (n, std::cmp::Reverse(i)))
 }
 
 /// Index of a channel along one of the channel axes.
@@ -505,7 +558,12 @@ fn channel_index(plan: &Plan, place: usize, channel: usize) -> usize {
 }
 
 /// The bias at the accumulator's scale.
-fn bias_form(draft: &mut Draft, plan: &Plan, bias: f64, unit: impl Fn(usize) -> f64) -> Result<Form, Problem> {
+fn bias_form(
+    draft: &mut Draft,
+    plan: &Plan,
+    bias: f64,
+    unit: impl Fn(usize) -> f64,
+) -> Result<Form, Problem> {
     if plan.bias.is_empty() && bias == 0.0 {
         return Ok(Form::default());
     }
@@ -613,7 +671,12 @@ fn choose_table(
 
 /// A table over quotients. With ties, a key in front counts the zero limbs of the
 /// remainder: if all are zero, half was rounded up, and an odd quotient goes back.
-fn with_ties(mut keys: Vec<(i64, u32)>, all: &[i64], ties: usize, value: &dyn Fn(i64) -> i64) -> (Vec<(i64, u32)>, Vec<i64>) {
+fn with_ties(
+    mut keys: Vec<(i64, u32)>,
+    all: &[i64],
+    ties: usize,
+    value: &dyn Fn(i64) -> i64,
+) -> (Vec<(i64, u32)>, Vec<i64>) {
     if ties == 0 {
         return (keys, all.iter().map(|&q| value(q)).collect());
     }
@@ -646,7 +709,7 @@ impl Wide {
     }
 
     fn rows(&self) -> u64 {
-        3 * (self.ties as u64 + 1) << self.log
+        (3 * (self.ties as u64 + 1)) << self.log
     }
 
     fn keys(&self) -> Vec<(i64, u32)> {
@@ -669,6 +732,15 @@ impl Wide {
 /// one scale, so that entries can be compared.
 pub(crate) fn commit(draft: &mut Draft, choice: &Choice, source: &Source, gain: f64) -> Result<Val, Problem> {
     let all = axes(source);
+    let mut source = source.clone();
+    if let Some(plan) = &mut source.layer
+        && plan.stored.as_ref().is_none_or(|s| s.windows(2).any(|w| w[0] != w[1]))
+    {
+        // Entries of an output share one scale, stored scales per channel or not.
+        plan.stored = None;
+        draft.inexact = true;
+    }
+    let source = &source;
     let mut weight_bits = choice.weight_bits.clamp(12, 16);
     if let Some(plan) = &source.layer {
         // A wide operand needs finer weights: its large entries meet small ones.
@@ -679,6 +751,9 @@ pub(crate) fn commit(draft: &mut Draft, choice: &Choice, source: &Source, gain: 
     }
     let one = Choice { per_tensor: true, weight_bits, ..choice.clone() };
     let unit = match (&source.layer, &source.product) {
+        (Some(Plan { stored: Some(scales), x_scale, .. }), _) => {
+            x_scale * scales.first().copied().unwrap_or(1.0)
+        }
         (Some(plan), _) => {
             let most = plan.w.iter().fold(0f64, |m, w| m.max(w.abs()));
             let w = if most > 0.0 { most / weight_limit(one.weight_bits) as f64 } else { 1.0 };
@@ -700,7 +775,8 @@ pub(crate) fn commit(draft: &mut Draft, choice: &Choice, source: &Source, gain: 
 
 /// A unit in which all terms are (nearly) whole.
 fn fine_unit(source: &Source) -> f64 {
-    let units: Vec<f64> = source.terms.iter().map(|(f, v)| (f * v.scale).abs()).filter(|u| *u > 0.0).collect();
+    let units: Vec<f64> =
+        source.terms.iter().map(|(f, v)| (f * v.scale).abs()).filter(|u| *u > 0.0).collect();
     let least = units.iter().copied().fold(f64::INFINITY, f64::min);
     if units.is_empty() {
         1.0

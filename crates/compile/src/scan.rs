@@ -104,12 +104,11 @@ impl<'a> Scan<'a> {
         let constant = node.inputs.iter().any(|&v| self.graph.value(v).constant.is_some());
         let sum = matches!(node.op, Op::Binary(Binary::Add | Binary::Sub));
         let scale = matches!(node.op, Op::Binary(Binary::Mul | Binary::Div)) && constant;
-        (sum || scale)
-            && {
-                let (root, expr) = &self.roots[input.0 as usize];
-                let made = self.node_of(*root).map(|n| &n.op);
-                matches!(made, Some(Op::Conv { .. } | Op::MatMul | Op::Binary(_))) && expr.affine().is_some()
-            }
+        (sum || scale) && {
+            let (root, expr) = &self.roots[input.0 as usize];
+            let made = self.node_of(*root).map(|n| &n.op);
+            matches!(made, Some(Op::Conv { .. } | Op::MatMul | Op::Binary(_))) && expr.affine().is_some()
+        }
     }
 
     /// (root, function) if the node's output is a function of one value.
@@ -143,7 +142,11 @@ impl<'a> Scan<'a> {
                 let (ra, a) = of(node.inputs[0])?;
                 let (rb, b) = of(node.inputs[1])?;
                 let root = match (ra, rb) {
-                    (Some(x), Some(y)) if x == y && same_shape(node.inputs[0]) && same_shape(node.inputs[1]) => x,
+                    (Some(x), Some(y))
+                        if x == y && same_shape(node.inputs[0]) && same_shape(node.inputs[1]) =>
+                    {
+                        x
+                    }
                     (Some(x), None) if same_shape(node.inputs[0]) => x,
                     (None, Some(y)) if same_shape(node.inputs[1]) => y,
                     _ => return None,
@@ -274,7 +277,11 @@ pub(crate) fn proved_output(graph: &Graph, output: ValueId) -> (ValueId, Then) {
         let last = |axis: usize| axis + 1 == shape.len() || shape[axis + 1..].iter().all(|&n| n == 1);
         let next = match &node.op {
             Op::Softmax { axis, log } if last(*axis) => {
-                if *log { Then::LogSoftmax } else { Then::Softmax }
+                if *log {
+                    Then::LogSoftmax
+                } else {
+                    Then::Softmax
+                }
             }
             Op::Unary(Unary::Sigmoid) if then == Then::None => Then::Sigmoid,
             Op::ArgMax { axis, select_last: false, .. } if last(*axis) => Then::ArgMax,
@@ -283,7 +290,11 @@ pub(crate) fn proved_output(graph: &Graph, output: ValueId) -> (ValueId, Then) {
                 return (logit, Then::Sigmoid);
             }
             Op::Cast => then,
-            Op::Reshape if then != Then::None && graph.value(node.output).shape.iter().product::<usize>() == 1 => then,
+            Op::Reshape
+                if then != Then::None && graph.value(node.output).shape.iter().product::<usize>() == 1 =>
+            {
+                then
+            }
             _ => break,
         };
         // A label of probabilities is the label of the logits.

@@ -159,7 +159,10 @@ fn check_options(options: &Options) -> Result<(), Problem> {
         return wrong("a range limb has 4 to 16 bits", "Leave the limb size to the compiler.");
     }
     if u32::from(options.lambda) + u32::from(options.grind) < 100 || options.grind > 24 {
-        return wrong("query bits and grinding bits must add up to at least 100, with at most 24 grinding bits", "Use 100 and 0, or 84 and 16.");
+        return wrong(
+            "query bits and grinding bits must add up to at least 100, with at most 24 grinding bits",
+            "Use 100 and 0, or 84 and 16.",
+        );
     }
     if options.min_agreement.is_some_and(|a| !(0.0..=1.0).contains(&a)) {
         return wrong("the least agreement is a share between 0 and 1", "Use for example 0.999.");
@@ -172,7 +175,11 @@ fn check_options(options: &Options) -> Result<(), Problem> {
 
 /// The values to prove: every output that is a number, behind a last softmax,
 /// sigmoid or label.
-fn choose_outputs(graph: &Graph, options: &Options, notes: &mut Vec<String>) -> Result<Vec<Proved>, Vec<Problem>> {
+fn choose_outputs(
+    graph: &Graph,
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Proved>, Vec<Problem>> {
     let all: Vec<usize> = (0..graph.outputs.len()).collect();
     let wanted = options.outputs.as_ref().unwrap_or(&all);
     let mut proved: Vec<Proved> = Vec::new();
@@ -186,13 +193,24 @@ fn choose_outputs(graph: &Graph, options: &Options, notes: &mut Vec<String>) -> 
         let name = &graph.value(output).name;
         let shown = &graph.value(value).name;
         if then != Then::None {
-            notes.push(format!("output \"{name}\" is proved as \"{shown}\", the {} is left to the reader", word(then)));
+            notes.push(format!(
+                "output \"{name}\" is proved as \"{shown}\", the {} is left to the reader",
+                word(then)
+            ));
         }
         if graph.value(value).constant.is_some() {
-            problems.push(Problem::global(OUTPUT, format!("output \"{name}\" is a constant"), "Remove it from the model's outputs."));
+            problems.push(Problem::global(
+                OUTPUT,
+                format!("output \"{name}\" is a constant"),
+                "Remove it from the model's outputs.",
+            ));
         } else if graph.value(value).dtype != DType::F32 && then == Then::None {
             if options.outputs.is_some() {
-                problems.push(Problem::global(OUTPUT, format!("output \"{name}\" is not a real number"), "Prove the scores it is made from."));
+                problems.push(Problem::global(
+                    OUTPUT,
+                    format!("output \"{name}\" is not a real number"),
+                    "Prove the scores it is made from.",
+                ));
             } else {
                 notes.push(format!("output \"{name}\" is not proved: it is not a real number"));
             }
@@ -205,7 +223,11 @@ fn choose_outputs(graph: &Graph, options: &Options, notes: &mut Vec<String>) -> 
         }
     }
     if problems.is_empty() && proved.is_empty() {
-        problems.push(Problem::global(OUTPUT, "the model has no output that can be proved", "Export the model with its scores as an output."));
+        problems.push(Problem::global(
+            OUTPUT,
+            "the model has no output that can be proved",
+            "Export the model with its scores as an output.",
+        ));
     }
     if problems.is_empty() { Ok(proved) } else { Err(problems) }
 }
@@ -238,7 +260,12 @@ fn share_ranges(graph: &Graph, calibration: &Calibration) -> BTreeMap<ValueId, R
             Op::Binary(model::graph::Binary::Max | model::graph::Binary::Min) => {
                 node.inputs.iter().all(|&i| graph.value(i).constant.is_none())
             }
-            Op::Reshape | Op::Transpose(_) | Op::Slice { .. } | Op::Expand | Op::Gather { .. } | Op::MaxPool(_)
+            Op::Reshape
+            | Op::Transpose(_)
+            | Op::Slice { .. }
+            | Op::Expand
+            | Op::Gather { .. }
+            | Op::MaxPool(_)
             | Op::ReduceMax { .. } => false,
             _ => continue,
         };
@@ -312,10 +339,16 @@ fn better(a: &Report, b: &Report) -> bool {
 
 fn refusal(report: &Report, aim: f64) -> Problem {
     let got = match report.agreement {
-        Some(a) => format!("{:.4} of the labels agree on {} samples, {aim} were asked for", a, report.samples),
+        Some(a) => {
+            format!("{:.4} of the labels agree on {} samples, {aim} were asked for", a, report.samples)
+        }
         None => "the outputs have less than 30 dB of signal to noise".to_string(),
     };
-    Problem::global(AGREEMENT, got, "Use more bits (--precision 16), more or better calibration data, or a lower --min-agreement.")
+    Problem::global(
+        AGREEMENT,
+        got,
+        "Use more bits (--precision 16), more or better calibration data, or a lower --min-agreement.",
+    )
 }
 
 /// Compiles with these bits and the cheapest limb size.
@@ -328,17 +361,25 @@ fn candidate(context: &Context<'_>, weights: u8, activations: u8) -> Result<Comp
         batch: options.batch,
         units: options.units.clone(),
     };
-    let limbs: Vec<u8> = options.limb_bits.map_or(LIMBS.to_vec(), |b| vec![b]);
-    let mut best: Option<(f64, Lowered)> = None;
-    for limb in limbs {
-        let lowered = lower(context, &choice, limb)?;
-        let cost = estimate(&lowered.program, options.batch as u64, &options.units, &[]).prove_ms;
-        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-            best = Some((cost, lowered));
+    let limb = match options.limb_bits {
+        Some(limb) => limb,
+        None => cheapest_limb(context, &choice)?,
+    };
+    let lowered = lower(context, &choice, limb, false)?;
+    finish(context, &choice, lowered).map_err(|p| vec![p])
+}
+
+/// The limb size with the least cost, by sketches of the program.
+fn cheapest_limb(context: &Context<'_>, choice: &Choice) -> Result<u8, Vec<Problem>> {
+    let mut best = (f64::INFINITY, LIMBS[0]);
+    for limb in LIMBS {
+        let sketch = lower(context, choice, limb, true)?;
+        let cost = estimate(&sketch.program, choice.batch as u64, &choice.units, &[]).prove_ms;
+        if cost < best.0 {
+            best = (cost, limb);
         }
     }
-    let lowered = best.map(|(_, l)| l).ok_or_else(Vec::new)?;
-    finish(context, &choice, lowered).map_err(|p| vec![p])
+    Ok(best.1)
 }
 
 /// A lowered graph with final tensor numbers.
@@ -352,14 +393,16 @@ struct Lowered {
     exact: bool,
 }
 
-fn lower(context: &Context<'_>, choice: &Choice, limb: u8) -> Result<Lowered, Vec<Problem>> {
+fn lower(context: &Context<'_>, choice: &Choice, limb: u8, sketch: bool) -> Result<Lowered, Vec<Problem>> {
+    let mut draft = Draft::new(limb, context.options.weights_private);
+    draft.sketch = sketch;
     let mut lowering = Lowering {
         scan: &context.scan,
         calibration: &context.calibration,
         shared: &context.shared,
         stored: &context.stored,
         choice,
-        draft: Draft::new(limb, context.options.weights_private),
+        draft,
         values: BTreeMap::new(),
         inputs: Vec::new(),
     };
@@ -404,7 +447,14 @@ fn finish(context: &Context<'_>, choice: &Choice, lowered: Lowered) -> Result<Co
             program::Site::Operator(n) => nodes.get(n as usize).cloned().unwrap_or_default(),
             _ => String::new(),
         };
-        Problem { node, ..Problem::global(INTERNAL, format!("the validator refuses the program: {e}"), "Report this model.") }
+        Problem {
+            node,
+            ..Problem::global(
+                INTERNAL,
+                format!("the validator refuses the program: {e}"),
+                "Report this model.",
+            )
+        }
     })?;
     let mut meta = metadata(context, choice, &inputs, &outputs);
     if exact && quantised(context.graph) {

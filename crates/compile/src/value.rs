@@ -66,7 +66,6 @@ impl Val {
         (0..self.groups.len()).map(|g| self.dim(g)).collect()
     }
 
-
     /// A value that reads a tensor with axes (batch, groups...) as it lies.
     pub(crate) fn of_tensor(tensor: u32, groups: Vec<Vec<Len>>, like: &Val) -> Val {
         let count = 1 + groups.iter().map(Vec::len).sum::<usize>();
@@ -193,7 +192,8 @@ impl Val {
             let mut group = Vec::new();
             while left > 1 {
                 let subs = val.subs();
-                let sub = *subs.get(next).ok_or_else(|| layout("A reshape does not keep the number of entries"))?;
+                let sub =
+                    *subs.get(next).ok_or_else(|| layout("A reshape does not keep the number of entries"))?;
                 if left.is_multiple_of(sub) {
                     group.push(sub);
                     left /= sub;
@@ -301,7 +301,8 @@ impl Val {
         // An axis of its own: copy into a column whose new axis has length 1.
         let mut axes = self.axes();
         axes.insert(place, 1);
-        let shift: Vec<Map> = (1..=self.subs().len()).map(|o| axis(if o < place { o } else { o + 1 })).collect();
+        let shift: Vec<Map> =
+            (1..=self.subs().len()).map(|o| axis(if o < place { o } else { o + 1 })).collect();
         let wide = self.read(draft, &shift, &axes)?;
         let tensor = draft.copy(&axes, wide)?;
         let mut maps = vec![axis(0)];
@@ -328,7 +329,13 @@ impl Val {
     }
 
     /// Every axis read from `starts` with `steps`, giving `shape`.
-    pub(crate) fn slice(&self, draft: &mut Draft, starts: &[i64], steps: &[i64], shape: &[usize]) -> Result<Val, Problem> {
+    pub(crate) fn slice(
+        &self,
+        draft: &mut Draft,
+        starts: &[i64],
+        steps: &[i64],
+        shape: &[usize],
+    ) -> Result<Val, Problem> {
         let mut val = self.clone();
         for group in 0..self.groups.len() {
             let (off, step, len) = (starts[group], steps[group], shape[group]);
@@ -375,8 +382,14 @@ impl Val {
     }
 
     /// Broadcasting; new axes take the grouping of `like` where the lengths agree.
-    pub(crate) fn broadcast_like(&self, draft: &mut Draft, shape: &[usize], like: Option<&Val>) -> Result<Val, Problem> {
-        let missing = shape.len().checked_sub(self.groups.len()).ok_or_else(|| layout("A broadcast drops axes"))?;
+    pub(crate) fn broadcast_like(
+        &self,
+        draft: &mut Draft,
+        shape: &[usize],
+        like: Option<&Val>,
+    ) -> Result<Val, Problem> {
+        let missing =
+            shape.len().checked_sub(self.groups.len()).ok_or_else(|| layout("A broadcast drops axes"))?;
         let mut groups = vec![Vec::new(); missing];
         groups.extend(self.groups.iter().cloned());
         let mut reads = Vec::new();
@@ -404,15 +417,15 @@ impl Val {
     /// Cuts position axes so that every logical axis has the groups of `like`.
     pub(crate) fn regroup(&self, draft: &mut Draft, like: &[Vec<Len>]) -> Result<Val, Problem> {
         let mut val = self.clone();
-        for group in 0..like.len() {
-            if val.groups[group] == like[group] {
+        for (group, wanted) in like.iter().enumerate() {
+            if &val.groups[group] == wanted {
                 continue;
             }
             val = val.merge(draft, group)?;
-            for place in (1..like[group].len()).rev() {
+            for &fast in wanted.iter().skip(1).rev() {
                 // The first position axis of the group is still whole: cut off its fastest part.
                 let sub = val.first_of(group) - 1;
-                val = val.split(draft, sub, like[group][place])?;
+                val = val.split(draft, sub, fast)?;
             }
         }
         Ok(val)

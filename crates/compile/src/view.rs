@@ -32,7 +32,11 @@ pub(crate) fn narrow(axis: usize) -> u8 {
 }
 
 /// The form read through `frame`, or none if some term has no map for it.
-pub(crate) fn read_form(form: &Form, frame: &Frame<'_>, tensor_axes: impl Fn(u32) -> Vec<Len>) -> Option<Form> {
+pub(crate) fn read_form(
+    form: &Form,
+    frame: &Frame<'_>,
+    tensor_axes: impl Fn(u32) -> Vec<Len>,
+) -> Option<Form> {
     let mut terms = Vec::with_capacity(form.0.len());
     for (coef, view) in &form.0 {
         let (factor, view) = read_view(view, frame, &tensor_axes(view.tensor))?;
@@ -154,7 +158,8 @@ fn compose(map: &Map, frame: &Frame<'_>, len: Len) -> Option<Map> {
         }
         Map::Join { a, b, m } => {
             let two = [usize::from(*a), usize::from(*b)];
-            if let (Map::Aff { axis: x, .. }, Map::Aff { axis: y, .. }) = (&frame.reads[two[0]], &frame.reads[two[1]])
+            if let (Map::Aff { axis: x, .. }, Map::Aff { axis: y, .. }) =
+                (&frame.reads[two[0]], &frame.reads[two[1]])
                 && is_identity(&frame.reads[two[0]])
                 && is_identity(&frame.reads[two[1]])
                 && frame.new[usize::from(*y)] == *m
@@ -190,7 +195,9 @@ fn compose_affine(old: usize, step: i64, off: i64, frame: &Frame<'_>, len: Len) 
         return None;
     }
     match read {
-        Map::Aff { axis, step: s, off: o } => Some(Map::Aff { axis: *axis, step: step * s, off: step * o + off }),
+        Map::Aff { axis, step: s, off: o } => {
+            Some(Map::Aff { axis: *axis, step: step * s, off: step * o + off })
+        }
         Map::Win { a, b, step: s, dil: d, off: o } => {
             Some(Map::Win { a: *a, b: *b, step: step * s, dil: step * d, off: step * o + off })
         }
@@ -200,7 +207,9 @@ fn compose_affine(old: usize, step: i64, off: i64, frame: &Frame<'_>, len: Len) 
         Map::Gather { axis, indices } => {
             let indices: Option<Vec<u32>> = indices
                 .iter()
-                .map(|&i| Some(target(i64::from(i))).filter(|&t| inside(t, len)).and_then(|t| u32::try_from(t).ok()))
+                .map(|&i| {
+                    Some(target(i64::from(i))).filter(|&t| inside(t, len)).and_then(|t| u32::try_from(t).ok())
+                })
                 .collect();
             Some(Map::Gather { axis: *axis, indices: indices? })
         }
@@ -235,13 +244,9 @@ fn compose_window(two: [usize; 2], [step, dil, off]: [i64; 3], frame: &Frame<'_>
         }
     }
     match (reads[0], reads[1]) {
-        (Map::Aff { axis: a, step: s, off: o }, Map::Aff { axis: b, step: t, off: p }) => Some(Map::Win {
-            a: *a,
-            b: *b,
-            step: step * s,
-            dil: dil * t,
-            off: off + step * o + dil * p,
-        }),
+        (Map::Aff { axis: a, step: s, off: o }, Map::Aff { axis: b, step: t, off: p }) => {
+            Some(Map::Win { a: *a, b: *b, step: step * s, dil: dil * t, off: off + step * o + dil * p })
+        }
         (Map::Aff { axis, step: s, off: o }, Map::Fix { at }) => {
             Some(Map::Aff { axis: *axis, step: step * s, off: off + step * o + dil * at })
         }
@@ -259,7 +264,10 @@ fn compose_window(two: [usize; 2], [step, dil, off]: [i64; 3], frame: &Frame<'_>
             Some(Map::Pool { axis: *axis, step: dil * t, dil: step, off: off + dil * p, m: lens[0] })
         }
         (Map::Sum, Map::Sum) => {
-            let whole = step == i64::from(lens[1]) && dil == 1 && off == 0 && lens[0].checked_mul(lens[1]) == Some(len);
+            let whole = step == i64::from(lens[1])
+                && dil == 1
+                && off == 0
+                && lens[0].checked_mul(lens[1]) == Some(len);
             whole.then_some(Map::Sum)
         }
         _ => None,
@@ -302,22 +310,32 @@ fn matrix_rows(read: &Map, frame: &Frame<'_>, old: Len) -> Option<Vec<Vec<(usize
     let keep = |i: i64, w: i64| usize::try_from(i).ok().filter(|_| inside(i, old)).map(|i| (i, w));
     let rows = |a: &u8| i64::from(frame.new[usize::from(*a)]);
     match read {
-        Map::Aff { axis, step, off } => Some((0..rows(axis)).map(|x| keep(step * x + off, 1).into_iter().collect()).collect()),
+        Map::Aff { axis, step, off } => {
+            Some((0..rows(axis)).map(|x| keep(step * x + off, 1).into_iter().collect()).collect())
+        }
         Map::Gather { indices, .. } => Some(indices.iter().map(|&i| vec![(i as usize, 1)]).collect()),
         Map::Pool { axis, step, dil, off, m } => Some(
             (0..rows(axis))
                 .map(|x| (0..i64::from(*m)).filter_map(|k| keep(step * x + dil * k + off, 1)).collect())
                 .collect(),
         ),
-        Map::Mat { cols, weights, .. } => {
-            Some(weights.chunks(*cols as usize).map(|row| row.iter().copied().enumerate().filter(|p| p.1 != 0).collect()).collect())
-        }
+        Map::Mat { cols, weights, .. } => Some(
+            weights
+                .chunks(*cols as usize)
+                .map(|row| row.iter().copied().enumerate().filter(|p| p.1 != 0).collect())
+                .collect(),
+        ),
         _ => None,
     }
 }
 
 /// A matrix map: each row is the sum of what `expand` gives for its old indices.
-fn mix(rows: &[Vec<(usize, i64)>], read: &Map, cols: Len, expand: impl Fn(usize) -> Vec<(usize, i64)>) -> Map {
+fn mix(
+    rows: &[Vec<(usize, i64)>],
+    read: &Map,
+    cols: Len,
+    expand: impl Fn(usize) -> Vec<(usize, i64)>,
+) -> Map {
     let width = cols as usize;
     let mut weights = vec![0i64; rows.len() * width];
     for (x, row) in rows.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Small graphs built by hand, and one check that all tests share.
 
-use zerotell_compile::{Compiled, Options, compile};
 use model::graph::{Binary, DType, Graph, Node, Op, Unary, Value, ValueId, Window};
 use model::tensor::Tensor;
 use program::{Disclosure, InputMode, Reveal};
+use zerotell_compile::{Compiled, Options, compile};
 
 /// Deterministic pseudo-random numbers.
 pub struct Random(pub u64);
@@ -144,7 +144,12 @@ impl Net {
 
 /// A square window with equal padding.
 pub fn window(kernel: usize, stride: usize, pad: usize) -> Window {
-    Window { kernel: vec![kernel; 2], strides: vec![stride; 2], dilations: vec![1; 2], pads: vec![(pad, pad); 2] }
+    Window {
+        kernel: vec![kernel; 2],
+        strides: vec![stride; 2],
+        dilations: vec![1; 2],
+        pads: vec![(pad, pad); 2],
+    }
 }
 
 /// Output lengths of a window.
@@ -169,7 +174,12 @@ pub fn check_on(graph: &Graph, samples: &[Vec<Tensor>], options: &Options, least
         panic!("refused:\n{}", list.join("\n"))
     });
     for output in &compiled.report.outputs {
-        assert!(output.snr_db >= least_db, "{} dB < {least_db} dB\n{}", output.snr_db, compiled.report.to_text());
+        assert!(
+            output.snr_db >= least_db,
+            "{} dB < {least_db} dB\n{}",
+            output.snr_db,
+            compiled.report.to_text()
+        );
     }
     relations(&compiled, graph, samples);
     compiled

@@ -1,10 +1,8 @@
 //! Every kind of layer, compared with the float interpreter.
 
-mod common;
-
-use common::{Net, check, window};
-use zerotell_compile::{Options, Precision};
+use super::common::{Net, check, window};
 use model::graph::{Binary, Op, Unary, Window};
+use zerotell_compile::{Options, Precision};
 
 fn bits(weights: u8, activations: u8) -> Options {
     Options { precision: Precision::Bits { weights, activations }, ..Options::default() }
@@ -47,7 +45,9 @@ fn cnn_with_pool_and_flatten() {
 
 #[test]
 fn pooling_windows_that_overlap_and_pad() {
-    for (seed, w) in [window(3, 2, 1), window(3, 1, 1), window(2, 1, 0), window(3, 3, 1)].into_iter().enumerate() {
+    for (seed, w) in
+        [window(3, 2, 1), window(3, 1, 1), window(2, 1, 0), window(3, 3, 1)].into_iter().enumerate()
+    {
         let mut net = Net::new(seed as u64);
         let x = net.input(&[1, 2, 9, 9]);
         let c = net.conv(x, 3, &window(3, 1, 1), 1);
@@ -234,10 +234,29 @@ fn maximum_and_minimum_of_values() {
 #[test]
 fn every_function() {
     let all = [
-        Unary::Relu, Unary::LeakyRelu(0.2), Unary::Clip(-0.5, 0.7), Unary::HardSigmoid(0.2, 0.5), Unary::HardSwish,
-        Unary::Sigmoid, Unary::Tanh, Unary::Erf, Unary::Gelu, Unary::GeluTanh, Unary::Exp, Unary::Neg, Unary::Abs,
-        Unary::Softplus, Unary::Softsign, Unary::Elu(1.0), Unary::Selu(1.67, 1.05), Unary::Celu(1.2),
-        Unary::Swish(1.0), Unary::Mish, Unary::Sin, Unary::Cos, Unary::Pow(2.0),
+        Unary::Relu,
+        Unary::LeakyRelu(0.2),
+        Unary::Clip(-0.5, 0.7),
+        Unary::HardSigmoid(0.2, 0.5),
+        Unary::HardSwish,
+        Unary::Sigmoid,
+        Unary::Tanh,
+        Unary::Erf,
+        Unary::Gelu,
+        Unary::GeluTanh,
+        Unary::Exp,
+        Unary::Neg,
+        Unary::Abs,
+        Unary::Softplus,
+        Unary::Softsign,
+        Unary::Elu(1.0),
+        Unary::Selu(1.67, 1.05),
+        Unary::Celu(1.2),
+        Unary::Swish(1.0),
+        Unary::Mish,
+        Unary::Sin,
+        Unary::Cos,
+        Unary::Pow(2.0),
     ];
     for (i, u) in all.into_iter().enumerate() {
         let mut net = Net::new(100 + i as u64);
