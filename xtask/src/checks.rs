@@ -13,7 +13,7 @@ pub fn all(tally: &mut Tally) {
     tally.step("cargo fmt --check", run(Command::new("cargo").args(["fmt", "--all", "--check"])));
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     tally.step("cargo clippy", run(Command::new("cargo").args(clippy)));
-    let doc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
+    let doc = ["doc", "--workspace", "--no-deps", "--quiet"];
     tally.step("cargo doc", run(Command::new("cargo").args(doc).env("RUSTDOCFLAGS", "-D warnings")));
     tally.findings("tidy", &tidy::findings(&root()));
     tally.findings("deps", &deps::findings());

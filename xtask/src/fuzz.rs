@@ -24,7 +24,7 @@ pub fn all(tally: &mut Tally, seconds: u32) {
     };
     for target in targets.lines() {
         let total = format!("-max_total_time={seconds}");
-        let limits = [total.as_str(), "-timeout=20", "-rss_limit_mb=3000", "-max_len=262144", "-verbosity=0"];
+        let limits = [total.as_str(), "-timeout=60", "-rss_limit_mb=3000", "-max_len=262144", "-verbosity=0"];
         let mut command = Command::new("cargo");
         command.args(["+nightly", "fuzz", "run", "-O", target, "--"]).args(limits);
         tally.step(&format!("cargo fuzz run {target}"), run(&mut command));

@@ -27,6 +27,25 @@ pub fn findings(root: &Path, file: &File) -> Vec<String> {
     found
 }
 
+/// Tests that `docs/lessons.md` names in its last column, but that do not exist.
+pub fn missing_tests(files: &[File]) -> Vec<String> {
+    let lessons = files.iter().find(|file| file.name == "docs/lessons.md");
+    let last_cells = lessons.iter().flat_map(|file| file.text.lines()).filter_map(|line| {
+        line.strip_prefix("| ")?.strip_suffix(" |")?.rsplit_once(" | ").map(|(_, cell)| cell)
+    });
+    let names = last_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let exists = |name: &str| {
+        let (rust, python) = (format!("fn {name}("), format!("def {name}("));
+        files.iter().any(|file| {
+            (file.is("rs") && file.text.contains(&rust)) || (file.is("py") && file.text.contains(&python))
+        })
+    };
+    names
+        .filter(|name| !exists(name))
+        .map(|name| format!("docs/lessons.md: there is no test `{name}`"))
+        .collect()
+}
+
 /// Numbered lines outside code fences.
 fn prose(text: &str) -> Vec<(usize, &str)> {
     let mut in_code = false;
@@ -52,7 +71,7 @@ fn is_local(target: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{File, findings};
+    use super::{File, findings, missing_tests};
 
     fn found(text: &str) -> usize {
         findings(&crate::root(), &File { name: "docs/x.md".to_string(), text: text.to_string() }).len()
@@ -65,5 +84,13 @@ mod tests {
         assert_eq!(found("# One\n# Two\n"), 1);
         assert_eq!(found("# One\n[gone](nowhere.md)\n"), 1);
         assert_eq!(found("# One\n[far](https://example.com/nowhere.md)\n"), 0);
+    }
+
+    #[test]
+    fn tests_that_are_gone_are_found() {
+        let file = |name: &str, text: &str| File { name: name.to_string(), text: text.to_string() };
+        let lessons = file("docs/lessons.md", "| a | `b` | `here`, `gone` |\n");
+        let found = missing_tests(&[lessons, file("x.rs", "fn here() {}")]);
+        assert_eq!(found, ["docs/lessons.md: there is no test `gone`"]);
     }
 }

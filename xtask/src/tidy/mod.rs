@@ -14,6 +14,7 @@ pub fn findings(root: &Path) -> Vec<String> {
         found.extend(code::findings(file));
         found.extend(docs::findings(root, file));
     }
+    found.extend(docs::missing_tests(&files));
     found.extend(map::findings(root));
     found
 }
