@@ -1,4 +1,4 @@
-//! The field F = Z/p with p = 2^64 - 2^32 + 1 and its extension K = F[√7].
+//! The field F = Z/p with p = 2^64 - 2^32 + 1 and its extension K = `F[√7]`.
 //!
 //! Elements are kept canonical (below p), so equality of elements is equality of words.
 

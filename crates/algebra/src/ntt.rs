@@ -11,7 +11,7 @@
 
 use crate::field::F;
 
-/// Values Σ_c coefficients[c]·x^c at x. The definition.
+/// Values Σ_c `coefficients[c]`·x^c at x. The definition.
 pub fn evaluate_at(coefficients: &[F], x: F) -> F {
     coefficients.iter().rev().fold(F::ZERO, |sum, &c| sum * x + c)
 }
@@ -24,7 +24,7 @@ const BLOCK: usize = 1 << 12;
 #[derive(Clone)]
 pub struct Ntt {
     log_n: u32,
-    /// layers[i]: the powers ω^0, .., of the root of order 2^(i+1), 2^i of them.
+    /// `layers[i]`: the powers ω^0, .., of the root of order 2^(i+1), 2^i of them.
     layers: Vec<Vec<F>>,
 }
 

@@ -1,20 +1,22 @@
 //! `bench`: proves one input many times in one process. Nothing is committed for others to use:
 //! the key lives in memory only, and so does the proof.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
 
 use crate::data::{RowArgs, graph_rows};
+use crate::engine::{
+    Inputs, Request, disagreements, finish, float_outputs, in_order, integers, labels, prepare, prover,
+};
 use crate::failure::Outcome;
 use crate::files::encode_proof;
 use crate::output::OutputArgs;
 use crate::owner::Owner;
 use crate::pipeline::{CompileArgs, Loaded, ModelArgs, Ready, set_openings};
 use crate::progress::{Phase, Progress};
-use crate::prove::{Inputs, Request, finish, in_order, prepare};
 use crate::verify::{Expect, examine};
 use crate::{demo, machine, meaning, npz, text};
 
@@ -39,6 +41,9 @@ pub struct BenchArgs {
     /// Also without zero knowledge, in turn
     #[arg(long)]
     pub compare_zk: bool,
+    /// Compare labels with the float model on all rows of this file
+    #[arg(long, value_name = "FILE")]
+    pub evaluate: Option<PathBuf>,
     /// Weights in the program
     #[arg(long)]
     pub public_model: bool,
@@ -106,7 +111,12 @@ impl Setting {
         let verdict = examine(&bytes, &expect);
         if !verdict.accepted() {
             let why = verdict.checks.last().map(|c| c.detail.clone()).unwrap_or_default();
-            return Err(crate::failure::Failure::world(crate::failure::PROVER, "bench", why, "report this model"));
+            return Err(crate::failure::Failure::world(
+                crate::failure::PROVER,
+                "bench",
+                why,
+                "report this model",
+            ));
         }
         self.verify_ms.push(verdict.verify_ms);
         (self.proof, self.bits) = (proof.len(), verdict.bits);
@@ -127,6 +137,30 @@ impl Setting {
     }
 }
 
+/// Labels of the integer program and of the float model on every row of a file, compared.
+fn evaluate(owner: &Owner, loaded: &Loaded, path: &Path) -> Outcome<serde_json::Value> {
+    const CHUNK: usize = 32;
+    let arrays = npz::read(path)?;
+    let all = graph_rows(&arrays, &loaded.imported.graph)?;
+    let count = all.first().map_or(0, |r| r.count);
+    let truth = npz::labels(&arrays);
+    let (mut flips, mut right) = (Vec::new(), 0usize);
+    for start in (0..count).step_by(CHUNK) {
+        let range = start..count.min(start + CHUNK);
+        let rows: Vec<_> = all.iter().map(|r| r.pick(&range)).collect();
+        let inputs = Inputs::Rows { rows: in_order(owner, loaded, &rows), public: false };
+        let (integers, batch, _) = integers(owner, &inputs)?;
+        let outputs = program::run(&owner.program, batch, &integers, &owner.weights.0).map_err(prover)?;
+        let floats = float_outputs(owner, loaded, &rows)?;
+        flips.extend(disagreements(owner, batch, &outputs, &floats).iter().map(|row| start + row));
+        let found = outputs.first().map(|o| labels(o, batch)).unwrap_or_default();
+        right += found.iter().zip(truth.iter().skip(start)).filter(|(a, b)| a == b).count();
+    }
+    let share = |n: usize| n as f64 / count.max(1) as f64;
+    let accuracy = (truth.len() == count).then(|| share(right));
+    Ok(json!({"rows": count, "flips": flips, "agreement": share(count - flips.len()), "accuracy": accuracy}))
+}
+
 /// Runs the verb.
 pub fn run(args: &BenchArgs) -> Outcome<ExitCode> {
     let loaded = args.model.load()?;
@@ -145,6 +179,10 @@ pub fn run(args: &BenchArgs) -> Outcome<ExitCode> {
     for _ in 0..args.repeat.max(1) {
         settings.iter_mut().try_for_each(Setting::once)?;
     }
+    let evaluation = match (&args.evaluate, settings.first()) {
+        (Some(path), Some(setting)) => Some(evaluate(&setting.owner, &loaded, path)?),
+        _ => None,
+    };
     let agreement = settings.first().map(|s| s.owner.report.label_agreement());
     let ms: Vec<f64> = settings.iter_mut().map(|s| median(&mut s.prove_ms)).collect();
     let ratio = if let [with, without] = ms.as_slice() { Some(with / without) } else { None };
@@ -157,6 +195,7 @@ pub fn run(args: &BenchArgs) -> Outcome<ExitCode> {
         "zk_ratio": ratio,
         "peak_rss_bytes": machine::peak_rss(),
         "agreement": agreement,
+        "evaluation": evaluation,
     });
     println!("{line}");
     Ok(ExitCode::SUCCESS)

@@ -9,11 +9,11 @@ use model::tensor::Tensor;
 use serde_json::json;
 
 use crate::failure::{self, Failure, Outcome, USAGE};
+use crate::npz;
 use crate::output::OutputArgs;
 use crate::pipeline::{CompileArgs, ModelArgs, compile_graph};
 use crate::progress::Progress;
 use crate::text::{self, BAD, DIM, GOOD, HEAD, paint};
-use crate::npz;
 
 /// Flags of `check`.
 #[derive(Args, Clone, Debug)]
@@ -62,8 +62,11 @@ fn made_up(graph: &Graph) -> Vec<Vec<Tensor>> {
 fn problems(args: &CheckArgs) -> Outcome<(Vec<String>, Option<Failure>)> {
     let loaded = match args.model.load() {
         Ok(loaded) => loaded,
-        Err(failure) if failure.items.iter().any(|i| i.code != failure::FILE) => return Ok((Vec::new(), Some(failure))),
-        Err(failure) => return Err(failure),
+        // A file that cannot be read is no verdict about a model.
+        Err(failure) if failure.items.iter().any(|i| ["ZT001", failure::FILE, USAGE].contains(&i.code)) => {
+            return Err(failure);
+        }
+        Err(failure) => return Ok((Vec::new(), Some(failure))),
     };
     let notes = loaded.imported.notes.clone();
     let compile = CompileArgs { precision: "8".into(), ..Default::default() };
@@ -87,13 +90,19 @@ pub fn check(args: &CheckArgs) -> Outcome<ExitCode> {
         println!("{}", json!({"provable": found.is_none(), "notes": notes, "problems": errors}));
         return Ok(ExitCode::from(u8::from(found.is_some())));
     }
-    notes.iter().for_each(|note| anstream::println!("{}", paint(DIM, format!("note: {}", text::clean(note)))));
+    notes
+        .iter()
+        .for_each(|note| anstream::println!("{}", paint(DIM, format!("note: {}", text::clean(note)))));
     match &found {
         None => anstream::println!("{}  no problem found", paint(GOOD, "provable")),
         Some(failure) => {
             anstream::print!("{failure}");
             let count = failure.items.len();
-            anstream::println!("{}  {count} problem{}", paint(BAD, "not provable"), if count == 1 { "" } else { "s" });
+            anstream::println!(
+                "{}  {count} problem{}",
+                paint(BAD, "not provable"),
+                if count == 1 { "" } else { "s" }
+            );
         }
     }
     Ok(ExitCode::from(u8::from(found.is_some())))
@@ -121,7 +130,12 @@ pub fn explain(args: &ExplainArgs) -> Outcome<ExitCode> {
     let wanted = code.to_ascii_uppercase();
     let found = codes().into_iter().find(|(code, _)| *code == wanted);
     let (code, text) = found.ok_or_else(|| {
-        Failure::misuse(USAGE, "explain", format!("`{code}` is no code"), "run `zerotell explain` for all codes")
+        Failure::misuse(
+            USAGE,
+            "explain",
+            format!("`{code}` is no code"),
+            "run `zerotell explain` for all codes",
+        )
     })?;
     anstream::println!("{}\n{}", paint(HEAD, code), text::wrap(&text, 80, "  "));
     Ok(ExitCode::SUCCESS)

@@ -53,7 +53,9 @@ pub fn run(args: &CommitArgs) -> Outcome<ExitCode> {
     match (&args.onnx, &args.input) {
         (Some(onnx), _) => model(args, onnx.clone()),
         (None, Some(input)) => commit_input(args, input),
-        (None, None) => Err(Failure::misuse(USAGE, "commit", "nothing to commit", "give a model, or --input")),
+        (None, None) => {
+            Err(Failure::misuse(USAGE, "commit", "nothing to commit", "give a model, or --input"))
+        }
     }
 }
 
@@ -86,7 +88,9 @@ fn model(args: &CommitArgs, onnx: PathBuf) -> Outcome<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     anstream::println!("model ID  {id}");
-    anstream::println!("publish   the ID; verifiers may also want the model file, which holds no private weights");
+    anstream::println!(
+        "publish   the ID; verifiers may also want the model file, which holds no private weights"
+    );
     if let (Some(directory), Some(budget)) = (&owner.directory, budget) {
         let word = if owner.fresh { "made" } else { "was there already" };
         anstream::println!("key       {} ({word}; keep it secret)", directory.display());
@@ -104,29 +108,47 @@ fn input_axes(program: &Program, batch: usize) -> Outcome<Vec<usize>> {
         (Some(tensor), None) => {
             Ok(tensor.axes.iter().map(|&n| if n == 0 { batch } else { n as usize }).collect())
         }
-        _ => Err(Failure::misuse(USAGE, "--input", "committed inputs are for models with one input", "join the inputs into one")),
+        _ => Err(Failure::misuse(
+            USAGE,
+            "--input",
+            "committed inputs are for models with one input",
+            "join the inputs into one",
+        )),
     }
 }
 
 fn commit_input(args: &CommitArgs, path: &std::path::Path) -> Outcome<ExitCode> {
     let (Some(model), Some(directory)) = (&args.model, &args.input_key) else {
-        return Err(Failure::misuse(USAGE, "--input", "--model FILE.ztm and --input-key DIR are needed", "add them"));
+        return Err(Failure::misuse(
+            USAGE,
+            "--input",
+            "--model FILE.ztm and --input-key DIR are needed",
+            "add them",
+        ));
     };
     let bytes = read_bounded(model, FILE_BYTES)?;
     let file = ModelFile::decode(&bytes).map_err(|why| {
-        Failure::misuse(MODEL_FILE, model.display(), format!("not a model file: {why}"), "give the owner's model.ztm")
+        Failure::misuse(
+            MODEL_FILE,
+            model.display(),
+            format!("not a model file: {why}"),
+            "give the owner's model.ztm",
+        )
     })?;
-    program::validate(&file.program)
-        .map_err(|why| Failure::misuse(MODEL_FILE, model.display(), why, "ask the model's owner for the file again"))?;
+    program::validate(&file.program).map_err(|why| {
+        Failure::misuse(MODEL_FILE, model.display(), why, "ask the model's owner for the file again")
+    })?;
     let meta = meaning::required(&file.program)?;
     let about = meta.inputs.first();
-    let about = about.ok_or_else(|| Failure::misuse(USAGE, "--model", "the model has no input", "give another model"))?;
+    let about = about
+        .ok_or_else(|| Failure::misuse(USAGE, "--model", "the model has no input", "give another model"))?;
     let found = rows(&npz::read(path)?, &about.name, &about.shape, meta.inputs.len())?;
     let picked = found.pick(&args.rows.range(found.count)?);
     let axes = input_axes(&file.program, picked.count)?;
     let quantised = compile::quantise_input(&meta, 0, &picked.data);
     let q = quantised.map_err(|e| Failure::misuse(DATA_FIT, path.display(), e, "check the input"))?;
-    let secret = keys::create_input(directory, &file.program, meaning::input_digest(&meta, 0), axes, q.values)?;
+    let secret =
+        keys::create_input(directory, &file.program, meaning::input_digest(&meta, 0), axes, q.values)?;
     let (id, budget) = (text::input_id(&secret.table.id()), secret.budget.read()?);
     if args.form.json() {
         let line = json!({
@@ -143,7 +165,10 @@ fn commit_input(args: &CommitArgs, path: &std::path::Path) -> Outcome<ExitCode> 
     anstream::println!("key       {} (keep it secret)", directory.display());
     anstream::println!("rows      {}, openings {}", picked.count, budget.total);
     if q.saturated > 0 {
-        anstream::println!("{}", paint(DIM, format!("{} values lie outside the calibrated range and were clamped", q.saturated)));
+        anstream::println!(
+            "{}",
+            paint(DIM, format!("{} values lie outside the calibrated range and were clamped", q.saturated))
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,12 @@ impl ContextArgs {
         }
         let bytes = serde_json::json!(parts).to_string().into_bytes();
         if bytes.len() as u64 > program::limits::CONTEXT {
-            return Err(Failure::misuse(CONTEXT, "--context", format!("{} bytes", bytes.len()), "shorten it to 4096"));
+            return Err(Failure::misuse(
+                CONTEXT,
+                "--context",
+                format!("{} bytes", bytes.len()),
+                "shorten it to 4096",
+            ));
         }
         Ok(bytes)
     }
@@ -69,7 +74,8 @@ mod tests {
 
     #[test]
     fn canonical() {
-        let args = ContextArgs { context: Some("a \"b\"".into()), nonce: Some("7".into()), ..Default::default() };
+        let args =
+            ContextArgs { context: Some("a \"b\"".into()), nonce: Some("7".into()), ..Default::default() };
         let bytes = args.bytes().unwrap();
         assert_eq!(bytes, br#"{"nonce":"7","text":"a \"b\""}"#);
         assert_eq!(read(&bytes).unwrap(), args.parts());

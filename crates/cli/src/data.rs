@@ -40,7 +40,8 @@ impl RowArgs {
             return Err(Failure::misuse(ROWS, "--input", format!("it holds {count} rows"), fix));
         };
         let wrong = |why: String| Failure::misuse(ROWS, "--rows", why, "write --rows 3 or --rows 0..4");
-        let number = |t: &str| t.trim().parse::<usize>().map_err(|_| wrong(format!("`{text}` is no range of rows")));
+        let number =
+            |t: &str| t.trim().parse::<usize>().map_err(|_| wrong(format!("`{text}` is no range of rows")));
         let range = match text.split_once("..") {
             Some((first, end)) => number(first)?..number(end)?,
             None => number(text)?..number(text)?.saturating_add(1),
@@ -156,7 +157,8 @@ mod tests {
 
     #[test]
     fn shapes() {
-        for (shape, count) in [(&[2, 3][..], 1), (&[5, 2, 3], 5), (&[5, 1, 2, 3], 5), (&[4, 6], 4), (&[6], 1)] {
+        for (shape, count) in [(&[2, 3][..], 1), (&[5, 2, 3], 5), (&[5, 1, 2, 3], 5), (&[4, 6], 4), (&[6], 1)]
+        {
             assert_eq!(rows(&arrays(shape), "x", &[2, 3], 1).unwrap().count, count, "{shape:?}");
         }
         assert!(rows(&arrays(&[3, 2]), "x", &[2, 3], 1).is_err());

@@ -12,26 +12,26 @@ use program::wire::Statement;
 
 use crate::context::ContextArgs;
 use crate::data::{Rows, graph_rows};
+use crate::engine::{Inputs, Request, finish, in_order, prepare, reserve};
 use crate::failure::{Failure, Outcome, PROVER};
 use crate::files::encode_proof;
+use crate::keys;
 use crate::meaning;
-use crate::npz::{Array, Arrays, Numbers, archive};
+use crate::npz::{self, archive};
 use crate::owner::Owner;
 use crate::pipeline::{Loaded, compile_graph, ms};
 use crate::progress::{Phase, Progress};
-use crate::prove::{Inputs, Request, finish, in_order, prepare, reserve};
 use crate::text::{self, BAD, DIM, GOOD, HEAD, paint};
 use crate::verify::{Examination, Expect, examine};
-use crate::keys;
 
 /// Flags of `demo`.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
     /// Which test patient (0 to 142)
-    #[arg(long, default_value_t = 17)]
+    #[arg(long, default_value_t = 2)]
     pub patient: usize,
     /// Which test digit (0 to 359)
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 0)]
     pub digit: usize,
 }
 
@@ -118,13 +118,6 @@ fn class_names(name: &str) -> Vec<String> {
     serde_json::from_value(facts[name]["classes"].clone()).unwrap_or_default()
 }
 
-fn labels(arrays: &Arrays) -> Vec<i64> {
-    match arrays.0.iter().find(|(name, _)| name == "label") {
-        Some((_, Array { data: Numbers::Whole(labels), .. })) => labels.clone(),
-        _ => Vec::new(),
-    }
-}
-
 /// Compiles an example and commits it with a fresh key.
 fn commit(example: &Example, directory: &Path) -> Outcome<Committed> {
     let options = ImportOptions { keep_quantized: true, ..Default::default() };
@@ -140,7 +133,7 @@ fn commit(example: &Example, directory: &Path) -> Outcome<Committed> {
     let owner = Owner::commit(ready, loaded.source, directory)?;
     let test = archive(example.test).map_err(broken)?;
     let rows = graph_rows(&test, &loaded.imported.graph)?;
-    Ok(Committed { loaded, owner, rows, truth: labels(&test), names })
+    Ok(Committed { loaded, owner, rows, truth: npz::labels(&test), names })
 }
 
 impl Committed {
@@ -225,7 +218,13 @@ fn refused(title: &str, story: &str, verdict: &Examination) -> Outcome<()> {
         return Err(broken("a forgery was accepted"));
     }
     let words = text::wrap(&last, 79, "     ");
-    anstream::println!("     {} {} in {}\n{}", paint(BAD, "refused"), verdict.code, text::time(verdict.verify_ms), paint(DIM, words));
+    anstream::println!(
+        "     {} {} in {}\n{}",
+        paint(BAD, "refused"),
+        verdict.code,
+        text::time(verdict.verify_ms),
+        paint(DIM, words)
+    );
     Ok(())
 }
 
@@ -245,7 +244,9 @@ fn commitments(patients: &Committed, digits: &Committed) {
         let (compile, commit) = (text::time(c.owner.compile_ms), text::time(c.owner.commit_ms));
         let agreement = 100.0 * c.owner.report.label_agreement();
         anstream::println!("   {name}: {} hidden weights, {} classes", c.weights(), c.names.len());
-        anstream::println!("     compiled in {compile}, committed in {commit}, {agreement:.1} % of labels as in floats");
+        anstream::println!(
+            "     compiled in {compile}, committed in {commit}, {agreement:.1} % of labels as in floats"
+        );
         anstream::println!("     ID {}", c.owner.id());
     }
     say("The IDs are published once. They name the models and tell nothing of the weights.");
@@ -260,7 +261,10 @@ fn patient(c: &Committed, number: usize) -> Outcome<Sent> {
     let sent = c.prove(number, false)?;
     accepted(&sent, &verifier(&sent.bytes, &c.owner.id())?)?;
     if let Some(name) = c.truth.get(number).and_then(|&t| c.names.get(t as usize)) {
-        anstream::println!("   {}", paint(DIM, format!("(the doctors' own finding in the data set: {name})")));
+        anstream::println!(
+            "   {}",
+            paint(DIM, format!("(the doctors' own finding in the data set: {name})"))
+        );
     }
     Ok(sent)
 }
@@ -340,4 +344,12 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     let time = text::time(ms(started));
     anstream::println!("\nDone in {time}. This is a demonstration of proving, not a medical device.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A proof file of the demo and its model's identity.
+#[cfg(test)]
+pub fn sample() -> Outcome<(Vec<u8>, [u8; 32])> {
+    let scratch = Scratch::new()?;
+    let patients = commit(&PATIENTS, &scratch.path().join("model"))?;
+    Ok((patients.prove(0, false)?.bytes, patients.owner.identity()))
 }

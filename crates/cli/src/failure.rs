@@ -187,30 +187,81 @@ pub const BAD_SECURITY: &str = "ZT306";
 
 /// Long texts of the codes made here.
 pub const CODES: &[(&str, &str)] = &[
-    (USAGE, "A flag is missing, unknown, or has a value that cannot be used. The message names it. `zerotell VERB --help` lists all flags of a verb."),
+    (
+        USAGE,
+        "A flag is missing, unknown, or has a value that cannot be used. The message names it. `zerotell VERB --help` lists all flags of a verb.",
+    ),
     (FILE, "A file or directory could not be read or written. The message gives the system's reason."),
-    (PROOF_FILE, "The file is not a proof file (.ztp): it does not start with the right name, has an unknown version, or its length is wrong. Ask for the file again; compare sizes."),
-    (MODEL_FILE, "The file is not a model file (.ztm). `zerotell commit` writes one (`model.ztm`) for verifiers; an ONNX file is something else."),
-    (DATA_FILE, "The data file could not be understood. Accepted: .npz and .npy (numbers and truth values, no pickled objects), .json (nested lists, or an object of them by input name), .csv (one row per line)."),
-    (DATA_FIT, "The data do not have the shape the model wants. An array may have one leading axis of rows before or in place of the model's batch axis of length 1."),
-    (KEY, "The key directory is missing a file, is damaged, or is open to other users. Nothing is ever proved with a damaged key. Restore it from a copy made AFTER the last proof, or commit the model again with a fresh key, which makes a new model ID. A copy made before the last proof must not be used: openings counted since then would be used twice."),
-    (BUDGET, "A committed model or input hides its values for a fixed number of openings only; each proof uses up one. The count is written before proving, so a proof that was started counts. When it is used up, commit again with a fresh key (this makes a new ID); `--openings N` at commit makes room for more."),
-    (OTHER_KEY, "The key directory was made for another model, other options or other calibration data than those given. Use the directory that belongs to the model, or another empty one."),
-    (REVEAL, "What to reveal was not understood. `--reveal output` shows all output values, `--reveal label` only the index and name of the largest, `--reveal \"out[0]>=0.5\"` only that this is so. Several may be given."),
+    (
+        PROOF_FILE,
+        "The file is not a proof file (.ztp): it does not start with the right name, has an unknown version, or its length is wrong. Ask for the file again; compare sizes.",
+    ),
+    (
+        MODEL_FILE,
+        "The file is not a model file (.ztm). `zerotell commit` writes one (`model.ztm`) for verifiers; an ONNX file is something else.",
+    ),
+    (
+        DATA_FILE,
+        "The data file could not be understood. Accepted: .npz and .npy (numbers and truth values, no pickled objects), .json (nested lists, or an object of them by input name), .csv (one row per line).",
+    ),
+    (
+        DATA_FIT,
+        "The data do not have the shape the model wants. An array may have one leading axis of rows before or in place of the model's batch axis of length 1.",
+    ),
+    (
+        KEY,
+        "The key directory is missing a file, is damaged, or is open to other users. Nothing is ever proved with a damaged key. Restore it from a copy made AFTER the last proof, or commit the model again with a fresh key, which makes a new model ID. A copy made before the last proof must not be used: openings counted since then would be used twice.",
+    ),
+    (
+        BUDGET,
+        "A committed model or input hides its values for a fixed number of openings only; each proof uses up one. The count is written before proving, so a proof that was started counts. When it is used up, commit again with a fresh key (this makes a new ID); `--openings N` at commit makes room for more.",
+    ),
+    (
+        OTHER_KEY,
+        "The key directory was made for another model, other options or other calibration data than those given. Use the directory that belongs to the model, or another empty one.",
+    ),
+    (
+        REVEAL,
+        "What to reveal was not understood. `--reveal output` shows all output values, `--reveal label` only the index and name of the largest, `--reveal \"out[0]>=0.5\"` only that this is so. Several may be given.",
+    ),
     (FALSE_CLAIM, "The statement asked for is not true of this input, so there is no proof of it."),
-    (DISAGREEMENT, "The integer program, which is what gets proved, gives another answer here than the float model. A proof would be sound, but it would show the integer program's answer. More precision (`--precision 16`) usually cures it; `--allow-disagreement` proves the integer answer anyway."),
+    (
+        DISAGREEMENT,
+        "The integer program, which is what gets proved, gives another answer here than the float model. A proof would be sound, but it would show the integer program's answer. More precision (`--precision 16`) usually cures it; `--allow-disagreement` proves the integer answer anyway.",
+    ),
     (RANDOM, "The system gave no random bytes. Nothing is proved without them."),
-    (IDENTITY, "An ID has a checksum; a mistyped one is refused. Model IDs start with zt1, input IDs with zti1."),
+    (
+        IDENTITY,
+        "An ID has a checksum; a mistyped one is refused. Model IDs start with zt1, input IDs with zti1.",
+    ),
     (MEMORY, "The proof would need more memory than this machine has. Fewer rows per proof need less."),
-    (NO_MODEL, "A proof is about a model, and anyone can make a model. Without the identity of the model you have in mind, an accepted proof says nothing. Give the ID that the model's owner published (`--model zt1…`) or the owner's model file (`--model file.ztm`). `--any-model` accepts any model and says so in the verdict."),
+    (
+        NO_MODEL,
+        "A proof is about a model, and anyone can make a model. Without the identity of the model you have in mind, an accepted proof says nothing. Give the ID that the model's owner published (`--model zt1…`) or the owner's model file (`--model file.ztm`). `--any-model` accepts any model and says so in the verdict.",
+    ),
     (PROVER, "The prover refused the program or the values. The message says what."),
-    (ROWS, "The data hold several rows. Say which to prove: `--rows 3`, `--rows 0..4` (four rows, in one proof), or `--batch` for all."),
+    (
+        ROWS,
+        "The data hold several rows. Say which to prove: `--rows 3`, `--rows 0..4` (four rows, in one proof), or `--batch` for all.",
+    ),
     (CONTEXT, "The context of a proof is at most 4096 bytes, quotes included."),
     (BAD_BYTES, "Verdict: the file is not a well-formed proof file; it is damaged, cut short or extended."),
-    (BAD_PROGRAM, "Verdict: the program in the file breaks a rule of the format, or the statement is about another program."),
+    (
+        BAD_PROGRAM,
+        "Verdict: the program in the file breaks a rule of the format, or the statement is about another program.",
+    ),
     (BAD_MODEL, "Verdict: the proof is about another model than the one asked for."),
-    (BAD_INPUT, "Verdict: the proof is not about the input asked for, or it keeps its input private so that this cannot be told."),
-    (BAD_CONTEXT, "Verdict: the proof was made for another occasion: another asker, nonce, end of validity or text."),
-    (BAD_RELATIONS, "Verdict: the proof does not show its statement. The statement or the proof was changed, or the claim is false."),
+    (
+        BAD_INPUT,
+        "Verdict: the proof is not about the input asked for, or it keeps its input private so that this cannot be told.",
+    ),
+    (
+        BAD_CONTEXT,
+        "Verdict: the proof was made for another occasion: another asker, nonce, end of validity or text.",
+    ),
+    (
+        BAD_RELATIONS,
+        "Verdict: the proof does not show its statement. The statement or the proof was changed, or the claim is false.",
+    ),
     (BAD_SECURITY, "Verdict: the parameters of the program prove fewer than 100 bits."),
 ];

@@ -310,7 +310,11 @@ impl<'a> Reader<'a> {
     fn sealed(bytes: &'a [u8], magic: &[u8; 4]) -> Parsed<Self> {
         let (body, checksum) = bytes.split_last_chunk::<32>().ok_or("it is cut short")?;
         let r = Self::new(body, magic)?;
-        if blake3::hash(body) == *checksum { Ok(r) } else { Err("its checksum differs: it is damaged".into()) }
+        if blake3::hash(body) == *checksum {
+            Ok(r)
+        } else {
+            Err("its checksum differs: it is damaged".into())
+        }
     }
 
     fn take(&mut self, count: usize) -> Parsed<&'a [u8]> {
@@ -472,13 +476,18 @@ pub fn read_bounded(path: &Path, most: usize) -> Outcome<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(meta.len() as usize + 1));
     file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > most {
-        return Err(Failure::misuse(crate::failure::FILE, path.display(), "it is too large", "check the path"));
+        return Err(Failure::misuse(
+            crate::failure::FILE,
+            path.display(),
+            "it is too large",
+            "check the path",
+        ));
     }
     Ok(bytes)
 }
 
 /// Makes the change of a directory's entries durable.
-pub fn sync_directory(path: &Path) -> Outcome<()> {
+fn sync_directory(path: &Path) -> Outcome<()> {
     let synced = File::open(path).and_then(|d| d.sync_all());
     synced.map_err(|e| Failure::file(path, "write", &e))
 }
@@ -515,7 +524,9 @@ mod tests {
 
     #[test]
     fn entries_of_every_width() {
-        for values in [vec![], vec![-128, 127], vec![-129], vec![i64::from(i32::MIN)], vec![i64::MIN, i64::MAX, 0]] {
+        for values in
+            [vec![], vec![-128, 127], vec![-129], vec![i64::from(i32::MIN)], vec![i64::MIN, i64::MAX, 0]]
+        {
             let mut w = Writer::new(b"TEST");
             w.entries(&values);
             let mut r = Reader::new(&w.0, b"TEST").unwrap();

@@ -75,7 +75,12 @@ fn facts(file: &ProofFile) -> Value {
 pub fn run(args: &InspectArgs) -> Outcome<ExitCode> {
     let bytes = read_bounded(&args.proof, FILE_BYTES)?;
     let file = files::decode_proof(&bytes).map_err(|why| {
-        Failure::misuse(PROOF_FILE, args.proof.display(), format!("not a proof file: {why}"), "ask for the file again")
+        Failure::misuse(
+            PROOF_FILE,
+            args.proof.display(),
+            format!("not a proof file: {why}"),
+            "ask for the file again",
+        )
     })?;
     let facts = facts(&file);
     if args.output.json() {

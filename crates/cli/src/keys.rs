@@ -13,10 +13,10 @@ use std::sync::Arc;
 use program::types::Program;
 use prove::random::Seed;
 use prove::{Table, commit_input, commit_model};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::failure::{BUDGET, Failure, KEY, OTHER_KEY, Outcome, PROVER};
-use crate::files::{BudgetFile, InputKey, ModelFile, ModelKey, Weights, read_bounded, sync_directory, write_whole};
+use crate::files::{BudgetFile, InputKey, ModelFile, ModelKey, Weights, read_bounded, write_whole};
 
 const MODEL: &str = "model.key";
 const INPUT: &str = "input.key";
@@ -29,14 +29,24 @@ const REPORT: &str = "report.json";
 const SECRET: u32 = 0o600;
 const DAMAGED: &str = "restore the directory from a copy made after its last proof, or commit again with a fresh key in another directory (this makes a new ID)";
 
+/// Private parameters by tensor number, as programs are run with them; zeroised on drop, no `Debug`.
+#[derive(Default)]
+pub struct Hidden(pub BTreeMap<u32, Arc<[i64]>>);
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        self.0.values_mut().filter_map(Arc::get_mut).for_each(Zeroize::zeroize);
+    }
+}
+
 /// A committed model, ready to prove.
 pub struct ModelSecret {
     /// Digest of what it was compiled from.
     pub source: [u8; 32],
     /// The program.
     pub program: Program,
-    /// Private parameters by tensor number.
-    pub weights: BTreeMap<u32, Arc<[i64]>>,
+    /// Private parameters.
+    pub weights: Hidden,
     /// The committed table.
     pub table: Table,
     /// Its budget.
@@ -94,7 +104,8 @@ fn check_mode(path: &Path) -> Outcome<()> {
 fn lock(directory: &Path) -> Outcome<File> {
     let path = directory.join(LOCK);
     let failed = |e: std::io::Error| Failure::file(&path, "lock", &e);
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(SECRET).open(&path);
+    let opened =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(SECRET).open(&path);
     let file = opened.map_err(failed)?;
     file.lock().map_err(failed)?;
     Ok(file)
@@ -131,15 +142,20 @@ fn secret(bytes: &[u8; 32]) -> Seed {
     Seed::new(*bytes)
 }
 
-fn shared(weights: &Weights) -> BTreeMap<u32, Arc<[i64]>> {
-    weights.0.iter().map(|(&tensor, values)| (tensor, values.as_slice().into())).collect()
+fn shared(weights: &Weights) -> Hidden {
+    Hidden(weights.0.iter().map(|(&tensor, values)| (tensor, values.as_slice().into())).collect())
 }
 
 fn model_table(program: &Program, weights: &Weights, seed: &[u8; 32]) -> Outcome<Table> {
     let table = commit_model(program, &weights.0, &secret(seed));
     let table = table.map_err(|e| Failure::world(PROVER, "model", e, "report this model"))?;
     table.ok_or_else(|| {
-        Failure::misuse(KEY, "model", "it has no private parameters", "use --public-model: there is nothing to hide")
+        Failure::misuse(
+            KEY,
+            "model",
+            "it has no private parameters",
+            "use --public-model: there is nothing to hide",
+        )
     })
 }
 
@@ -232,7 +248,12 @@ pub fn open_input(directory: &Path, program: &Program, meaning: &[u8; 32]) -> Ou
     let key = InputKey::decode(&bytes).map_err(|why| damaged(&path, why))?;
     if key.meaning != *meaning || key.security != [program.lambda, program.grind] {
         let reason = "the input was committed for a model that reads other numbers (scale, range or shape)";
-        return Err(Failure::misuse(OTHER_KEY, path.display(), reason, "commit the input again for this model"));
+        return Err(Failure::misuse(
+            OTHER_KEY,
+            path.display(),
+            reason,
+            "commit the input again for this model",
+        ));
     }
     let table = commit_input(program, &key.axes, &key.values, true, &secret(&key.seed));
     let table = table.map_err(|why| damaged(&path, why))?;
@@ -294,7 +315,6 @@ impl Budget {
         }
         budget.used += 1;
         write_whole(&self.path(), &budget.encode(), SECRET)?;
-        sync_directory(&self.directory)?;
         Ok(budget)
     }
 }

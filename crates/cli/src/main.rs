@@ -7,6 +7,7 @@ mod cache;
 mod context;
 mod data;
 mod demo;
+mod engine;
 mod failure;
 mod files;
 mod inspect;

@@ -17,7 +17,7 @@ pub fn read(program: &Program) -> Option<Metadata> {
     let meta = Metadata::from_bytes(&program.metadata).ok()?;
     let inputs: Vec<_> = program.tensors.iter().filter(|t| t.home == Home::Input).collect();
     let count = |shape: &[usize]| shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
-    let unit = |scale: f64, zero: i64| scale.is_finite() && scale > 0.0 && zero.abs() <= EXACT;
+    let unit = |scale: f64, zero: i64| scale.is_finite() && scale > 0.0 && (-EXACT..=EXACT).contains(&zero);
     let fits = meta.inputs.len() == inputs.len()
         && meta.outputs.len() == program.outputs.len()
         && meta.inputs.iter().zip(inputs).all(|(i, t)| {
@@ -31,7 +31,12 @@ pub fn read(program: &Program) -> Option<Metadata> {
 /// As [`read`], for an owner who needs it.
 pub fn required(program: &Program) -> Outcome<Metadata> {
     read(program).ok_or_else(|| {
-        Failure::misuse(crate::failure::MODEL_FILE, "metadata", "the program does not say what its numbers mean", "compile the model again")
+        Failure::misuse(
+            crate::failure::MODEL_FILE,
+            "metadata",
+            "the program does not say what its numbers mean",
+            "compile the model again",
+        )
     })
 }
 
@@ -97,7 +102,11 @@ fn reveal(meta: &Metadata, wish: &str) -> Outcome<Reveal> {
         "label" => {
             let number = output_number(meta, name, wish)?;
             if !meta.outputs.get(number).is_some_and(has_label) {
-                return Err(bad(wish, "the output has no label: it is not one row of at least two scores"));
+                let why = "the output has no label: it is not one row of at least two scores";
+                let single = meta.outputs.get(number).is_some_and(|o| o.then == "sigmoid");
+                let hint =
+                    if single { "; \"out[0]>=0.5\" shows on which side of one half it is" } else { "" };
+                return Err(bad(wish, format!("{why}{hint}")));
             }
             Ok(Reveal::Label { output: number as u32 })
         }
@@ -124,7 +133,8 @@ fn threshold(meta: &Metadata, wish: &str) -> Outcome<Reveal> {
     let index = labelled.or_else(|| index.trim().parse().ok()).filter(|&i| i < entries);
     let index = index.ok_or_else(|| bad(wish, format!("the output has entries 0..{entries}")))?;
     let bound: f64 = right.trim().parse().map_err(|_| bad(wish, "the bound is not a number"))?;
-    let bound = integer_bound(output, bound, at_least).ok_or_else(|| bad(wish, "the bound is out of range"))?;
+    let bound =
+        integer_bound(output, bound, at_least).ok_or_else(|| bad(wish, "the bound is out of range"))?;
     Ok(Reveal::Threshold { output: number as u32, index: index as u32, at_least, bound })
 }
 
@@ -148,6 +158,9 @@ fn integer_bound(output: &OutputMeta, bound: f64, at_least: bool) -> Option<i64>
     }
     Some(q)
 }
+
+/// Rows listed in words.
+const LISTED: usize = 16;
 
 /// What a statement shows, in words and as data.
 pub struct Shown {
@@ -174,19 +187,29 @@ fn single(mut list: Vec<Value>) -> Value {
 pub fn shown(meta: Option<&Metadata>, statement: &Statement) -> Shown {
     let public = statement.disclosure.inputs.iter().filter(|m| **m == program::InputMode::Public).count();
     let mut slots = statement.slots.iter().skip(public);
-    let mut shown = Shown { lines: Vec::new(), outputs: Value::Null, label: Value::Null, reveals: Vec::new() };
+    let mut shown =
+        Shown { lines: Vec::new(), outputs: Value::Null, label: Value::Null, reveals: Vec::new() };
     for reveal in &statement.disclosure.reveals {
         match reveal {
             Reveal::Values { output } => {
                 values(&mut shown, meta, *output, slots.next().map_or(&[], Vec::as_slice), statement.batch);
             }
-            Reveal::Label { output } => labels(&mut shown, meta, *output, slots.next().map_or(&[], Vec::as_slice)),
+            Reveal::Label { output } => {
+                labels(&mut shown, meta, *output, slots.next().map_or(&[], Vec::as_slice))
+            }
             Reveal::Threshold { output, index, at_least, bound } => {
                 bound_line(&mut shown, meta, *output, *index, *at_least, *bound);
             }
         }
     }
     shown
+}
+
+/// Says that not all rows are listed.
+fn more_rows(shown: &mut Shown, rows: usize) {
+    if rows > LISTED {
+        shown.lines.push(format!("… {rows} rows in all (--json has them)"));
+    }
 }
 
 fn values(shown: &mut Shown, meta: Option<&Metadata>, output: u32, slot: &[i64], batch: u32) {
@@ -199,26 +222,49 @@ fn values(shown: &mut Shown, meta: Option<&Metadata>, output: u32, slot: &[i64],
         let words: Vec<String> = reals.iter().take(16).map(|&x| text::real(x)).collect();
         let more = if reals.len() > 16 { format!(" … {} in all", reals.len()) } else { String::new() };
         let which = if batch > 1 { format!(" row {number}") } else { String::new() };
-        if number < 16 {
+        if number < LISTED {
             shown.lines.push(format!("{name}{which} = {}{more}", words.join("  ")));
         }
         rows.push(json!(reals));
     }
-    let label = |row: &[i64]| row.iter().enumerate().rev().max_by_key(|(_, q)| **q).map(|(i, _)| i as i64);
-    if let Some(about) = about.filter(|o| has_label(o) && o.kind == "logits") {
-        let all: Vec<i64> = slot.chunks(width.max(1)).filter_map(label).collect();
-        if shown.label.is_null() {
+    more_rows(shown, slot.len() / width.max(1));
+    if let Some(about) = about.filter(|o| o.kind == "logits" && shown.label.is_null()) {
+        let all: Vec<i64> = slot.chunks(width.max(1)).filter_map(|row| label_of(about, row)).collect();
+        if !all.is_empty() {
             shown.label = single(all.iter().map(|&l| named(Some(about), l)).collect());
         }
     }
-    if about.is_some_and(|o| o.then != "none") {
-        let then = about.map(|o| o.then.as_str()).unwrap_or_default();
-        shown.lines.push(format!("(scores before the model's last step, {}, which the reader can do)", text::clean(then)));
-    }
+    last_step(shown, about, slot);
     shown.reveals.push(json!({"kind": "output", "output": name, "integers": slot, "values": rows, "unit": about.map(|o| o.scale)}));
     if shown.outputs.is_null() {
         shown.outputs = single(rows);
     }
+}
+
+/// The label that a row of scores means: the largest of several, the sign of a single one.
+fn label_of(about: &OutputMeta, row: &[i64]) -> Option<i64> {
+    match (row, has_label(about)) {
+        (_, true) => row.iter().enumerate().rev().max_by_key(|(_, q)| **q).map(|(i, _)| i as i64),
+        ([q], false) => Some(i64::from(*q > about.zero)),
+        _ => None,
+    }
+}
+
+/// What the model does last with the scores is not proved: anyone can do it.
+fn last_step(shown: &mut Shown, about: Option<&OutputMeta>, slot: &[i64]) {
+    let Some(about) = about.filter(|o| o.then != "none") else { return };
+    let step = text::clean(&about.then);
+    let line = if step == "sigmoid" {
+        let words = slot.iter().take(LISTED).map(|&q| text::real(probability(real(about, q))));
+        format!("(its sigmoid, a probability: {})", words.collect::<Vec<_>>().join("  "))
+    } else {
+        format!("(scores before the model's last step, {step}, which the reader can do)")
+    };
+    shown.lines.push(line);
+}
+
+fn probability(score: f64) -> f64 {
+    1.0 / (1.0 + (-score).exp())
 }
 
 fn named(output: Option<&OutputMeta>, label: i64) -> Value {
@@ -228,16 +274,25 @@ fn named(output: Option<&OutputMeta>, label: i64) -> Value {
 fn labels(shown: &mut Shown, meta: Option<&Metadata>, output: u32, slot: &[i64]) {
     let about = meta.and_then(|m| m.outputs.get(output as usize));
     let name = name_of(meta, output);
-    for (row, &label) in slot.iter().enumerate().take(16) {
+    for (row, &label) in slot.iter().enumerate().take(LISTED) {
         let which = if slot.len() > 1 { format!(" row {row}") } else { String::new() };
-        let words = label_name(about, label).map_or_else(|| format!("class {label}"), |n| format!("{n} (class {label})"));
+        let words = label_name(about, label)
+            .map_or_else(|| format!("class {label}"), |n| format!("{n} (class {label})"));
         shown.lines.push(format!("label of {name}{which} = {words}"));
     }
+    more_rows(shown, slot.len());
     shown.label = single(slot.iter().map(|&l| named(about, l)).collect());
     shown.reveals.push(json!({"kind": "label", "output": name, "integers": slot, "label": shown.label}));
 }
 
-fn bound_line(shown: &mut Shown, meta: Option<&Metadata>, output: u32, index: u32, at_least: bool, bound: i64) {
+fn bound_line(
+    shown: &mut Shown,
+    meta: Option<&Metadata>,
+    output: u32,
+    index: u32,
+    at_least: bool,
+    bound: i64,
+) {
     let about = meta.and_then(|m| m.outputs.get(output as usize));
     let sign = if at_least { ">=" } else { "<=" };
     let name = name_of(meta, output);
@@ -247,7 +302,7 @@ fn bound_line(shown: &mut Shown, meta: Option<&Metadata>, output: u32, index: u3
     let words = value.map_or_else(|| bound.to_string(), text::real);
     shown.lines.push(format!("{name}[{index}]{who} {sign} {words}   (integer {sign} {bound})"));
     if about.is_some_and(|o| o.then == "sigmoid") {
-        let p = 1.0 / (1.0 + (-value.unwrap_or(0.0)).exp());
+        let p = probability(value.unwrap_or(0.0));
         shown.lines.push(format!("(that is: probability {sign} {})", text::real(p)));
     }
     shown.reveals.push(json!({"kind": "threshold", "output": name, "index": index, "at_least": at_least, "integer": bound, "value": value}));
@@ -266,6 +321,81 @@ mod tests {
             kind: "logits".into(),
             then: then.into(),
             labels: Some(vec!["no".into(), "yes".into()]),
+        }
+    }
+
+    /// A program with one input and one output, both of two entries.
+    fn program(meta: &Metadata) -> Program {
+        let tensor =
+            program::types::Tensor { home: Home::Input, axes: vec![0, 2], lo: -8, hi: 7, content: vec![] };
+        Program {
+            lambda: 100,
+            grind: 0,
+            limb_bits: 8,
+            tensors: vec![tensor],
+            model_oracle: None,
+            tables: vec![],
+            operators: vec![],
+            outputs: vec![0],
+            metadata: meta.to_bytes(),
+        }
+    }
+
+    fn metadata() -> Metadata {
+        let input =
+            serde_json::json!({"name": "x", "shape": [2], "scale": 0.5, "zero": 0, "lo": -8, "hi": 7});
+        Metadata {
+            format: compile::FORMAT.into(),
+            model: "m".into(),
+            semantics: "bounded".into(),
+            precision: "w8a8".into(),
+            inputs: vec![serde_json::from_value(input).unwrap()],
+            outputs: vec![output("none")],
+            notes: vec![],
+            report_digest: String::new(),
+        }
+    }
+
+    #[test]
+    fn metadata_that_does_not_fit_is_not_believed() {
+        assert!(read(&program(&metadata())).is_some());
+        let wrong: [fn(&mut Metadata); 8] = [
+            |m| m.inputs[0].shape = vec![usize::MAX, usize::MAX],
+            |m| m.inputs[0].shape = vec![3],
+            |m| m.inputs[0].zero = i64::MIN,
+            |m| m.inputs[0].lo = 9,
+            |m| m.inputs[0].scale = 0.0,
+            |m| m.outputs[0].scale = -1.0,
+            |m| m.outputs[0].zero = i64::MIN,
+            |m| m.outputs.clear(),
+        ];
+        for change in wrong {
+            let mut meta = metadata();
+            change(&mut meta);
+            let program = program(&meta);
+            assert!(read(&program).is_none(), "{meta:?}");
+            // Integers are shown as they are.
+            let statement = Statement {
+                program_digest: [0; 32],
+                zk: true,
+                batch: 1,
+                disclosure: program::Disclosure {
+                    inputs: vec![program::InputMode::Private],
+                    reveals: vec![
+                        Reveal::Values { output: 0 },
+                        Reveal::Label { output: 9 },
+                        Reveal::Threshold { output: 0, index: 7, at_least: true, bound: i64::MIN },
+                    ],
+                },
+                identity: vec![],
+                roots: vec![],
+                link: [0; 32],
+                slots: vec![vec![i64::MIN, i64::MAX], vec![-1]],
+                context: vec![],
+            };
+            let shown = shown(None, &statement);
+            assert_eq!(shown.outputs, json!([i64::MIN as f64, i64::MAX as f64]));
+            assert_eq!(shown.label, json!(-1));
         }
     }
 

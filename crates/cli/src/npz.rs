@@ -62,6 +62,14 @@ pub fn archive(bytes: &[u8]) -> Result<Arrays, String> {
     Ok(Arrays(arrays))
 }
 
+/// The array `label` of whole numbers, if there is one: what a data set says is right.
+pub fn labels(arrays: &Arrays) -> Vec<i64> {
+    match arrays.0.iter().find(|(name, _)| name == "label") {
+        Some((_, Array { data: Numbers::Whole(labels), .. })) => labels.clone(),
+        _ => Vec::new(),
+    }
+}
+
 /// One `.npy` file.
 pub fn npy(bytes: &[u8]) -> Result<Array, String> {
     let cut = || "the array is cut short".to_string();
@@ -82,7 +90,7 @@ pub fn npy(bytes: &[u8]) -> Result<Array, String> {
     let count = count.filter(|&n| n <= MAX_ELEMENTS).ok_or("the array has too many elements")?;
     let data = elements(descr, data, count)?;
     let array = Array { shape, data };
-    Ok(if fortran { array.from_columns() } else { array })
+    Ok(if fortran { array.by_columns() } else { array })
 }
 
 fn after<'a>(header: &'a str, key: &str) -> Option<&'a str> {
@@ -222,12 +230,16 @@ fn csv(bytes: &[u8]) -> Result<Array, String> {
             Err(_) => return Err(format!("line {}: not all cells are numbers", number + 1)),
         }
     }
-    if rows == 0 { Err("no rows".into()) } else { Ok(Array { shape: vec![rows, columns], data: Numbers::Real(flat) }) }
+    if rows == 0 {
+        Err("no rows".into())
+    } else {
+        Ok(Array { shape: vec![rows, columns], data: Numbers::Real(flat) })
+    }
 }
 
 impl Array {
     /// The same array, read as column-major.
-    fn from_columns(self) -> Self {
+    fn by_columns(self) -> Self {
         let n: usize = self.shape.iter().product();
         let order: Vec<usize> = (0..n)
             .map(|flat| {

@@ -1,8 +1,6 @@
 //! What the owner holds to prove: a compiled model, committed unless it is public.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -12,7 +10,7 @@ use prove::Table;
 use prove::random::Seed;
 
 use crate::failure::{Failure, OTHER_KEY, Outcome, USAGE};
-use crate::keys::{self, Budget, ModelSecret};
+use crate::keys::{self, Budget, Hidden, ModelSecret};
 use crate::pipeline::{CompileArgs, Loaded, Ready, ms, set_openings};
 use crate::progress::Progress;
 use crate::{cache, meaning, text};
@@ -40,8 +38,8 @@ pub struct Owner {
     pub program: Program,
     /// What its numbers mean.
     pub meta: Metadata,
-    /// Private parameters by tensor number.
-    pub weights: BTreeMap<u32, Arc<[i64]>>,
+    /// Private parameters.
+    pub weights: Hidden,
     /// The committed table and its budget; none for a public model.
     pub committed: Option<(Table, Budget)>,
     /// Secret that proofs' seeds are made with.
@@ -91,7 +89,7 @@ impl Owner {
         Ok(Self {
             meta: meaning::required(&ready.program)?,
             program: ready.program,
-            weights: BTreeMap::new(),
+            weights: Hidden::default(),
             committed: None,
             secret: crate::random::seed()?,
             report: ready.report,
@@ -142,14 +140,35 @@ pub fn owner(
         None => default_directory(loaded, compile, secrets.openings)?,
     };
     if keys::has_model(&directory) {
-        return open(loaded, compile, &directory, progress);
+        let owner = open(loaded, compile, &directory, progress)?;
+        return enough(owner, secrets);
     }
     let mut ready = compile.compile(loaded, true, progress)?;
     if let Some(openings) = secrets.openings {
         set_openings(&mut ready.program, openings, true)?;
     }
-    let _phase = progress.phase("commit", None);
-    Owner::commit(ready, loaded.source, &directory)
+    let phase = progress.phase("commit", None);
+    match Owner::commit(ready, loaded.source, &directory) {
+        // Another process made the key in the meantime.
+        Err(_) if keys::has_model(&directory) => {
+            drop(phase);
+            open(loaded, compile, &directory, progress)
+        }
+        made => made,
+    }
+}
+
+/// Refuses a key that was made with room for fewer openings than are asked for now.
+fn enough(owner: Owner, secrets: &SecretArgs) -> Outcome<Owner> {
+    let total = owner.committed.as_ref().map(|(_, budget)| budget.read()).transpose()?.map_or(0, |b| b.total);
+    match secrets.openings {
+        Some(wanted) if total < wanted as u64 => {
+            let reason = format!("the key has room for {total} openings, not for {wanted}");
+            let fix = "commit the model again into another directory: this makes a new model ID";
+            Err(Failure::misuse(OTHER_KEY, "--openings", reason, fix))
+        }
+        _ => Ok(owner),
+    }
 }
 
 fn open(loaded: &Loaded, compile: &CompileArgs, directory: &Path, progress: &Progress) -> Outcome<Owner> {
@@ -169,8 +188,8 @@ fn open(loaded: &Loaded, compile: &CompileArgs, directory: &Path, progress: &Pro
     if compile.calibrate.is_some() || compile.precision != "auto" || compile.labels.is_some() {
         let mut ready = compile.compile(loaded, true, progress)?;
         ready.program.model_oracle = secret.program.model_oracle;
-        let same = ready.weights.0.len() == secret.weights.len()
-            && ready.weights.0.iter().all(|(t, v)| secret.weights.get(t).is_some_and(|w| w[..] == v[..]));
+        let same = ready.weights.0.len() == secret.weights.0.len()
+            && ready.weights.0.iter().all(|(t, v)| secret.weights.0.get(t).is_some_and(|w| w[..] == v[..]));
         if ready.program.digest() != secret.program.digest() || !same {
             return Err(other("the same model compiled with other data, options or another version"));
         }

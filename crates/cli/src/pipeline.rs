@@ -81,7 +81,12 @@ impl ModelArgs {
         for text in &self.dims {
             let parsed = text.split_once('=').and_then(|(name, n)| Some((name.to_string(), n.parse().ok()?)));
             let Some((name, n)) = parsed else {
-                return Err(Failure::misuse(USAGE, "--dim", format!("`{text}` is not NAME=N"), "write --dim batch=1"));
+                return Err(Failure::misuse(
+                    USAGE,
+                    "--dim",
+                    format!("`{text}` is not NAME=N"),
+                    "write --dim batch=1",
+                ));
             };
             dims.insert(name, n);
         }
@@ -215,7 +220,8 @@ pub fn compile_graph(
         samples = (0..count).map(|i| data::sample(graph, &rows, i)).collect();
     }
     let _phase = progress.phase("compile", None);
-    let compiled = compile::compile(graph, &samples, options).map_err(|problems| Failure::compile(&problems))?;
+    let compiled =
+        compile::compile(graph, &samples, options).map_err(|problems| Failure::compile(&problems))?;
     Ok(Ready {
         program: compiled.program,
         weights: Weights(compiled.weights),

@@ -27,9 +27,10 @@ impl Progress {
         }
         let bar = ProgressBar::new_spinner().with_message(name);
         let left = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
-            let Some(expected) = expected_ms else { return };
+            let Some(expected) = expected_ms.filter(|&ms| ms > 2_000.0) else { return };
             let left = expected / 1e3 - state.elapsed().as_secs_f64();
-            let _ = if left > 0.5 { write!(w, ", about {left:.0} s left") } else { write!(w, ", nearly done") };
+            let _ =
+                if left > 0.5 { write!(w, ", about {left:.0} s left") } else { write!(w, ", nearly done") };
         };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}{left}") {
             bar.set_style(style.with_key("left", left));

@@ -71,7 +71,12 @@ pub fn compile(args: &CompileVerb) -> Outcome<ExitCode> {
         anstream::println!("input     {} {:?}", input.name, input.shape);
     }
     for output in &meta.outputs {
-        anstream::println!("output    {} {:?}, one unit is {}", output.name, output.shape, text::real(output.scale));
+        anstream::println!(
+            "output    {} {:?}, one unit is {}",
+            output.name,
+            output.shape,
+            text::real(output.scale)
+        );
     }
     notes.iter().for_each(|note| anstream::println!("{}", paint(DIM, format!("note: {note}"))));
     anstream::println!("\n{}", ready.report.to_text());
@@ -82,7 +87,8 @@ pub fn compile(args: &CompileVerb) -> Outcome<ExitCode> {
 pub fn estimate(args: &EstimateVerb) -> Outcome<ExitCode> {
     let loaded = args.model.load()?;
     let ready = args.compile.compile(&loaded, !args.public_model, &Progress::new(args.output.json()))?;
-    let estimate = compile::estimate(&ready.program, u64::from(args.rows), &compile::Units::default(), &ready.nodes);
+    let estimate =
+        compile::estimate(&ready.program, u64::from(args.rows), &compile::Units::default(), &ready.nodes);
     if args.output.json() {
         println!("{}", serde_json::to_value(&estimate).unwrap_or_default());
     } else {
@@ -90,8 +96,14 @@ pub fn estimate(args: &EstimateVerb) -> Outcome<ExitCode> {
     }
     match machine::available_memory() {
         Some(free) if free < estimate.peak_ram_bytes => {
-            let reason = format!("about {} needed, {} free", text::size(estimate.peak_ram_bytes), text::size(free));
-            Err(Failure::world(MEMORY, "memory", reason, "prove fewer rows at once, or use a machine with more memory"))
+            let reason =
+                format!("about {} needed, {} free", text::size(estimate.peak_ram_bytes), text::size(free));
+            Err(Failure::world(
+                MEMORY,
+                "memory",
+                reason,
+                "prove fewer rows at once, or use a machine with more memory",
+            ))
         }
         _ => Ok(ExitCode::SUCCESS),
     }
@@ -103,7 +115,10 @@ fn print_estimate(estimate: &compile::Estimate) {
     anstream::println!("  memory  {}", text::size(estimate.peak_ram_bytes));
     anstream::println!("  proof   {}", text::size(estimate.proof_bytes));
     anstream::println!("  verify  {}\n", text::time(estimate.verify_ms));
-    let head = format!("{:<28} {:<7} {:>10} {:>10} {:>10} {:>9}", "node", "kind", "values", "lookups", "weights", "share");
+    let head = format!(
+        "{:<28} {:<7} {:>10} {:>10} {:>10} {:>9}",
+        "node", "kind", "values", "lookups", "weights", "share"
+    );
     anstream::println!("{}", paint(HEAD, head));
     let total: f64 = estimate.rows.iter().map(|r| r.ms).sum::<f64>().max(1e-9);
     for row in &estimate.rows {
@@ -111,7 +126,10 @@ fn print_estimate(estimate: &compile::Estimate) {
         let share = format!("{:.1} %", 100.0 * row.ms / total);
         anstream::println!(
             "{name:<28} {:<7} {:>10} {:>10} {:>10} {share:>9}",
-            row.kind, row.values, row.lookups, row.weights
+            row.kind,
+            row.values,
+            row.lookups,
+            row.weights
         );
     }
 }

@@ -97,9 +97,14 @@ pub fn real(x: f64) -> String {
     digits.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
-/// Text from a stranger's file, without control characters.
+/// Whether a character can change how the text around it looks.
+fn misleads(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Text from a stranger's file, without characters that control a terminal or reorder text.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || misleads(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Lower-case hexadecimal.
@@ -112,7 +117,9 @@ pub fn wrap(text: &str, width: usize, indent: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let last = lines.len() - 1;
-        if lines[last].chars().count() + word.chars().count() + 1 + indent.len() > width && !lines[last].is_empty() {
+        if lines[last].chars().count() + word.chars().count() + 1 + indent.len() > width
+            && !lines[last].is_empty()
+        {
             lines.push(word.to_string());
         } else if lines[last].is_empty() {
             lines[last].push_str(word);
@@ -142,9 +149,14 @@ mod tests {
     }
 
     #[test]
+    fn text_of_strangers_cannot_steer_a_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+    }
+
+    #[test]
     fn words() {
         assert_eq!([size(812), size(64_210), size(1_300_000)], ["812 B", "64.2 kB", "1.3 MB"]);
-        assert_eq!([time(3.14), time(840.0), time(2_400.0)], ["3.1 ms", "840 ms", "2.4 s"]);
+        assert_eq!([time(3.12), time(840.0), time(2_400.0)], ["3.1 ms", "840 ms", "2.4 s"]);
         assert_eq!([real(0.5), real(-12.25), real(1e-9)], ["0.5", "-12.25", "1.0000e-9"]);
         assert_eq!(wrap("aa bb cc", 7, "  "), "  aa bb\n  cc");
     }

@@ -15,8 +15,8 @@ use verify::{Refusal, SetupError, Verdict};
 use crate::context::{self, ContextArgs, Parts};
 use crate::data::{self, RowArgs};
 use crate::failure::{
-    BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_MODEL, BAD_PROGRAM, BAD_RELATIONS, BAD_SECURITY, Failure, MODEL_FILE,
-    NO_MODEL, Outcome,
+    BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_MODEL, BAD_PROGRAM, BAD_RELATIONS, BAD_SECURITY, Failure,
+    MODEL_FILE, NO_MODEL, Outcome,
 };
 use crate::files::{self, FILE_BYTES, ModelFile, ProofFile, read_bounded};
 use crate::npz::{self, Arrays};
@@ -155,7 +155,8 @@ impl Examination {
     }
 
     fn run(&mut self, bytes: &[u8], expect: &Expect) -> Result<(), Refused> {
-        let file = files::decode_proof(bytes).map_err(|why| (BAD_BYTES, "bytes", format!("the proof file: {why}")))?;
+        let file = files::decode_proof(bytes)
+            .map_err(|why| (BAD_BYTES, "bytes", format!("the proof file: {why}")))?;
         self.pass("bytes", format!("well formed, {}", text::size(bytes.len() as u64)));
         let ProofFile { program, statement, proof } = file;
         self.program(&program, &statement)?;
@@ -175,7 +176,10 @@ impl Examination {
             return Err((BAD_PROGRAM, "program", SetupError::OtherProgram.to_string()));
         }
         let name = meaning::read(program).map(|m| format!(" ({}, {})", clean(&m.model), clean(&m.precision)));
-        self.pass("program", format!("valid, {} operators{}", program.operators.len(), name.unwrap_or_default()));
+        self.pass(
+            "program",
+            format!("valid, {} operators{}", program.operators.len(), name.unwrap_or_default()),
+        );
         Ok(())
     }
 
@@ -185,7 +189,9 @@ impl Examination {
         if statement.identity.len() < own {
             return Err((BAD_MODEL, "model identity", "the statement names no committed model".into()));
         }
-        let identity = verify::model_identity(program, statement);
+        // The program was compared with this digest.
+        let oracles = statement.identity.get(..own).unwrap_or_default();
+        let identity = program::model_id(&statement.program_digest, oracles);
         let id = text::model_id(&identity);
         self.input_ids = statement.identity.iter().skip(own).map(text::input_id).collect();
         let weights = if private { "weights hidden" } else { "weights public" };
@@ -196,7 +202,10 @@ impl Examination {
                 return Err((BAD_MODEL, "model identity", detail));
             }
             Some(_) => self.pass("model identity", format!("{} ({weights})", text::short(&id))),
-            None => self.open("model identity", format!("NOT PINNED (--any-model): {} ({weights})", text::short(&id))),
+            None => self.open(
+                "model identity",
+                format!("NOT PINNED (--any-model): {} ({weights})", text::short(&id)),
+            ),
         }
         self.model = Some(id);
         Ok(())
@@ -218,7 +227,10 @@ impl Examination {
                 return refuse("the proof opens no committed input, --input-id asks for one".into());
             }
             if found != [wanted] {
-                return refuse(format!("the proof is about another committed input: {}", self.input_ids.join(", ")));
+                return refuse(format!(
+                    "the proof is about another committed input: {}",
+                    self.input_ids.join(", ")
+                ));
             }
             self.pass("input binding", "the committed input is the one asked for");
             bound = true;
@@ -272,7 +284,8 @@ impl Examination {
         let weakest = budget.weakest();
         (self.bits, self.weakest, self.union_bits) = (weakest.bits, weakest.name, budget.union());
         let zk = if statement.zk { "zero knowledge" } else { "NOT zero knowledge" };
-        let batch = if statement.batch > 1 { format!(", {} inferences", statement.batch) } else { String::new() };
+        let batch =
+            if statement.batch > 1 { format!(", {} inferences", statement.batch) } else { String::new() };
         self.pass("relations", format!("the statement is proved{batch}, {zk}"));
         let bits = format!("{} bits proven, weakest term: {}", self.bits, self.weakest);
         self.pass("security bits", bits);
@@ -335,14 +348,24 @@ impl Examination {
                 Some(word) => anstream::println!(
                     "  meaning: {word} (a quantised form of the model, near the float model as its report says)"
                 ),
-                None => anstream::println!("  meaning: unknown (the program names no units; integers are shown)"),
+                None => {
+                    anstream::println!("  meaning: unknown (the program names no units; integers are shown)")
+                }
             }
         }
         let time = text::time(self.verify_ms);
         if self.accepted() {
-            anstream::println!("\n{}  {} bits, weakest term: {}, {time}", paint(GOOD, "accepted"), self.bits, self.weakest);
+            anstream::println!(
+                "\n{}  {} bits, weakest term: {}, {time}",
+                paint(GOOD, "accepted"),
+                self.bits,
+                self.weakest
+            );
             if self.checks.iter().any(|c| c.name == "model identity" && c.state == State::Open) {
-                anstream::println!("{}", paint(BAD, "Nothing pins the model: anyone can make a model that says this."));
+                anstream::println!(
+                    "{}",
+                    paint(BAD, "Nothing pins the model: anyone can make a model that says this.")
+                );
             }
         } else {
             anstream::println!("\n{}  {} ({time})", paint(BAD, "rejected"), self.code);
@@ -359,8 +382,14 @@ fn refusal(why: &Refusal) -> Refused {
 }
 
 /// Compares the data with every input, all of which must be public.
-fn compare_inputs(program: &Program, statement: &Statement, arrays: &Arrays, rows: &RowArgs) -> Result<(), String> {
-    let words = |f: Failure| f.items.first().map(|i| format!("{}: {}", i.place, i.reason)).unwrap_or_default();
+fn compare_inputs(
+    program: &Program,
+    statement: &Statement,
+    arrays: &Arrays,
+    rows: &RowArgs,
+) -> Result<(), String> {
+    let words =
+        |f: Failure| f.items.first().map(|i| format!("{}: {}", i.place, i.reason)).unwrap_or_default();
     let meta = meaning::read(program).ok_or("the program does not say what its numbers mean")?;
     let modes = &statement.disclosure.inputs;
     if modes.len() != meta.inputs.len() || statement.slots.len() < modes.len() {
@@ -368,7 +397,10 @@ fn compare_inputs(program: &Program, statement: &Statement, arrays: &Arrays, row
     }
     for (number, (input, mode)) in meta.inputs.iter().zip(modes).enumerate() {
         if *mode != InputMode::Public {
-            return Err(format!("input `{}` is private: the proof does not show that it is these data", clean(&input.name)));
+            return Err(format!(
+                "input `{}` is private: the proof does not show that it is these data",
+                clean(&input.name)
+            ));
         }
         let found = data::rows(arrays, &input.name, &input.shape, meta.inputs.len()).map_err(words)?;
         let range = if rows.rows.is_none() && found.count == statement.batch as usize {
@@ -377,12 +409,16 @@ fn compare_inputs(program: &Program, statement: &Statement, arrays: &Arrays, row
             rows.range(found.count).map_err(words)?
         };
         let picked = found.pick(&range);
-        let integers = compile::quantise_input(&meta, number, &picked.data).map_err(|e| e.to_string())?.values;
+        let integers =
+            compile::quantise_input(&meta, number, &picked.data).map_err(|e| e.to_string())?.values;
         let slot = statement.slots.get(number).map(Vec::as_slice).unwrap_or_default();
         if slot != integers.as_slice() {
             let at = slot.iter().zip(&integers).position(|(a, b)| a != b);
             let place = at.map_or("their number".to_string(), |i| format!("entry {i}"));
-            return Err(format!("the public input `{}` differs from the data given ({place})", clean(&input.name)));
+            return Err(format!(
+                "the public input `{}` differs from the data given ({place})",
+                clean(&input.name)
+            ));
         }
     }
     Ok(())
@@ -396,11 +432,21 @@ pub fn wanted_model(text: &str) -> Outcome<[u8; 32]> {
     }
     if !path.exists() {
         let fix = "give an ID that starts with zt1, or the path of a .ztm file";
-        return Err(Failure::misuse(crate::failure::IDENTITY, "--model", format!("`{text}` is neither an ID nor a file"), fix));
+        return Err(Failure::misuse(
+            crate::failure::IDENTITY,
+            "--model",
+            format!("`{text}` is neither an ID nor a file"),
+            fix,
+        ));
     }
     let bytes = read_bounded(&path, FILE_BYTES)?;
     let file = ModelFile::decode(&bytes).map_err(|why| {
-        Failure::misuse(MODEL_FILE, path.display(), format!("not a model file: {why}"), "give the owner's model.ztm")
+        Failure::misuse(
+            MODEL_FILE,
+            path.display(),
+            format!("not a model file: {why}"),
+            "give the owner's model.ztm",
+        )
     })?;
     Ok(file.identity())
 }
@@ -436,4 +482,36 @@ pub fn run(args: &VerifyArgs) -> Outcome<ExitCode> {
         examination.print();
     }
     Ok(ExitCode::from(u8::from(!examination.accepted())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A few hundred random damages: each is refused, none panics.
+    #[test]
+    fn damaged_bytes_are_refused_in_order() {
+        let (bytes, identity) = crate::demo::sample().expect("the demo's proof");
+        let expect = Expect { model: Some(identity), ..Default::default() };
+        assert!(examine(&bytes, &expect).accepted());
+        let mut state = 9u64;
+        let mut draw = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 33) as usize) % below
+        };
+        for round in 0..400 {
+            let mut other = bytes.clone();
+            // Damage near the start hits programs and statements, the rest is proof.
+            let reach = if round % 2 == 0 { 4_000 } else { other.len() };
+            for _ in 0..=draw(3) {
+                let at = draw(reach);
+                other[at] = [0, 0xff, other[at] ^ 0x80, other[at].wrapping_add(1)][draw(4)];
+            }
+            if other != bytes {
+                let any = examine(&other, &Expect::default());
+                assert!(!examine(&other, &expect).accepted());
+                assert!(!any.accepted() || any.model != Some(text::model_id(&identity)));
+            }
+        }
+    }
 }

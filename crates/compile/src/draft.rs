@@ -212,7 +212,7 @@ impl Draft {
         self.commit(axes, contraction)
     }
 
-    /// out = table[key], one key.
+    /// out = `table[key]`, one key.
     pub(crate) fn lookup(&mut self, axes: &[Len], table: u32, key: Form) -> u32 {
         let range = self.table_range(table);
         let operator = self.push(Operator::Table { axes: axes.to_vec(), table, keys: vec![key] });

@@ -371,6 +371,31 @@ fn real_axis(len: usize) -> Vec<Len> {
     if len > 1 { vec![len as Len] } else { vec![] }
 }
 
+/// How a convolution reads the spatial axes of its operand: output axes from `out_at` on, taps from
+/// `sum_at` on; axes of length 1 are not represented.
+fn spatial_reads(
+    x: &Val,
+    window: &Window,
+    (kernel, crop): (&[usize], &[usize]),
+    out_shape: &[usize],
+    (mut out_at, mut sum_at): (usize, usize),
+) -> Vec<Map> {
+    let mut reads = Vec::new();
+    for (i, &k) in kernel.iter().enumerate() {
+        let out = (out_shape[2 + i] > 1).then_some(out_at);
+        let tap = (k > 1).then_some(sum_at);
+        out_at += usize::from(out.is_some());
+        sum_at += usize::from(tap.is_some());
+        if x.groups[2 + i].is_empty() {
+            continue;
+        }
+        let (step, dil) = (window.strides[i] as i64, window.dilations[i] as i64);
+        let off = crop[i] as i64 * dil - window.pads[i].0 as i64;
+        reads.push(slide(out, tap, step, dil, off));
+    }
+    reads
+}
+
 fn plan_conv(
     draft: &mut Draft,
     x: &Val,
@@ -407,19 +432,13 @@ fn plan_conv(
         reads.push(axis(1 + first));
     }
     reads.extend((0..channel_sums).map(|i| axis(outputs + i)));
-    let (mut out_at, mut sum_at) = (1 + first + outer.len(), outputs + channel_sums);
-    for (i, &k) in kernel.iter().enumerate() {
-        let out = (out_shape[2 + i] > 1).then_some(out_at);
-        let tap = (k > 1).then_some(sum_at);
-        out_at += usize::from(out.is_some());
-        sum_at += usize::from(tap.is_some());
-        if x.groups[2 + i].is_empty() {
-            continue;
-        }
-        let (step, dil) = (window.strides[i] as i64, window.dilations[i] as i64);
-        let off = crop[i] as i64 * dil - window.pads[i].0 as i64;
-        reads.push(slide(out, tap, step, dil, off));
-    }
+    reads.extend(spatial_reads(
+        &x,
+        window,
+        (&kernel, &crop),
+        out_shape,
+        (1 + first + outer.len(), outputs + channel_sums),
+    ));
     let mut new = vec![0];
     new.extend(groups.concat());
     new.extend(&sum);
@@ -490,7 +509,7 @@ fn take(w: &[f64], shape: &[usize], axis: usize, at: usize) -> Vec<f64> {
     w.chunks(shape[axis] * inner).flat_map(|c| c[at * inner..(at + 1) * inner].to_vec()).collect()
 }
 
-/// x[.., k] * w[.., k, n]: the weights are declared (.., n, k).
+/// `x[.., k]` * `w[.., k, n]`: the weights are declared (.., n, k).
 fn plan_right(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Result<Plan, Problem> {
     let rank = w_shape.len();
     let (k, n) = if rank == 1 { (w_shape[0], 1) } else { (w_shape[rank - 2], w_shape[rank - 1]) };
@@ -559,7 +578,7 @@ fn plan_right(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Res
     })
 }
 
-/// w[m, k] * x[.., k, n].
+/// `w[m, k]` * `x[.., k, n]`.
 fn plan_left(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Result<Plan, Problem> {
     let rank = w_shape.len();
     if w_shape[..rank.saturating_sub(2)].iter().any(|&d| d > 1) || x.groups.len() < 2 {

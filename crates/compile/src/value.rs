@@ -224,7 +224,7 @@ impl Val {
         flat.merge_first(draft, sub)
     }
 
-    /// Permutes logical axes: new axis i is old axis perm[i].
+    /// Permutes logical axes: new axis i is old axis `perm[i]`.
     pub(crate) fn transpose(&self, draft: &mut Draft, perm: &[usize]) -> Result<Val, Problem> {
         let groups: Vec<Vec<Len>> = perm.iter().map(|&p| self.groups[p].clone()).collect();
         let mut reads = vec![axis(0); self.subs().len()];

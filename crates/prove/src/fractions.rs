@@ -14,7 +14,7 @@ const GRAIN: usize = 1 << 11;
 /// The prover's side of LogUp-GKR.
 #[derive(Default)]
 pub struct Tree {
-    /// layers[k]: numerators and denominators of layer k, for k = 0..=ℓ.
+    /// `layers[k]`: numerators and denominators of layer k, for k = 0..=ℓ.
     layers: Vec<(Vec<K>, Vec<K>)>,
     /// p0, p1, q0, q1 of the layer in work.
     parts: [Vec<K>; 4],

@@ -338,7 +338,7 @@ fn contract_view(values: &Values<'_>, view: &View, lengths: &[usize], fates: &[F
 
 type Sizes = (usize, usize, usize);
 
-/// new[o][row][i] = Σ w · old[o][index][i] over small integers, summed without reduction.
+/// `new[o]`[row][i] = Σ w · `old[o]`[index][i] over small integers, summed without reduction.
 fn apply_integers(data: &[i64], rows: &[Vec<(usize, K)>], (outer, n, inner): Sizes) -> Vec<K> {
     const SMALL: u64 = 1 << 31;
     if data.iter().any(|x| x.unsigned_abs() >= SMALL) {

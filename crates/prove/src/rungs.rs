@@ -389,7 +389,7 @@ impl Rows {
     }
 }
 
-/// values[i] ← (1-ζ)·values[i] + ζ·values[i + half], where entries from `present` on are 0.
+/// `values[i]` ← (1-ζ)·`values[i]` + ζ·`values[i + half]`, where entries from `present` on are 0.
 fn fold_rows(values: &mut Vec<K>, half: usize, present: usize, size: usize, zeta: K) {
     let split = half.min(present);
     let (low, high) = values.split_at_mut(split);

@@ -90,7 +90,7 @@ impl Table {
         }
     }
 
-    /// Σ_i weights[i] · masks of row i.
+    /// Σ_i `weights[i]` · masks of row i.
     pub(crate) fn fold_masks(&self, weights: &[K]) -> Vec<K> {
         (0..self.shape.masks())
             .map(|m| weights.iter().enumerate().map(|(row, &weight)| weight * self.mask(row, m)).sum())

@@ -34,7 +34,7 @@ fn toy() -> Sizing {
     }
 }
 
-/// y = floor((3·(w·x + c) + 2) / 4), x and y of two entries, w private, y[0] revealed by a bound.
+/// y = floor((3·(w·x + c) + 2) / 4), x and y of two entries, w private, `y[0]` revealed by a bound.
 struct Toy {
     setup: Setup,
     statement: Statement,
@@ -480,6 +480,22 @@ fn same_messages(toy: &Toy, seed: &Seed, honest: &Run) -> Vec<F> {
     view(&last)
 }
 
+/// Per family of masks: its name, numbers per row, and numbers that the queries of a row use up.
+fn mask_families(setup: &Setup) -> Vec<(String, usize, usize)> {
+    let lambda = setup.sizing.lambda;
+    let own = |name: &str, shape: &oracle::Shape| {
+        let words = if shape.extension { 2 } else { 1 };
+        (name.to_owned(), words * shape.masks(), words * shape.queries(lambda))
+    };
+    let (end, pads) = setup.plan.closing.as_ref().unwrap();
+    let mut families = vec![own("z.mask", &setup.groups[0].shape), own("m.mask", &setup.groups[1].shape)];
+    for (number, level) in setup.plan.levels.iter().enumerate().skip(1) {
+        families.push(own(&format!("o{number}.mask"), &level.oracles[0]));
+    }
+    families.extend([own("e.mask", end), own("q.mask", pads)]);
+    families
+}
+
 /// The view of a proof is uniform but for what the verifier can compute itself; so it tells nothing
 /// about the witness. Without any one family of masks or pads that is no longer so.
 #[test]
@@ -514,21 +530,7 @@ fn the_view_hides_the_witness() {
     assert!(!basis.insert(moved), "another witness leaves the space of views");
 
     // Fewer masks than queries in any oracle, or one pad less, and the space shrinks.
-    let shapes: Vec<(String, usize, usize)> = [("z.mask", 0), ("m.mask", 1)]
-        .iter()
-        .map(|&(name, group)| {
-            let shape = &toy.setup.groups[group].shape;
-            (name.to_owned(), shape.masks(), shape.queries(lambda))
-        })
-        .chain(toy.setup.plan.levels[1..].iter().enumerate().map(|(i, level)| {
-            let shape = &level.oracles[0];
-            (format!("o{}.mask", i + 1), 2 * shape.masks(), 2 * shape.queries(lambda))
-        }))
-        .chain([
-            ("e.mask".to_owned(), 2 * end.masks(), 2 * end.queries(lambda)),
-            ("q.mask".to_owned(), 2 * pads.masks(), 2 * pads.queries(lambda)),
-        ])
-        .collect();
+    let shapes = mask_families(&toy.setup);
     assert!(shapes.len() >= 5, "the ladder has no inner level: {:?}", toy.setup.plan);
     // As many masks as queries suffice; every one of them, and every pad, is needed. The masks of the
     // second rows of E and Q are replied in full, so they all count.

@@ -59,7 +59,7 @@ impl Axis {
         }
     }
 
-    /// Σ_j v[off + j]·eq(ζ, j) over the chunk: what the verifier computes (spec A2).
+    /// Σ_j `v[off + j]`·eq(ζ, j) over the chunk: what the verifier computes (spec A2).
     pub fn at(&self, chunk: Chunk, zeta: &[K]) -> K {
         match self {
             Self::Eq(r) => {
@@ -101,7 +101,7 @@ impl Axis {
     }
 }
 
-/// coef · Σ_idx T[idx] ∏_a axes_a[idx_a] for a committed tensor T.
+/// coef · Σ_idx `T[idx]` ∏_a `axes_a[idx_a]` for a committed tensor T.
 #[derive(Clone, Debug)]
 pub struct Term {
     /// Coefficient.

@@ -8,7 +8,7 @@ use crate::{Expr, Ledger, Pads, round_weights};
 
 /// What the prover holds: the tables a_l, b_l of every relation.
 pub trait InnerProducts: Pads {
-    /// Weighs relation l by gammas[l].
+    /// Weighs relation l by `gammas[l]`.
     fn weigh(&mut self, gammas: &[K]);
     /// c0 and c2 of the round that binds variable j.
     fn inner_round(&mut self, j: usize) -> [K; 2];
@@ -16,14 +16,14 @@ pub trait InnerProducts: Pads {
     fn inner_fold(&mut self, j: usize, rho: K);
 }
 
-/// The claim left by [`reduce`]: Σ_l gammas[l]·factors[l]·a_l(ρ)·b_l(ρ) = claim.
+/// The claim left by [`reduce`]: Σ_l `gammas[l]`·`factors[l]`·a_l(ρ)·b_l(ρ) = claim.
 #[must_use = "a claim nobody checks proves nothing"]
 pub struct Reduced {
-    /// The point; relation l uses its first dims[l] coordinates.
+    /// The point; relation l uses its first `dims[l]` coordinates.
     pub rho: Vec<K>,
     /// γ^l.
     pub gammas: Vec<K>,
-    /// D_l = ∏_{i >= dims[l]} (1 - ρ_i).
+    /// D_l = ∏_{i >= `dims[l]`} (1 - ρ_i).
     pub factors: Vec<K>,
     /// The final claim.
     pub claim: Expr,

@@ -126,7 +126,7 @@ fn adjoint(map: &Map, positions: &[Option<Position>], n: usize) -> Option<Axis> 
     Some(Axis::Dense(values.into()))
 }
 
-/// Σ_x ∏_a f_a[x_a] · form[x], as an expression. Position axes that are `None` are left out of the
+/// Σ_x ∏_a `f_a[x_a]` · `form[x]`, as an expression. Position axes that are `None` are left out of the
 /// sum (they belong to the other factor of an inner product).
 pub fn form_expr(setup: &Setup, form: &Form, positions: &[Option<Position>]) -> Expr {
     let mut total = Expr::default();
@@ -163,7 +163,7 @@ fn pull_back(setup: &Setup, view: &View, positions: &[Option<Position>]) -> Opti
     Some((factor, axes))
 }
 
-/// Σ_idx T[idx] ∏_a axes_a[idx_a] for a public tensor.
+/// Σ_idx `T[idx]` ∏_a `axes_a[idx_a]` for a public tensor.
 pub fn public_value(setup: &Setup, tensor: u32, axes: &[Axis]) -> K {
     let Some(placed) = usize::try_from(tensor).ok().and_then(|t| setup.lowered.tensors.get(t)) else {
         return K::ZERO;
@@ -196,7 +196,7 @@ pub(crate) fn contract(content: &[i64], vectors: &[Position]) -> K {
     values.first().copied().unwrap_or_default()
 }
 
-/// Σ row[i]·x over sparse entries. Rows of small integers are summed without reduction.
+/// Σ `row[i]`·x over sparse entries. Rows of small integers are summed without reduction.
 fn dot(row: &[i64], entries: &[(usize, K)]) -> K {
     const SMALL: u64 = 1 << 31;
     let pairs = || entries.iter().filter_map(|&(i, x)| row.get(i).map(|&y| (y, x)));

@@ -80,7 +80,7 @@ impl InnerPoints {
         (form_expr(setup, &ip.a, &left), form_expr(setup, &ip.b, &right))
     }
 
-    /// A = Σ_y ∏ eq(r_y, y)·(F[y]/m[y_o] - c[y]) (spec R5).
+    /// A = Σ_y ∏ eq(r_y, y)·(`F[y]`/`m[y_o]` - `c[y]`) (spec R5).
     pub(crate) fn claim(&self, setup: &Setup, ip: &Ip) -> Expr {
         let plain: Vec<Option<Position>> = ip
             .outputs
@@ -119,7 +119,7 @@ pub fn split_point(point: &[K], lengths: &[usize]) -> Vec<Arc<[K]>> {
     parts
 }
 
-/// Σ_x ∏ eq(r_a, x_a)·F[x] at drawn points (spec R1).
+/// Σ_x ∏ eq(r_a, x_a)·`F[x]` at drawn points (spec R1).
 pub(crate) fn linear<E: End>(end: &mut E, setup: &Setup, lin: &Lin) -> Expr {
     // Soundness: a false relation vanishes at its point with probability <= #variables/#K.
     let positions: Vec<Option<Position>> =

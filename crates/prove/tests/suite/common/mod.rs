@@ -35,6 +35,36 @@ pub struct Small {
     pub weights: BTreeMap<u32, Vec<i64>>,
 }
 
+/// Σ_i x[b, i]·w[o, i] + c[o].
+fn dense(x: u32, w: u32, c: u32, inputs: u32) -> Option<Contraction> {
+    let (a, b) = (form(x, vec![aff(0), aff(2)]), form(w, vec![aff(1), aff(2)]));
+    Some(Contraction { sum: vec![inputs], a, b, c: form(c, vec![aff(1)]) })
+}
+
+/// The two layers. Columns of the first: q 6, remainder 7, out 8; of the second: q 9, remainder 10.
+fn layers() -> Vec<Operator> {
+    let first = Round {
+        axes: vec![0, 7],
+        contraction: dense(0, 1, 2, 5),
+        scale: Scale::Axis(1, vec![1, 2, 3, 1, 2, 3, 1]),
+        extra: Form::default(),
+        shift: 4,
+        half_even: false,
+        domain: Domain::Narrow { lo: 0, bits: 0 },
+        table: Some(0),
+    };
+    let second = Round {
+        axes: vec![0, 3],
+        contraction: dense(8, 3, 4, 7),
+        scale: Scale::One(3),
+        shift: 5,
+        domain: Domain::Narrow { lo: -64, bits: 7 },
+        table: None,
+        ..first.clone()
+    };
+    vec![Operator::Round(first), Operator::Round(second)]
+}
+
 /// The program with private or public parameters.
 pub fn small(private: bool, zk: bool) -> Small {
     let mut next = 17u64;
@@ -58,41 +88,7 @@ pub fn small(private: bool, zk: bool) -> Small {
         tensor(home, &[3], -5, 5, content(3)),
         tensor(Home::Const, &[128], 0, 15, relu),
     ];
-    let first = Contraction {
-        sum: vec![5],
-        a: form(0, vec![aff(0), aff(2)]),
-        b: form(1, vec![aff(1), aff(2)]),
-        c: form(2, vec![aff(1)]),
-    };
-    // Columns of the first Round: q 6, r 7, out 8.
-    let second = Contraction {
-        sum: vec![7],
-        a: form(8, vec![aff(0), aff(2)]),
-        b: form(3, vec![aff(1), aff(2)]),
-        c: form(4, vec![aff(1)]),
-    };
-    let operators = vec![
-        Operator::Round(Round {
-            axes: vec![0, 7],
-            contraction: Some(first),
-            scale: Scale::Axis(1, vec![1, 2, 3, 1, 2, 3, 1]),
-            extra: Form::default(),
-            shift: 4,
-            half_even: false,
-            domain: Domain::Narrow { lo: 0, bits: 0 },
-            table: Some(0),
-        }),
-        Operator::Round(Round {
-            axes: vec![0, 3],
-            contraction: Some(second),
-            scale: Scale::One(3),
-            extra: Form::default(),
-            shift: 5,
-            half_even: false,
-            domain: Domain::Narrow { lo: -64, bits: 7 },
-            table: None,
-        }),
-    ];
+    let operators = layers();
     let mut program = Program {
         lambda: 100,
         grind: 0,

@@ -1,0 +1,306 @@
+//! Proving with what the owner holds: the steps that `prove`, `demo` and `bench` share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use program::types::{Home, Reveal};
+use program::wire::{Statement, encode_statement};
+use program::{Assignment, Disclosure, ExecuteError, InputMode};
+use prove::Table;
+use prove::random::Seed;
+use verify::Setup;
+
+use crate::data::{Rows, sample};
+use crate::failure::{DATA_FIT, FALSE_CLAIM, Failure, Outcome, PROVER, USAGE};
+use crate::keys::InputSecret;
+use crate::meaning::has_label;
+use crate::owner::Owner;
+use crate::pipeline::{Loaded, ms};
+use crate::progress::Phase;
+
+/// The inputs of one proof.
+pub enum Inputs {
+    /// Rows per input, in the program's order.
+    Rows {
+        /// The rows.
+        rows: Vec<Rows>,
+        /// Whether they are shown.
+        public: bool,
+    },
+    /// The one input, committed earlier.
+    Committed(Box<InputSecret>),
+}
+
+/// What is to be proved.
+pub struct Request {
+    /// The inputs.
+    pub inputs: Inputs,
+    /// What is shown.
+    pub reveals: Vec<Reveal>,
+    /// Context bytes.
+    pub context: Vec<u8>,
+    /// Hide what is not shown.
+    pub zk: bool,
+}
+
+/// A statement known to be true, with all its values.
+pub struct Prepared {
+    /// Sizes and relations.
+    pub setup: Setup,
+    /// The statement.
+    pub statement: Statement,
+    assignment: Assignment,
+    inputs_digest: [u8; 32],
+    /// Integer outputs, in order.
+    pub outputs: Vec<Vec<i64>>,
+    /// Input values that were clamped to the input's range.
+    pub saturated: usize,
+    /// Milliseconds so far: quantise, run, state, execute.
+    pub prepare_ms: f64,
+}
+
+/// A refusal of the prover.
+pub fn prover(why: impl std::fmt::Display) -> Failure {
+    Failure::world(PROVER, "prover", why, "report this model and input size")
+}
+
+/// Integers of all inputs by tensor number.
+pub type Integers = BTreeMap<u32, Arc<[i64]>>;
+
+fn input_tensors(owner: &Owner) -> Vec<u32> {
+    let numbered = (0u32..).zip(&owner.program.tensors);
+    numbered.filter(|(_, t)| t.home == Home::Input).map(|(n, _)| n).collect()
+}
+
+/// Integers of all inputs by tensor number, the batch size, and how many were clamped.
+pub fn integers(owner: &Owner, inputs: &Inputs) -> Outcome<(Integers, u32, usize)> {
+    let tensors = input_tensors(owner);
+    let mut all = Integers::new();
+    let (batch, mut saturated) = match inputs {
+        Inputs::Rows { rows, .. } => (rows.first().map_or(1, |r| r.count), 0),
+        Inputs::Committed(secret) => (secret.axes.first().copied().unwrap_or(1), 0),
+    };
+    match inputs {
+        Inputs::Rows { rows, .. } => {
+            for (number, (rows, &tensor)) in rows.iter().zip(&tensors).enumerate() {
+                let quantised = compile::quantise_input(&owner.meta, number, &rows.data);
+                let q = quantised.map_err(|e| Failure::misuse(DATA_FIT, "--input", e, "check the input"))?;
+                saturated += q.saturated;
+                all.insert(tensor, q.values.into());
+            }
+        }
+        Inputs::Committed(secret) => {
+            all.extend(tensors.first().map(|&tensor| (tensor, secret.values.clone())));
+        }
+    }
+    let batch = u32::try_from(batch).ok().filter(|&b| u64::from(b) <= program::limits::BATCH);
+    let batch = batch
+        .ok_or_else(|| Failure::misuse(USAGE, "--rows", "too many rows for one proof", "prove fewer"))?;
+    Ok((all, batch, saturated))
+}
+
+/// Slots of the statement: public inputs, then what is revealed.
+fn slots(
+    owner: &Owner,
+    request: &Request,
+    integers: &Integers,
+    outputs: &[Vec<i64>],
+    batch: u32,
+) -> Vec<Vec<i64>> {
+    let mut slots = Vec::new();
+    if matches!(request.inputs, Inputs::Rows { public: true, .. }) {
+        slots.extend(input_tensors(owner).iter().filter_map(|t| integers.get(t)).map(|v| v.to_vec()));
+    }
+    for reveal in &request.reveals {
+        match reveal {
+            Reveal::Values { output } => slots.extend(outputs.get(*output as usize).cloned()),
+            Reveal::Label { output } => {
+                slots.extend(outputs.get(*output as usize).map(|all| labels(all, batch)))
+            }
+            Reveal::Threshold { .. } => {}
+        }
+    }
+    slots
+}
+
+/// Per row the least index of a largest value.
+pub fn labels(values: &[i64], batch: u32) -> Vec<i64> {
+    let width = (values.len() / batch.max(1) as usize).max(1);
+    let best =
+        |row: &[i64]| row.iter().enumerate().rev().max_by_key(|(_, q)| **q).map_or(0, |(i, _)| i as i64);
+    values.chunks(width).map(best).collect()
+}
+
+fn executed(why: ExecuteError) -> Failure {
+    match why {
+        ExecuteError::NotInRange { site: program::Site::Reveal(_), position, .. } => {
+            let reason = format!("the claim is false (at row {position}): there is no proof of it");
+            Failure::misuse(FALSE_CLAIM, "--reveal", reason, "claim what is true of this input")
+        }
+        other => prover(other),
+    }
+}
+
+/// Quantises, runs the program, states what is shown and computes every value of the proof.
+pub fn prepare(owner: &Owner, request: &Request) -> Outcome<Prepared> {
+    let started = Instant::now();
+    let (integers, batch, saturated) = integers(owner, &request.inputs)?;
+    let outputs = program::run(&owner.program, batch, &integers, &owner.weights.0).map_err(prover)?;
+    check_bounds(owner, request, &outputs)?;
+    let mode = match &request.inputs {
+        Inputs::Rows { public: true, .. } => InputMode::Public,
+        Inputs::Rows { public: false, .. } => InputMode::Private,
+        Inputs::Committed(_) => InputMode::Committed,
+    };
+    let tables = tables(owner, request);
+    let statement = Statement {
+        program_digest: owner.program.digest(),
+        zk: request.zk,
+        batch,
+        disclosure: Disclosure {
+            inputs: vec![mode; input_tensors(owner).len()],
+            reveals: request.reveals.clone(),
+        },
+        identity: tables.iter().map(|table| table.id()).collect(),
+        roots: tables.iter().map(|table| table.root()).collect(),
+        link: [0; 32],
+        slots: slots(owner, request, &integers, &outputs, batch),
+        context: request.context.clone(),
+    };
+    let setup = Setup::new(&owner.program, &statement).map_err(prover)?;
+    let mut hasher = blake3::Hasher::new();
+    integers.values().flat_map(|v| v.iter()).for_each(|x| {
+        hasher.update(&x.to_le_bytes());
+    });
+    let assignment = program::execute(&setup.lowered, &integers, &owner.weights.0).map_err(executed)?;
+    Ok(Prepared {
+        setup,
+        statement,
+        assignment,
+        inputs_digest: *hasher.finalize().as_bytes(),
+        outputs,
+        saturated,
+        prepare_ms: ms(started),
+    })
+}
+
+/// Refuses bounds that do not hold, before anything is spent on a proof.
+fn check_bounds(owner: &Owner, request: &Request, outputs: &[Vec<i64>]) -> Outcome<()> {
+    for reveal in &request.reveals {
+        let Reveal::Threshold { output, index, at_least, bound } = reveal else { continue };
+        let width: usize = owner.meta.outputs.get(*output as usize).map_or(1, |o| o.shape.iter().product());
+        let rows = outputs.get(*output as usize).map_or(&[][..], Vec::as_slice).chunks(width.max(1));
+        let holds = |row: &[i64]| {
+            row.get(*index as usize).is_some_and(|q| if *at_least { q >= bound } else { q <= bound })
+        };
+        if let Some(row) = rows.map(holds).position(|ok| !ok) {
+            let reason = format!("the claim is false at row {row}: there is no proof of it");
+            return Err(Failure::misuse(FALSE_CLAIM, "--reveal", reason, "claim what is true of this input"));
+        }
+    }
+    Ok(())
+}
+
+/// The long-term tables a proof opens.
+fn tables<'a>(owner: &'a Owner, request: &'a Request) -> Vec<&'a Table> {
+    let model = owner.committed.iter().map(|(table, _)| table);
+    let input = match &request.inputs {
+        Inputs::Committed(secret) => Some(&secret.table),
+        Inputs::Rows { .. } => None,
+    };
+    model.chain(input).collect()
+}
+
+/// Reserves an opening of every table; the counts are on the disk when this returns.
+/// Gives the least number of openings left.
+pub fn reserve(owner: &Owner, request: &Request) -> Outcome<Option<u64>> {
+    let model = owner.committed.iter().map(|(_, budget)| budget);
+    let input = match &request.inputs {
+        Inputs::Committed(secret) => Some(&secret.budget),
+        Inputs::Rows { .. } => None,
+    };
+    let mut left = None;
+    for budget in model.chain(input) {
+        let state = budget.reserve()?;
+        let own = state.total - state.used;
+        left = Some(left.map_or(own, |least: u64| least.min(own)));
+    }
+    Ok(left)
+}
+
+/// Proves. Gives the proof bytes and the milliseconds; `phase` is told what the prover is busy with.
+pub fn finish(
+    owner: &Owner,
+    request: &Request,
+    prepared: &Prepared,
+    phase: &Phase,
+) -> Outcome<(Vec<u8>, f64)> {
+    let started = Instant::now();
+    let system = crate::random::bytes()?;
+    let header = encode_statement(&prepared.statement);
+    let seed = Seed::for_proof(&owner.secret, &system, &header, &prepared.inputs_digest);
+    let seed = match &request.inputs {
+        Inputs::Committed(secret) => {
+            Seed::for_proof(&secret.owner, seed.expose(), &header, &prepared.inputs_digest)
+        }
+        Inputs::Rows { .. } => seed,
+    };
+    let tables = tables(owner, request);
+    let proof = prove::prove_observed(
+        &prepared.setup,
+        &prepared.statement,
+        &prepared.assignment,
+        &tables,
+        &seed,
+        &mut |step| {
+            phase.step(&format!("{step:?}").to_lowercase());
+        },
+    );
+    Ok((proof.map_err(prover)?.bytes, ms(started)))
+}
+
+/// The float model's value of every proved output, row after row.
+pub fn float_outputs(owner: &Owner, loaded: &Loaded, rows: &[Rows]) -> Outcome<Vec<Vec<f32>>> {
+    let graph = &loaded.imported.graph;
+    let count = rows.first().map_or(0, |r| r.count);
+    let mut outputs = vec![Vec::new(); owner.meta.outputs.len()];
+    for number in 0..count {
+        let values = model::run_all(graph, &sample(graph, rows, number));
+        let values = values.map_err(|e| Failure::misuse(DATA_FIT, "--input", e, "check the input"))?;
+        for (all, output) in outputs.iter_mut().zip(&owner.meta.outputs) {
+            let place = graph.values.iter().position(|v| v.name == output.name);
+            let value = place.and_then(|i| values.get(i)).and_then(Option::as_ref).and_then(|t| t.as_f32());
+            all.extend(value.unwrap_or_default());
+        }
+    }
+    Ok(outputs)
+}
+
+/// Rows at which the float model and the integer program give other labels.
+pub fn disagreements(owner: &Owner, batch: u32, outputs: &[Vec<i64>], floats: &[Vec<f32>]) -> Vec<usize> {
+    let mut rows = Vec::new();
+    for ((about, float), whole) in owner.meta.outputs.iter().zip(floats).zip(outputs) {
+        let width = float.len() / batch.max(1) as usize;
+        if about.kind != "logits" || float.len() != whole.len() || !(has_label(about) || width == 1) {
+            continue;
+        }
+        let best = |row: &[f32]| row.iter().enumerate().fold(0, |b, (i, x)| if *x > row[b] { i } else { b });
+        let differs = |(f, q): (&[f32], &[i64])| match (f, q) {
+            // A single score is a label by its sign.
+            ([f], [q]) => (*f > 0.0) != (*q > about.zero),
+            _ => labels(q, 1).first() != Some(&(best(f) as i64)),
+        };
+        let pairs = float.chunks(width.max(1)).zip(whole.chunks(width.max(1)));
+        rows.extend(pairs.map(differs).enumerate().filter(|(_, d)| *d).map(|(row, _)| row));
+    }
+    rows
+}
+
+/// Rows of the graph's inputs that the program reads, in its order.
+pub fn in_order(owner: &Owner, loaded: &Loaded, rows: &[Rows]) -> Vec<Rows> {
+    let graph = &loaded.imported.graph;
+    let place = |name: &str| graph.inputs.iter().position(|&id| graph.value(id).name == name);
+    let wanted = owner.meta.inputs.iter().filter_map(|i| place(&i.name));
+    wanted.filter_map(|i| rows.get(i).cloned()).collect()
+}

@@ -1,0 +1,8 @@
+//! The built binary, end to end.
+
+mod abuse;
+mod inputs;
+mod keys;
+mod modes;
+mod secrecy;
+mod world;
