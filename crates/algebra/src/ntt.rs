@@ -61,7 +61,7 @@ impl Ntt {
         false
     }
 
-    /// In place: coefficients (natural order) to values, value at ω^j in slot [`Self::slot`](j).
+    /// In place: coefficients (natural order) to values, value at ω^j in [`Self::slot`] of j.
     pub fn forward(&self, values: &mut [F]) {
         assert_eq!(values.len(), self.len(), "transform length");
         self.transform(values, self.layers.len());

@@ -42,7 +42,7 @@ pub struct ProveArgs {
     pub input_key: Option<PathBuf>,
     #[command(flatten)]
     pub secrets: SecretArgs,
-    /// What to show: output, label or "out[0]>=0.5" (repeat for more) [default: label, or output]
+    /// What to show: output, label or `out[0]>=0.5` (repeat for more) [default: label, or output]
     #[arg(long, value_name = "WHAT")]
     pub reveal: Vec<String>,
     /// Prove the integer program's answer even where the float model's label differs

@@ -286,7 +286,10 @@ impl Examination {
         let zk = if statement.zk { "zero knowledge" } else { "NOT zero knowledge" };
         let batch =
             if statement.batch > 1 { format!(", {} inferences", statement.batch) } else { String::new() };
-        self.pass("relations", format!("the statement is proved{batch}, {zk}"));
+        // Without a proved range of the hidden weights the claim is about numbers modulo p (spec N2).
+        let private = program.tensors.iter().any(|tensor| tensor.home == Home::Model);
+        let strength = if private { "mod p (hidden weights: no range)" } else { "over the integers" };
+        self.pass("relations", format!("proved{batch}, {zk}, {strength}"));
         let bits = format!("{} bits proven, weakest term: {}", self.bits, self.weakest);
         self.pass("security bits", bits);
         Ok(())

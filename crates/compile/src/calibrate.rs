@@ -149,7 +149,8 @@ fn check_samples(graph: &Graph, samples: &[Vec<Tensor>]) -> Result<(), Vec<Probl
         return Err(vec![Problem::global(
             NO_CALIBRATION,
             "the ranges of the model's values are not known",
-            "Pass --calibrate data.npz with representative inputs (50 to 500 rows are usual).",
+            "Pass --calibrate data.npz with representative inputs (50 to 500 rows are usual). Only a model \
+             whose inputs go straight into QuantizeLinear needs none.",
         )]);
     }
     for (number, sample) in samples.iter().enumerate() {

@@ -52,7 +52,8 @@ pub struct Metadata {
     pub format: String,
     /// Model name.
     pub model: String,
-    /// "exact": the integers are those of the quantised model the user gave;
+    /// "exact": the integers are those of the quantised model the user gave, wherever 32-bit floats decide
+    /// its roundings;
     /// "bounded": they are near the float model, as the report measures.
     pub semantics: String,
     /// Bits of weights and activations, such as "w8a8".

@@ -7,8 +7,9 @@
 //!
 //! The multiplier s_x s_w / s_y is a real number. When it is a fraction m / 2^s, the
 //! rounding is the one ONNX defines, half to even. Otherwise it is taken to 32
-//! binary places, and a result may differ by one where the exact value lies within
-//! about 2^-12 of a half.
+//! binary places or more. The step counts as exact if the multiplier is no worse than
+//! a 32-bit float: then the integers are ONNX's wherever floats decide them, that is,
+//! where the value is not nearer to a half than the floats' own error.
 
 use std::collections::BTreeMap;
 
@@ -128,4 +129,30 @@ pub(crate) fn input_type(graph: &Graph, v: ValueId) -> Option<Quant> {
         found = Some(own);
     }
     found
+}
+
+/// Number of inputs made up for a quantised model without calibration data.
+const MADE_UP: usize = 32;
+
+/// Inputs spread over the types that the model gives its inputs: scales are the user's own, so they
+/// serve for the comparison only. None if some input is not quantised at once.
+pub(crate) fn made_up_samples(graph: &Graph) -> Option<Vec<Vec<Tensor>>> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut samples = vec![Vec::new(); MADE_UP];
+    for &id in &graph.inputs {
+        let own = input_type(graph, id)?;
+        let shape = &graph.value(id).shape;
+        for sample in &mut samples {
+            let reals = (0..shape.iter().product::<usize>())
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let width = (own.hi - own.lo + 1) as u64;
+                    let q = own.lo + ((state >> 33) % width) as i64;
+                    (q as f64 * own.scale) as f32
+                })
+                .collect();
+            sample.push(Tensor::f32(shape, reals));
+        }
+    }
+    Some(samples)
 }

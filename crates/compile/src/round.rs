@@ -146,7 +146,6 @@ pub(crate) fn round(
     let (shift, half_even) = match (dyadic(source, &region), target.fixed) {
         (Some(shift), Some(_)) => (shift, shift > 0),
         (None, Some(_)) => {
-            draft.inexact = true;
             let finer = if source.layer.is_some() { 6 } else { 0 };
             let need = (shift_for(draft, source, &region, choice) + finer).max(fine_shift(source));
             let room = shift_room(draft, source, &region);
@@ -165,12 +164,35 @@ pub(crate) fn round(
     }
     let mut scaled = scale(draft, choice, source, &region, shift)?;
     scaled.half_even = half_even;
+    if target.fixed.is_some() && !half_even && shift > 0 {
+        draft.inexact |= !(target.expr.is_clamp() && agrees(source, &scaled, &quant));
+    }
     if half_even {
         // The wide form needs an even offset; the clamp forgives one quotient more.
         region.first -= region.first.rem_euclid(2);
         region.log += u8::from(quant.hi - region.first >= 1 << region.log);
     }
     finish(draft, choice, source, target, (&quant, &region), scaled)
+}
+
+/// Relative error of a rounding in 32-bit floats: two roundings of the multiplier, one of the product.
+const FLOAT_ERROR: f64 = 3.0 / (1 << 24) as f64;
+
+/// Whether a layer's integer rounding is what ONNX defines, saturate(round half to even of the sum
+/// times s_x s_w / s_y), wherever 32-bit floats decide it: where the product is not nearer to a half
+/// than the floats' own error. So the multipliers must be no worse than floats.
+fn agrees(source: &Source, scaled: &Scaled, quant: &Quant) -> bool {
+    let Some(plan) = &source.layer else { return false };
+    let alone = source.product.is_none() && source.terms.is_empty() && source.constants.is_empty();
+    let (Some(stored), true) = (&plan.stored, alone) else { return false };
+    stored.iter().enumerate().all(|(channel, &w_scale)| {
+        let integer = match &scaled.multiplier {
+            Scale::One(m) => *m,
+            Scale::Axis(_, list) => list[channel % list.len()],
+        };
+        let real = plan.x_scale * w_scale / quant.scale * 2f64.powi(i32::from(scaled.shift));
+        (integer as f64 - real).abs() <= real * FLOAT_ERROR
+    })
 }
 
 fn result(source: &Source, tensor: u32, target: &Target<'_>, scale: f64) -> Val {

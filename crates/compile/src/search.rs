@@ -137,6 +137,13 @@ pub fn compile(graph: &Graph, samples: &[Vec<Tensor>], options: &Options) -> Res
     let mut notes = Vec::new();
     let (prepared, stored) = qdq::prepare(graph);
     let graph = &prepared;
+    let made_up = if samples.is_empty() && quantised(graph) { qdq::made_up_samples(graph) } else { None };
+    let samples = made_up.as_deref().unwrap_or(samples);
+    if made_up.is_some() {
+        notes.push(
+            "no calibration data: the report compares on made-up inputs of the model's own types".into(),
+        );
+    }
     let proved = choose_outputs(graph, options, &mut notes)?;
     let values: Vec<ValueId> = proved.iter().map(|p| p.value).collect();
     let scan = Scan::new(graph, &values);

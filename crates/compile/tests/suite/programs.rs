@@ -157,7 +157,7 @@ fn quantised_model_keeps_its_integers() {
         .collect();
     // Beyond 140 dB only the float arithmetic of the reference is left: all integers agree.
     let compiled = check_on(&graph, &samples, &Options::default(), 140.0);
-    assert_eq!(compiled.meta.semantics, "bounded", "its multipliers are no binary fractions");
+    assert_eq!(compiled.meta.semantics, "exact", "its multipliers are as good as floats");
 }
 
 fn codes(net: &Net, samples: &[Vec<Tensor>], options: &Options) -> Vec<&'static str> {
@@ -385,5 +385,17 @@ proptest! {
         net.output(y);
         net.output(z);
         check(&mut net, &bits(10, 10), 30.0);
+    }
+}
+
+/// A model that the user quantised needs no calibration data, and its integers are the user's own.
+#[test]
+fn a_quantised_model_is_exact_without_calibration() {
+    for name in ["digits_cnn_qdq.onnx", "digits_cnn_qdq_u8.onnx"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/demo").join(name);
+        let options = model::ImportOptions { keep_quantized: true, ..Default::default() };
+        let imported = model::load(&path, &options).unwrap();
+        let compiled = zerotell_compile::compile(&imported.graph, &[], &Default::default()).unwrap();
+        assert_eq!(compiled.meta.semantics, "exact", "{name}: {:?}", compiled.meta.notes);
     }
 }
