@@ -47,7 +47,7 @@ fn form(tensor: u32, axes: &[u8]) -> Form {
     Form(vec![(1, View { tensor, maps })])
 }
 
-fn program(zk: bool) -> Program {
+fn program(zk: bool, log_t: u8) -> Program {
     let tensor = |home, axes: &[u32], lo, hi| Tensor { home, axes: axes.to_vec(), lo, hi, content: vec![] };
     let contraction = Contraction { sum: vec![2], a: form(0, &[1]), b: form(1, &[0, 1]), c: Form::default() };
     let round = Round {
@@ -60,13 +60,12 @@ fn program(zk: bool) -> Program {
         domain: Domain::Narrow { lo: -32, bits: 6 },
         table: None,
     };
-    let log_t = zk.then_some(3);
     Program {
         lambda: 100,
         grind: 0,
         limb_bits: 4,
         tensors: vec![tensor(Home::Input, &[2], 0, 3), tensor(Home::Model, &[2, 2], -3, 3)],
-        model_oracle: Some(OracleParams { rows: 1, log_c: 3, log_t, log_n: 5 }),
+        model_oracle: Some(OracleParams { rows: 1, log_c: 3, log_t: zk.then_some(log_t), log_n: log_t + 2 }),
         tables: vec![],
         operators: vec![Operator::Round(round)],
         outputs: vec![2],
@@ -75,7 +74,12 @@ fn program(zk: bool) -> Program {
 }
 
 fn make(zk: bool, x: [i64; 2], w: [i64; 4]) -> Toy {
-    let program = program(zk);
+    make_with(zk, x, w, 3)
+}
+
+/// As [`make`], with 2^log_t masks of the model's one row.
+fn make_with(zk: bool, x: [i64; 2], w: [i64; 4], log_t: u8) -> Toy {
+    let program = program(zk, log_t);
     let weights = [(1, w.to_vec())].into();
     let model = commit_model(&program, &weights, &Seed::new([7; 32])).unwrap().unwrap();
     let reveal = Reveal::Threshold { output: 0, index: 0, at_least: true, bound: -20 };
@@ -505,13 +509,7 @@ fn the_view_hides_the_witness() {
     let honest = run(&toy, &seed, &toy.model, None, None);
     let base = view(&honest);
     let rows = jacobian(&toy, &seed, &Seed::new([7; 32]), &honest.coins);
-    // Relations that every accepted view satisfies: the closing check, and one per opened position of E and Q.
-    let (end, pads) = toy.setup.plan.closing.clone().unwrap();
-    let lambda = toy.setup.sizing.lambda;
-    let mut known = 2 * (1 + end.queries(lambda) + pads.queries(lambda));
-    // The salts, two words for each opened column, are the same in every run.
-    let opened = toy.setup.plan.levels.iter().flat_map(|level| &level.oracles).chain([&end, &pads]);
-    known += 2 * opened.map(|shape| shape.queries(lambda)).sum::<usize>();
+    let known = determined(&toy.setup);
     let all = || rows.iter().map(|(_, _, row)| row.clone());
     let rank = Basis::rank(all());
     assert_eq!(rank, base.len() - known, "view {} known {known} randomness {}", base.len(), rows.len());
@@ -559,6 +557,61 @@ fn the_view_hides_the_witness() {
             assert!(rank_of(&|own, index| own != name || index != at) < rank, "{name} {at} is not needed");
         }
     }
+}
+
+/// Numbers of a view that are not random: the closing check, one per opened position of E and Q, and
+/// the salts, two words for each opened column, which are the same in every run.
+fn determined(setup: &Setup) -> usize {
+    let lambda = setup.sizing.lambda;
+    let (end, pads) = setup.plan.closing.as_ref().unwrap();
+    let levels = setup.plan.levels.iter().flat_map(|level| &level.oracles);
+    let opened: usize = levels.chain([end, pads]).map(|shape| shape.queries(lambda)).sum();
+    2 * (1 + end.queries(lambda) + pads.queries(lambda)) + 2 * opened
+}
+
+/// Two proofs under one commitment hide together while its masks cover both openings (the hiding
+/// budget); with one mask less they do not.
+#[test]
+fn the_budget_covers_two_proofs_and_not_more() {
+    let seeds = [Seed::new([5; 32]), Seed::new([6; 32])];
+    let toys = [make_with(true, [1, 3], [2, -1, 0, 3], 4), make_with(true, [3, 0], [2, -1, 0, 3], 4)];
+    let opened = toys[0].setup.groups[1].shape.queries(toys[0].setup.sizing.lambda);
+    let runs: Vec<Run> =
+        toys.iter().zip(&seeds).map(|(toy, seed)| run(toy, seed, &toy.model, None, None)).collect();
+    let views: Vec<Vec<F>> = runs.iter().map(view).collect();
+    let parts: Vec<_> = toys
+        .iter()
+        .zip(&seeds)
+        .zip(&runs)
+        .map(|((toy, seed), run)| jacobian(toy, seed, &Seed::new([7; 32]), &run.coins))
+        .collect();
+    let zeros = |of: usize| vec![F::ZERO; views[of].len()];
+    let rank = |masks: usize| {
+        let mut basis = Basis::default();
+        let mut rank = 0;
+        for (a, b) in parts[0].iter().zip(&parts[1]) {
+            // The model's masks move both views, everything else its own.
+            let rows = if a.0 == "m.mask" {
+                if a.1 >= masks {
+                    continue;
+                }
+                vec![[a.2.clone(), b.2.clone()].concat()]
+            } else {
+                vec![[a.2.clone(), zeros(1)].concat(), [zeros(0), b.2.clone()].concat()]
+            };
+            rank += rows.into_iter().filter(|row| basis.insert(row.clone())).count();
+        }
+        rank
+    };
+    let positions = |run: &Run| run.coins.positions[1].clone();
+    let mut all = [positions(&runs[0]), positions(&runs[1])].concat();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 2 * opened, "the two proofs open other columns");
+    let full = views.iter().map(Vec::len).sum::<usize>()
+        - toys.iter().map(|toy| determined(&toy.setup)).sum::<usize>();
+    assert_eq!(rank(2 * opened), full);
+    assert!(rank(2 * opened - 1) < full, "two openings hide behind {} masks", 2 * opened - 1);
 }
 
 /// Every byte of a small proof is checked: flipped or cut off, the proof is refused.
