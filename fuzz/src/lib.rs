@@ -92,3 +92,13 @@ fn position_axes(operator: &Operator) -> &[u32] {
         Operator::Round(round) => &round.axes,
     }
 }
+
+/// A file of the command line is read or refused.
+pub fn files_parse(bytes: &[u8]) {
+    zerotell::parsers::files(bytes);
+}
+
+/// An array file is read or refused.
+pub fn arrays_parse(bytes: &[u8]) {
+    zerotell::parsers::arrays(bytes);
+}

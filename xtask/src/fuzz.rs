@@ -38,10 +38,11 @@ fn seed(root: &Path) -> std::io::Result<()> {
         if let (Ok(program), Ok(statement), Ok(proof)) =
             (part("program.bin"), part("statement.bin"), part("proof.bin"))
         {
-            let whole = [framed(&program), framed(&statement), proof].concat();
+            let whole = [framed(&program), framed(&statement), proof.clone()].concat();
             plant(root, "verify_proof", &folder, &whole)?;
             plant(root, "program_decode", &folder, &program)?;
             plant(root, "statement_decode", &folder, &statement)?;
+            plant(root, "files_parse", &folder, &proof_file([&program, &statement, &proof]))?;
         }
     }
     for folder in ["crates/model/tests/data", "assets/demo"] {
@@ -51,7 +52,22 @@ fn seed(root: &Path) -> std::io::Result<()> {
             plant(root, "onnx_parse", file, &std::fs::read(file)?)?;
         }
     }
+    for file in
+        listed(&root.join("assets/demo")).iter().filter(|file| file.extension().is_some_and(|e| e == "npz"))
+    {
+        plant(root, "arrays_parse", file, &std::fs::read(file)?)?;
+    }
     Ok(())
+}
+
+/// A `.ztp` file.
+fn proof_file(parts: [&[u8]; 3]) -> Vec<u8> {
+    let mut bytes = b"ZTPF\x01\x00".to_vec();
+    for part in parts {
+        bytes.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
 }
 
 /// A u32 length, then the bytes: the container of the target `verify_proof`.

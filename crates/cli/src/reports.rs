@@ -10,7 +10,7 @@ use crate::output::OutputArgs;
 use crate::pipeline::{CompileArgs, ModelArgs};
 use crate::progress::Progress;
 use crate::text::{self, DIM, HEAD, paint};
-use crate::{machine, meaning};
+use crate::{machine, meaning, units};
 
 /// Flags of `compile`.
 #[derive(Args, Clone, Debug)]
@@ -87,8 +87,7 @@ pub fn compile(args: &CompileVerb) -> Outcome<ExitCode> {
 pub fn estimate(args: &EstimateVerb) -> Outcome<ExitCode> {
     let loaded = args.model.load()?;
     let ready = args.compile.compile(&loaded, !args.public_model, &Progress::new(args.output.json()))?;
-    let estimate =
-        compile::estimate(&ready.program, u64::from(args.rows), &compile::Units::default(), &ready.nodes);
+    let estimate = units::estimate(&ready, args.rows)?;
     if args.output.json() {
         println!("{}", serde_json::to_value(&estimate).unwrap_or_default());
     } else {

@@ -1,11 +1,16 @@
 //! What a proof will cost, from counts alone.
+//!
+//! [`estimate`] counts what each operator makes; [`Units`] weigh one way to lower an operator
+//! against another. [`Estimate::with_sizes`] then predicts from the proof system's exact sizes,
+//! with constants fitted to the prover as it is, scaled to the machine at hand.
 
 use program::types::{Contraction, Form, Home, Operator, Program};
 use serde::Serialize;
 
 use crate::oracle::queries;
 
-/// Nanoseconds per unit of work on one core, and fixed costs.
+/// Relative costs of the ways to lower an operator, as nanoseconds on one core. They decide which
+/// program is made, so they are not refitted whenever the prover becomes faster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Units {
     /// A committed value: encoded, hashed, opened.
@@ -227,6 +232,163 @@ pub fn estimate(program: &Program, batch: u64, units: &Units, nodes: &[String]) 
         });
     }
     finish(program, batch, units, rows, implied)
+}
+
+/// One committed table of the proof system.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Oracle {
+    /// Rows over the base field; a row over the extension counts as two.
+    pub rows: u64,
+    /// Coefficients of a row, masks included.
+    pub dimension: u64,
+    /// Positions of the code, a power of two.
+    pub positions: u64,
+    /// Bytes of an opened column.
+    pub column_bytes: u64,
+    /// Columns opened.
+    pub queries: u64,
+    /// Committed while proving, not before.
+    pub made: bool,
+    /// Its rows are summed against a functional; without: it only closes the proof.
+    pub folded: bool,
+}
+
+/// Exact sizes of one proof.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sizes {
+    /// All tables that are opened.
+    pub oracles: Vec<Oracle>,
+    /// Leaves of the lookup argument, padded to a power of two.
+    pub leaves: u64,
+    /// Bytes of all messages but opened columns and their paths.
+    pub message_bytes: u64,
+    /// Committed values of this proof.
+    pub values: u64,
+    /// Entries of all public tensors and tables.
+    pub public: u64,
+}
+
+/// Fitted costs of the prover on the machine of `docs/benchmarks.md`: nanoseconds with both cores at
+/// work, unless said otherwise.
+mod cost {
+    /// Encoding: per entry of a code word and level of the transform, with what hashing adds.
+    pub const CODE: f64 = 0.5;
+    /// Levels of the transform that hashing an entry is worth.
+    pub const HASH_LEVELS: f64 = 6.0;
+    /// A leaf of a tree, with its path's share.
+    pub const COLUMN: f64 = 46.0;
+    /// The functional of opened positions, per position and level.
+    pub const QUERY: f64 = 1.0;
+    /// An entry of a committed table while it is opened.
+    pub const ENTRY: f64 = 53.0;
+    /// A leaf of the lookup argument, padded.
+    pub const LEAF: f64 = 80.0;
+    /// A multiplication of the integer run, the execution and the relations.
+    pub const PRODUCT: f64 = 2.0;
+    /// A committed value: computed, placed, read by the relations.
+    pub const VALUE: f64 = 116.0;
+    /// Milliseconds of every proof.
+    pub const FIXED_MS: f64 = 2.0;
+    /// A proof byte, verified: hashed and folded.
+    pub const PROOF_BYTE: f64 = 12.0;
+    /// An entry of a public tensor or table, verified.
+    pub const PUBLIC: f64 = 15.0;
+    /// An operator, verified.
+    pub const OPERATOR: f64 = 20_000.0;
+}
+
+impl Oracle {
+    fn code(&self) -> f64 {
+        (self.rows * self.positions) as f64
+    }
+
+    /// Nanoseconds to encode and hash it.
+    fn commit_ns(&self) -> f64 {
+        let levels = f64::from(self.positions.trailing_zeros()) + cost::HASH_LEVELS;
+        self.code() * levels * cost::CODE + self.positions as f64 * cost::COLUMN
+    }
+
+    /// Nanoseconds to fold and open it.
+    fn open_ns(&self) -> f64 {
+        if !self.folded {
+            return 0.0;
+        }
+        let levels = f64::from(self.positions.trailing_zeros());
+        (self.rows * self.dimension) as f64 * cost::ENTRY + self.positions as f64 * levels * cost::QUERY
+    }
+
+    /// Opened columns and the expected number of siblings of their paths, in bytes.
+    fn opened_bytes(&self) -> f64 {
+        let queries = self.queries.min(self.positions) as i32;
+        // Of 2^j leaves below a node, none is opened with this probability.
+        let known = |j: u32| {
+            let nodes = (self.positions >> j) as f64;
+            nodes * (1.0 - (1.0 - 1.0 / nodes).max(0.0).powi(queries))
+        };
+        let levels = self.positions.trailing_zeros();
+        let first = f64::from(queries);
+        let siblings: f64 =
+            (0..levels).map(|j| 2.0 * known(j + 1) - if j == 0 { first } else { known(j) }).sum();
+        f64::from(queries) * self.column_bytes as f64 + 32.0 * siblings.max(0.0)
+    }
+
+    /// Bytes it occupies: coefficients, code words, salts, tree.
+    fn memory(&self) -> u64 {
+        8 * self.rows * (self.dimension + self.positions) + 112 * self.positions
+    }
+}
+
+impl Sizes {
+    /// Milliseconds to prove on a machine `slowness` times as slow as the reference, with this many
+    /// multiplications in the integer run.
+    pub fn prove_ms(&self, products: u64, slowness: f64) -> f64 {
+        let oracles: f64 =
+            self.oracles.iter().map(|o| o.open_ns() + if o.made { o.commit_ns() } else { 0.0 }).sum();
+        let ns = oracles
+            + self.leaves as f64 * cost::LEAF
+            + products as f64 * cost::PRODUCT
+            + self.values as f64 * cost::VALUE;
+        (cost::FIXED_MS + ns * 1e-6) * slowness
+    }
+
+    /// Bytes of the proof. Paths share nodes by chance; this is the mean.
+    pub fn proof_bytes(&self) -> u64 {
+        self.message_bytes + self.oracles.iter().map(Oracle::opened_bytes).sum::<f64>() as u64
+    }
+}
+
+impl Estimate {
+    /// Replaces the predictions by those that follow from exact sizes. `slowness` is the time of a
+    /// small proof on this machine over its predicted time.
+    pub fn with_sizes(mut self, sizes: &Sizes, operators: usize, slowness: f64) -> Self {
+        let products = self.rows.iter().map(|r| r.products).sum();
+        self.prove_ms = sizes.prove_ms(products, slowness);
+        self.proof_bytes = sizes.proof_bytes();
+        self.verify_ms = slowness
+            * 1e-6
+            * (self.proof_bytes as f64 * cost::PROOF_BYTE
+                + sizes.public as f64 * cost::PUBLIC
+                + operators as f64 * cost::OPERATOR);
+        self.peak_ram_bytes = self.memory(sizes);
+        for row in &mut self.rows {
+            row.ms = 1e-6
+                * slowness
+                * (row.values as f64 * (cost::VALUE + cost::ENTRY)
+                    + row.lookups as f64 * cost::LEAF
+                    + row.weights as f64 * cost::ENTRY
+                    + row.products as f64 * cost::PRODUCT);
+        }
+        self
+    }
+
+    /// Peak memory: the process, the weights as they are read, quantised and kept, all tables, the
+    /// values, and the larger of the lookup tree and the functionals.
+    fn memory(&self, sizes: &Sizes) -> u64 {
+        let tables: u64 = sizes.oracles.iter().map(Oracle::memory).sum();
+        let opened: u64 = sizes.oracles.iter().filter(|o| o.folded).map(|o| 24 * o.rows * o.dimension).sum();
+        let lookups = 96 * sizes.leaves;
+        (16 << 20) + 24 * self.weights + tables + 16 * sizes.values + opened.max(lookups)
+    }
 }
 
 fn finish(

@@ -37,7 +37,7 @@ mod search;
 mod value;
 mod view;
 
-pub use estimate::{Estimate, Row, Units, estimate};
+pub use estimate::{Estimate, Oracle, Row, Sizes, Units, estimate};
 pub use metadata::{
     FORMAT, InputMeta, Labels, MeaningError, Metadata, OutputMeta, Quantised, dequantise_output,
     quantise_input, threshold,

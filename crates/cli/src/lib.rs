@@ -1,0 +1,142 @@
+//! The zerotell command line: one verb per file.
+//!
+//! A library only so that its parsers can be fuzzed; the program is `main.rs`.
+//!
+//! Exit codes: 0 done or accepted, 1 rejected, 2 misuse, 3 fault.
+#![forbid(unsafe_code)]
+
+mod cache;
+mod context;
+mod data;
+mod demo;
+mod engine;
+mod failure;
+mod files;
+mod inspect;
+mod keys;
+mod machine;
+mod meaning;
+mod npz;
+mod output;
+mod owner;
+mod pipeline;
+mod progress;
+mod prove;
+mod random;
+mod reports;
+mod text;
+mod units;
+mod verify;
+mod zip;
+
+mod bench;
+mod check;
+mod commit;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The parsers that read strangers' bytes and the owner's files, for the fuzz targets.
+#[doc(hidden)]
+pub mod parsers {
+    /// A proof, model, key, input or budget file: read or refused.
+    pub fn files(bytes: &[u8]) {
+        use crate::files;
+        let _ = files::decode_proof(bytes);
+        let _ = files::ModelFile::decode(bytes);
+        let _ = files::ModelKey::decode(bytes);
+        let _ = files::InputKey::decode(bytes);
+        let _ = files::BudgetFile::decode(bytes);
+        let _ = files::CacheEntry::decode(bytes);
+    }
+
+    /// An npz archive or npy array: read or refused.
+    pub fn arrays(bytes: &[u8]) {
+        let _ = crate::npz::archive(bytes);
+        let _ = crate::npz::npy(bytes);
+    }
+}
+
+/// Prove that a model gave an answer, without showing the model or the input.
+#[derive(Parser, Debug)]
+#[command(name = "zerotell", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Say everything that stops a model from being proved
+    Check(check::CheckArgs),
+    /// Explain a code such as ZT013
+    Explain(check::ExplainArgs),
+    /// Quantise a model and report how near it stays
+    Compile(reports::CompileVerb),
+    /// Commit a model or an input, and print its ID
+    Commit(commit::CommitArgs),
+    /// Predict time, memory and proof size
+    Estimate(reports::EstimateVerb),
+    /// Prove what a model answers to an input
+    Prove(Box<prove::ProveArgs>),
+    /// Check a proof
+    Verify(verify::VerifyArgs),
+    /// Show what a proof file says, without checking it
+    Inspect(inspect::InspectArgs),
+    /// Prove, verify and try to cheat, with two models and real data
+    Demo(demo::DemoArgs),
+    /// List the supported operators
+    Operators(check::OperatorsArgs),
+    /// Measure proving many times in one process
+    #[command(hide = true)]
+    Bench(Box<bench::BenchArgs>),
+}
+
+impl Verb {
+    fn run(&self) -> failure::Outcome<ExitCode> {
+        match self {
+            Self::Check(args) => check::check(args),
+            Self::Explain(args) => check::explain(args),
+            Self::Compile(args) => reports::compile(args),
+            Self::Commit(args) => commit::run(args),
+            Self::Estimate(args) => reports::estimate(args),
+            Self::Prove(args) => prove::run(args),
+            Self::Verify(args) => verify::run(args),
+            Self::Inspect(args) => inspect::run(args),
+            Self::Demo(args) => demo::run(args),
+            Self::Operators(args) => check::operators(args),
+            Self::Bench(args) => bench::run(args),
+        }
+    }
+
+    /// Whether errors are wanted as JSON.
+    fn json(&self) -> bool {
+        match self {
+            Self::Check(args) => args.output.json(),
+            Self::Explain(_) | Self::Demo(_) | Self::Operators(_) => false,
+            Self::Compile(args) => args.output.json(),
+            Self::Commit(args) => args.form.json(),
+            Self::Estimate(args) => args.output.json(),
+            Self::Prove(args) => args.form.json(),
+            Self::Verify(args) => args.output.json(),
+            Self::Inspect(args) => args.output.json(),
+            Self::Bench(_) => true,
+        }
+    }
+}
+
+/// Parses the words of the command line and does what they say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.verb.run() {
+        Ok(code) => code,
+        Err(failure) => {
+            if cli.verb.json() {
+                println!("{}", failure.json());
+            }
+            anstream::eprint!("{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
