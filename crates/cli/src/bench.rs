@@ -158,7 +158,10 @@ fn evaluate(owner: &Owner, loaded: &Loaded, path: &Path) -> Outcome<serde_json::
     }
     let share = |n: usize| n as f64 / count.max(1) as f64;
     let accuracy = (truth.len() == count).then(|| share(right));
-    Ok(json!({"rows": count, "flips": flips, "agreement": share(count - flips.len()), "accuracy": accuracy}))
+    // Without scores there is no label to compare, which is no agreement.
+    let labelled = owner.meta.outputs.iter().any(|about| about.kind == "logits");
+    let agreement = labelled.then(|| share(count - flips.len()));
+    Ok(json!({"rows": count, "flips": flips, "agreement": agreement, "accuracy": accuracy}))
 }
 
 /// Runs the verb.

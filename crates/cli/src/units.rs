@@ -15,7 +15,7 @@ use prove::random::Seed;
 use verify::Setup;
 
 use crate::engine::prover;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome, USAGE};
 use crate::meaning;
 use crate::pipeline::{Ready, ms};
 
@@ -57,7 +57,10 @@ fn statement(program: &Program, batch: u32, reveals: Vec<Reveal>) -> Outcome<Sta
 }
 
 fn setup(program: &Program, batch: u32, reveals: Vec<Reveal>) -> Outcome<Setup> {
-    Setup::new(program, &statement(program, batch, reveals)?).map_err(prover)
+    let statement = statement(program, batch, reveals)?;
+    Setup::new(program, &statement).map_err(|why| {
+        Failure::misuse(USAGE, "size", format!("too much for one proof: {why}"), "prove fewer rows at once")
+    })
 }
 
 fn table(shape: &Shape, lambda: u8, made: bool, folded: bool) -> Oracle {
