@@ -22,7 +22,7 @@ use crate::owner::{Owner, SecretArgs, owner};
 use crate::pipeline::{CompileArgs, Loaded, ModelArgs};
 use crate::progress::Progress;
 use crate::text::{self, DIM, GOOD, paint};
-use crate::{machine, meaning, npz};
+use crate::{machine, meaning, npz, units};
 
 /// Flags of `prove`.
 #[derive(Args, Clone, Debug)]
@@ -108,7 +108,7 @@ pub fn committed_input(owner: &Owner, directory: &Path) -> Outcome<InputSecret> 
 
 /// Refuses work that does not fit the memory there is.
 pub fn check_memory(owner: &Owner, batch: u32) -> Outcome<f64> {
-    let estimate = compile::estimate(&owner.program, u64::from(batch), &compile::Units::default(), &[]);
+    let estimate = units::rough(&owner.program, batch)?;
     if let Some(free) = machine::available_memory()
         && estimate.peak_ram_bytes > free
     {

@@ -29,11 +29,20 @@ const WIDTH: u32 = 128;
 
 /// Predicts what proving with these rows costs on this machine.
 pub fn estimate(ready: &Ready, rows: u32) -> Outcome<Estimate> {
-    let program = &ready.program;
-    let counted = compile::estimate(program, u64::from(rows), &compile::Units::default(), &ready.nodes);
+    predict(&ready.program, rows, &ready.nodes, slowness()?)
+}
+
+/// As [`estimate`], on a machine as fast as the one the constants are from: memory and sizes are the
+/// same, times a rough word.
+pub fn rough(program: &Program, rows: u32) -> Outcome<Estimate> {
+    predict(program, rows, &[], 1.0)
+}
+
+fn predict(program: &Program, rows: u32, nodes: &[String], slowness: f64) -> Outcome<Estimate> {
+    let counted = compile::estimate(program, u64::from(rows), &compile::Units::default(), nodes);
     let reveals = meaning::reveals(&meaning::required(program)?, &[])?;
     let sizes = sizes(&setup(program, rows, reveals)?);
-    Ok(counted.with_sizes(&sizes, program.operators.len(), slowness()?))
+    Ok(counted.with_sizes(&sizes, program.operators.len(), slowness))
 }
 
 /// A statement of the right form, true or not: sizes depend on nothing else.
