@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use zeroize::Zeroize;
+
 use crate::invalid::{Invalid, Site};
 use crate::lower::{Lowered, Multiplier, Place, Quotient, RoundStep, Step, lower_operators};
 use crate::types::{Form, Program};
@@ -20,13 +22,22 @@ use read::{Values, read};
 pub use crate::check::{Broken, check_all};
 
 /// Values of every tensor of a [`Lowered`], by number.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Assignment {
     /// Row-major values per tensor.
     pub values: Vec<Arc<[i64]>>,
 }
 
-/// Why a Program cannot be run on these values.
+/// The values are secret: they are wiped when nobody else holds them.
+impl Drop for Assignment {
+    fn drop(&mut self) {
+        for values in self.values.iter_mut().filter_map(Arc::get_mut) {
+            values.zeroize();
+        }
+    }
+}
+
+/// Why a Program cannot be run on these values. It tells places and bounds, never a value: values are secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExecuteError {
     /// The Program or batch size is refused.
@@ -60,8 +71,6 @@ pub enum ExecuteError {
         lo: i64,
         /// Largest declared value.
         hi: i64,
-        /// The value.
-        got: i64,
     },
     /// A value that a range check does not accept.
     NotInRange {
@@ -69,8 +78,6 @@ pub enum ExecuteError {
         site: Site,
         /// Row-major position.
         position: usize,
-        /// The value.
-        value: i64,
         /// Values in `0..2^bits` are accepted.
         bits: u8,
     },
@@ -80,8 +87,6 @@ pub enum ExecuteError {
         site: Site,
         /// Row-major position.
         position: usize,
-        /// The tuple: keys, then outs.
-        tuple: Vec<i64>,
     },
     /// A value that should be 0, such as the difference of an output and what is claimed of it.
     NotZero {
@@ -89,8 +94,6 @@ pub enum ExecuteError {
         site: Site,
         /// Row-major position.
         position: usize,
-        /// The value.
-        value: i64,
     },
     /// A slot's content and the values given for the same input differ.
     SlotDiffers {
@@ -110,19 +113,19 @@ impl fmt::Display for ExecuteError {
             Self::Length { tensor, want, got } => {
                 write!(f, "tensor {tensor}: expected {want} values, found {got}")
             }
-            Self::Value { tensor, index, lo, hi, got } => {
-                write!(f, "tensor {tensor}, entry {index}: {got} is not in {lo}..={hi}")
+            Self::Value { tensor, index, lo, hi } => {
+                write!(f, "tensor {tensor}, entry {index}: the value is not in {lo}..={hi}")
             }
-            Self::NotInRange { site, position, value, bits } => write!(
+            Self::NotInRange { site, position, bits } => write!(
                 f,
-                "{site}, position {position}: {value} is not in 0..2^{bits}; the statement is false"
+                "{site}, position {position}: the value is not in 0..2^{bits}; the statement is false"
             ),
-            Self::NotARow { site, position, tuple } => write!(
+            Self::NotARow { site, position } => write!(
                 f,
-                "{site}, position {position}: {tuple:?} is not in the table; the statement is false"
+                "{site}, position {position}: the values are no row of the table; the statement is false"
             ),
-            Self::NotZero { site, position, value } => {
-                write!(f, "{site}, position {position}: off by {value}; the statement is false")
+            Self::NotZero { site, position } => {
+                write!(f, "{site}, position {position}: a difference is not 0; the statement is false")
             }
             Self::SlotDiffers { tensor } => {
                 write!(f, "tensor {tensor}: its public slot holds other values than were given")
@@ -335,7 +338,7 @@ fn give(
     }
     let (lo, hi) = (placed.lo, placed.hi);
     if let Some(index) = given.iter().position(|&value| value < lo || value > hi) {
-        return Err(ExecuteError::Value { tensor, index, lo, hi, got: given[index] });
+        return Err(ExecuteError::Value { tensor, index, lo, hi });
     }
     match &placed.content {
         Some(slot) if **slot != *given => Err(ExecuteError::SlotDiffers { tensor }),
@@ -406,8 +409,7 @@ fn limbs(
 ) -> Result<(), ExecuteError> {
     let whole = dense(form, axes, lowered, values).into_owned();
     if let Some(position) = whole.iter().position(|&value| value < 0 || value >> cut.bits != 0) {
-        let value = whole[position];
-        return Err(ExecuteError::NotInRange { site: cut.site, position, value, bits: cut.bits });
+        return Err(ExecuteError::NotInRange { site: cut.site, position, bits: cut.bits });
     }
     let mask = (1i64 << cut.limb_bits) - 1;
     for (place, &column) in columns.iter().enumerate() {
@@ -430,8 +432,7 @@ fn table_step(
     let mut rows = vec![0usize; axes.iter().product()];
     for (position, row) in rows.iter_mut().enumerate() {
         let found = row_of(&table.keys, coords.iter().map(|coord| coord[position]));
-        let tuple = || coords.iter().map(|coord| coord[position]).collect();
-        *row = found.ok_or_else(|| ExecuteError::NotARow { site, position, tuple: tuple() })?;
+        *row = found.ok_or(ExecuteError::NotARow { site, position })?;
     }
     drop(coords);
     for (&column, out) in outs.iter().zip(&table.outs) {
@@ -504,7 +505,7 @@ fn round_step(
             let zeros = rests.get(position).map_or(0, |&rest| zero_limbs(rest, round.shift, round.limb_bits));
             let (keys, count) = round_keys(round, quotient, zeros);
             let row = row_of(&table.keys, keys.into_iter().take(count));
-            let missing = || ExecuteError::NotARow { site, position, tuple: keys[..count].to_vec() };
+            let missing = || ExecuteError::NotARow { site, position };
             results.push(table.outs[0][row.ok_or_else(missing)?]);
         }
         values[out as usize] = Some(results.into());
@@ -566,8 +567,7 @@ fn lins(lowered: &Lowered, values: &Values) -> Result<(), ExecuteError> {
     for lin in &lowered.lins {
         let found = dense(&lin.form, &lin.axes, lowered, values);
         if let Some(position) = found.iter().position(|&value| value != 0) {
-            let value = found[position];
-            return Err(ExecuteError::NotZero { site: lin.site, position, value });
+            return Err(ExecuteError::NotZero { site: lin.site, position });
         }
     }
     Ok(())
@@ -587,7 +587,7 @@ fn multiplicities(lowered: &Lowered, values: &mut Values) -> Result<(), ExecuteE
             let outs = coords.iter().skip(table.keys.len());
             let fits =
                 |row: &usize| table.outs.iter().zip(outs).all(|(out, coord)| out[*row] == coord[position]);
-            let missing = || ExecuteError::NotARow { site: look.site, position, tuple: tuple().collect() };
+            let missing = || ExecuteError::NotARow { site: look.site, position };
             counts[look.table][row.filter(fits).ok_or_else(missing)?] += 1;
         }
     }
