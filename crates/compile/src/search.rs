@@ -85,7 +85,7 @@ impl Default for Options {
 }
 
 /// A compiled model.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Compiled {
     /// The integer program.
     pub program: Program,
@@ -97,6 +97,13 @@ pub struct Compiled {
     pub meta: Metadata,
     /// Graph node each operator of the program was made for.
     pub nodes: Vec<String>,
+}
+
+/// Without the weights, which may be secret.
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiled").field("meta", &self.meta).finish_non_exhaustive()
+    }
 }
 
 /// (weights, activations), cheapest first.
