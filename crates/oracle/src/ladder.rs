@@ -152,9 +152,9 @@ pub fn open<E: End, W: Rungs>(
         let is_last = number.saturating_add(1) == plan.levels.len();
         let mut next_roots = Vec::new();
         if !is_last {
-            next_roots.push(root(end, "root.next", knows, W::commit_next)?);
+            next_roots.push(end.say_root("root.next", knows, W::commit_next)?);
         } else if plan.zk {
-            end_root = root(end, "root.end", knows, W::commit_end)?;
+            end_root = end.say_root("root.end", knows, W::commit_end)?;
         } else {
             last = end.say("end.clear", level.length, knows, W::last_vector)?;
         }
@@ -219,16 +219,6 @@ fn rounds<E: End, W: Rungs>(
         );
     }
     Ok(point)
-}
-
-fn root<E: End, W>(
-    end: &mut E,
-    label: &'static str,
-    knows: &mut E::Knows<W>,
-    commit: impl FnOnce(&mut W) -> [u8; 32],
-) -> Result<[u8; 32], Reject> {
-    let bytes = end.say_bytes(label, 32, knows, |witness: &mut W| commit(witness).to_vec())?;
-    bytes.first_chunk::<32>().copied().ok_or(Reject::Truncated { label })
 }
 
 /// Queries of one level: positions of all its oracles, then their columns, then ξ.

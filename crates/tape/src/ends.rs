@@ -33,6 +33,17 @@ pub trait End {
         compute: impl FnOnce(&mut W) -> Vec<u8>,
     ) -> Result<Vec<u8>, Reject>;
 
+    /// A root: 32 bytes.
+    fn say_root<W>(
+        &mut self,
+        label: &'static str,
+        knows: &mut Self::Knows<W>,
+        commit: impl FnOnce(&mut W) -> [u8; 32],
+    ) -> Result<[u8; 32], Reject> {
+        let bytes = self.say_bytes(label, 32, knows, |witness: &mut W| commit(witness).to_vec())?;
+        bytes.first_chunk::<32>().copied().ok_or(Reject::Truncated { label })
+    }
+
     /// `count` Merkle siblings: sent but not absorbed, because a bound root binds them.
     fn siblings<W>(
         &mut self,

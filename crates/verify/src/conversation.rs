@@ -46,9 +46,9 @@ pub fn converse<E: End, W: Witness>(
     knows: &mut E::Knows<W>,
 ) -> Result<(), Reject> {
     end.bind("hdr", header);
-    let mut all_roots = vec![root(end, "root.z", knows, W::commit_fresh)?];
+    let mut all_roots = vec![end.say_root("root.z", knows, W::commit_fresh)?];
     all_roots.extend(roots);
-    let pad_root = if setup.zk { Some(root(end, "root.pad", knows, W::commit_pads)?) } else { None };
+    let pad_root = if setup.zk { Some(end.say_root("root.pad", knows, W::commit_pads)?) } else { None };
     let mut ledger = Ledger::new(setup.zk);
     if setup.layers > 0 {
         show_lookups(end, setup, &mut ledger, knows)?;
@@ -60,16 +60,6 @@ pub fn converse<E: End, W: Witness>(
     end.act(knows, |witness: &mut W| witness.functionals(&functionals));
     let opening = Opening { plan: &setup.plan, roots: &all_roots, pad_root, target: -constant };
     open(end, &opening, |oracle, point| functionals.at(oracle, point), knows)
-}
-
-fn root<E: End, W>(
-    end: &mut E,
-    label: &'static str,
-    knows: &mut E::Knows<W>,
-    commit: impl FnOnce(&mut W) -> [u8; 32],
-) -> Result<[u8; 32], Reject> {
-    let bytes = end.say_bytes(label, 32, knows, |witness: &mut W| commit(witness).to_vec())?;
-    bytes.first_chunk::<32>().copied().ok_or(Reject::Truncated { label })
 }
 
 /// Every lookup is a row of its table.
