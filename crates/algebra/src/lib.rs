@@ -19,5 +19,6 @@ pub mod field;
 pub mod layout;
 pub mod multilinear;
 pub mod ntt;
+pub mod slices;
 
 pub use field::{F, K};
