@@ -1,6 +1,7 @@
 //! Multilinear extensions. Bit b of an index is variable b of a point; bit 0 is the least significant.
 
 use crate::field::{F, K};
+use crate::slices::split_eq;
 
 /// Number of variables of an axis of length n: ⌈log2 n⌉, 0 for n <= 1.
 pub fn bits(n: usize) -> usize {
@@ -33,13 +34,17 @@ pub fn eq_points(r: &[K], s: &[K]) -> K {
 
 /// All eq(r, i), i < 2^len(r).
 pub fn eq_table(r: &[K]) -> Vec<K> {
-    let mut table = vec![K::ONE];
+    let mut table =
+        vec![K::ZERO; 1usize.checked_shl(u32::try_from(r.len()).unwrap_or(u32::MAX)).unwrap_or(0)];
+    if let Some(first) = table.first_mut() {
+        *first = K::ONE;
+    }
+    let mut size = 1usize;
     for &x in r {
-        let high: Vec<K> = table.iter().map(|&low| low * x).collect();
-        for (low, &up) in table.iter_mut().zip(&high) {
-            *low -= up;
+        if let Some((low, rest)) = table.split_at_mut_checked(size) {
+            split_eq(low, rest, x);
         }
-        table.extend(high);
+        size = size.saturating_mul(2);
     }
     table
 }

@@ -1,6 +1,10 @@
 //! The tree of fractions of the lookup argument.
 
 use algebra::layout::runs;
+use algebra::multilinear::eq_table;
+use algebra::slices::{
+    Halves, Quarters, add_scaled_integers, bind, fraction_bind_round, fraction_layer, fraction_round,
+};
 use algebra::{F, K};
 use rayon::prelude::*;
 use verify::{LookupChallenges, Setup};
@@ -8,8 +12,20 @@ use zeroize::Zeroize;
 
 use crate::values::{Values, form_values};
 
-/// Sums below this size are not split between threads.
-const GRAIN: usize = 1 << 11;
+/// Loops below this size are not split between threads.
+pub(crate) const GRAIN: usize = 1 << 11;
+
+/// (1-ρ)·low + ρ·high, in place; the vector is halved.
+pub(crate) fn bind_top(values: &mut Vec<K>, rho: K) {
+    let half = values.len() / 2;
+    let (low, high) = values.split_at_mut(half);
+    if half > GRAIN {
+        low.par_chunks_mut(GRAIN).zip(high.par_chunks(GRAIN)).for_each(|(l, h)| bind(l, h, rho));
+    } else {
+        bind(low, high, rho);
+    }
+    values.truncate(half);
+}
 
 /// The prover's side of LogUp-GKR.
 #[derive(Default)]
@@ -18,8 +34,12 @@ pub struct Tree {
     layers: Vec<(Vec<K>, Vec<K>)>,
     /// p0, p1, q0, q1 of the layer in work.
     parts: [Vec<K>; 4],
-    /// eq(r_{<j}, ·) for j below the layer's number.
-    eqs: Vec<Vec<K>>,
+    /// The point of the layer's claim.
+    point: Vec<K>,
+    /// eq of the point's first variables, at most [`NEAR`] of them.
+    near: Vec<K>,
+    /// A challenge the parts are not bound to yet: the next round binds them in its own pass.
+    pending: Option<K>,
     nu: K,
 }
 
@@ -33,28 +53,8 @@ impl Drop for Tree {
     }
 }
 
-/// (1-ρ)·low + ρ·high, in place; the vector is halved.
-pub(crate) fn bind_top(values: &mut Vec<K>, rho: K) {
-    let half = values.len() / 2;
-    let (low, high) = values.split_at_mut(half);
-    if half >= GRAIN {
-        low.par_iter_mut().zip(&*high).with_min_len(GRAIN).for_each(|(l, &h)| *l += rho * (h - *l));
-    } else {
-        low.iter_mut().zip(&*high).for_each(|(l, &h)| *l += rho * (h - *l));
-    }
-    values.truncate(half);
-}
-
-/// Two sums over 0..n of pairs.
-pub(crate) fn sum_pairs(n: usize, term: impl Fn(usize) -> (K, K) + Sync) -> (K, K) {
-    let add = |(a, b): (K, K), (c, d): (K, K)| (a + c, b + d);
-    let zero = || (K::ZERO, K::ZERO);
-    if n >= GRAIN {
-        (0..n).into_par_iter().with_min_len(GRAIN).fold(zero, |sum, i| add(sum, term(i))).reduce(zero, add)
-    } else {
-        (0..n).fold(zero(), |sum, i| add(sum, term(i)))
-    }
-}
+/// Sums are cut into runs of 2^NEAR: one table of eq serves all runs and stays in the cache.
+const NEAR: usize = 10;
 
 impl Tree {
     /// All layers from the leaves.
@@ -63,12 +63,12 @@ impl Tree {
         let mut layers = Vec::with_capacity(setup.layers + 1);
         while p.len() > 1 {
             let half = p.len() / 2;
+            let mut above = (vec![K::ZERO; half], vec![K::ZERO; half]);
             let ((p0, p1), (q0, q1)) = (p.split_at(half), q.split_at(half));
-            let above: (Vec<K>, Vec<K>) = (0..half)
-                .into_par_iter()
-                .with_min_len(GRAIN)
-                .map(|i| (p0[i] * q1[i] + p1[i] * q0[i], q0[i] * q1[i]))
-                .unzip();
+            let outputs = above.0.par_chunks_mut(GRAIN).zip(above.1.par_chunks_mut(GRAIN));
+            let low = p0.par_chunks(GRAIN).zip(q0.par_chunks(GRAIN));
+            let high = p1.par_chunks(GRAIN).zip(q1.par_chunks(GRAIN));
+            outputs.zip(low.zip(high)).for_each(|((p, q), (low, high))| fraction_layer(p, q, low, high));
             layers.push((p, q));
             (p, q) = above;
         }
@@ -96,39 +96,84 @@ impl Tree {
     pub fn start(&mut self, k: usize, point: &[K], nu: K) {
         self.parts = self.take(k);
         self.nu = nu;
-        self.eqs = vec![vec![K::ONE]];
-        for &x in point.iter().take(k.saturating_sub(1)) {
-            let last = &self.eqs[self.eqs.len() - 1];
-            let high: Vec<K> = last.iter().map(|&e| e * x).collect();
-            let low = last.iter().zip(&high).map(|(&e, &h)| e - h);
-            self.eqs.push(low.chain(high.iter().copied()).collect());
-        }
+        self.near = eq_table(&point[..NEAR.min(k.saturating_sub(1))]);
+        self.point = point.to_vec();
     }
 
-    /// h(0), h(∞).
-    pub fn round(&self, j: usize) -> [K; 2] {
-        let half = 1 << j;
-        let [p0, p1, q0, q1] = &self.parts;
-        let (eq, nu) = (&self.eqs[j], self.nu);
-        // p0·q1 + p1·q0 + ν·q0·q1
-        let gate = |p0: K, p1: K, q0: K, q1: K| p0 * q1 + q0 * (p1 + nu * q1);
-        let (low, top) = sum_pairs(half, |x| {
-            let y = x + half;
-            let at_zero = gate(p0[x], p1[x], q0[x], q1[x]);
-            let at_top = gate(p0[y] - p0[x], p1[y] - p1[x], q0[y] - q0[x], q1[y] - q1[x]);
-            (eq[x] * at_zero, eq[x] * at_top)
-        });
-        [low, top]
+    /// h(0), h(∞) of the round that binds variable j.
+    pub fn round(&mut self, j: usize) -> [K; 2] {
+        let near = NEAR.min(j);
+        let far = eq_table(&self.point[near..j]);
+        // The first 2^near entries of eq of more variables do not sum to 1: take the table of just these.
+        let narrow;
+        let eq = if 1 << near == self.near.len() {
+            self.near.as_slice()
+        } else {
+            narrow = eq_table(&self.point[..near]);
+            narrow.as_slice()
+        };
+        let (pending, nu) = (self.pending.take(), self.nu);
+        let half = 1usize << j;
+        let sums = match pending {
+            Some(rho) => {
+                let parts = self.parts.each_mut().map(|part| quarters(part, half, 1 << near));
+                let [p0, p1, q0, q1] = parts;
+                let jobs = p0.into_iter().zip(p1).zip(q0.into_iter().zip(q1)).zip(&far);
+                let jobs: Vec<_> = jobs.map(|(((a, b), (c, d)), &far)| ([a, b, c, d], far)).collect();
+                total(jobs, |(parts, far)| fraction_bind_round(eq, parts, rho, nu).map(|x| far * x))
+            }
+            None => {
+                let parts = &self.parts;
+                let runs: Vec<(usize, K)> = far.iter().copied().enumerate().collect();
+                total(runs, |(run, far)| {
+                    let [p0, p1, q0, q1] = parts;
+                    let halves = [p0, p1, q0, q1].map(|part| halves(part, half, run << near, 1 << near));
+                    fraction_round(eq, halves, nu).map(|x| far * x)
+                })
+            }
+        };
+        if pending.is_some() {
+            self.parts.iter_mut().for_each(|part| part.truncate(2 * half));
+        }
+        sums
     }
 
     /// Binds the top variable.
     pub fn fold(&mut self, rho: K) {
-        self.parts.iter_mut().for_each(|part| bind_top(part, rho));
+        debug_assert!(self.pending.is_none(), "a round comes between two folds");
+        self.pending = Some(rho);
     }
 
     /// Values at the bound point.
-    pub fn end(&self) -> [K; 4] {
+    pub fn end(&mut self) -> [K; 4] {
+        if let Some(rho) = self.pending.take() {
+            self.parts.iter_mut().for_each(|part| bind_top(part, rho));
+        }
         [0, 1, 2, 3].map(|i: usize| self.parts[i][0])
+    }
+}
+
+/// A run of both halves of a vector of 2·half entries.
+fn halves(values: &[K], half: usize, from: usize, length: usize) -> Halves<'_, K> {
+    Halves { low: &values[from..from + length], high: &values[half + from..half + from + length] }
+}
+
+/// Cuts a vector of 4·half entries into its quarters, and these into runs.
+pub(crate) fn quarters(values: &mut [K], half: usize, run: usize) -> Vec<Quarters<'_>> {
+    let (low, high) = values.split_at_mut(2 * half);
+    let (q0, q1) = low.split_at_mut(half);
+    let (q2, q3) = high.split_at(half);
+    let bound = q0.chunks_mut(run).zip(q1.chunks_mut(run));
+    let read = q2.chunks(run).zip(q3.chunks(run));
+    bound.zip(read).map(|((q0, q1), (q2, q3))| Quarters { q0, q1, q2, q3 }).collect()
+}
+
+/// Sums of pairs over jobs, in parallel if there are several.
+pub(crate) fn total<J: Send>(jobs: Vec<J>, job: impl Fn(J) -> [K; 2] + Sync + Send) -> [K; 2] {
+    let add = |[a, b]: [K; 2], [c, d]: [K; 2]| [a + c, b + d];
+    match jobs.len() {
+        0..=2 => jobs.into_iter().map(job).fold([K::ZERO; 2], add),
+        _ => jobs.into_par_iter().map(job).reduce(|| [K::ZERO; 2], add),
     }
 }
 
@@ -144,11 +189,8 @@ fn leaves(setup: &Setup, values: &Values<'_>, challenges: &LookupChallenges) -> 
         let mut denominators = vec![challenges.base(look.table); entries];
         for (form, &beta) in look.coords.iter().zip(&challenges.betas) {
             let coordinates = form_values(form, &look.axes, values);
-            denominators
-                .par_iter_mut()
-                .zip(&coordinates)
-                .with_min_len(GRAIN)
-                .for_each(|(d, &c)| *d -= beta.scale(F::from_i64(c)));
+            let runs = denominators.par_chunks_mut(GRAIN).zip(coordinates.par_chunks(GRAIN));
+            runs.for_each(|(d, c)| add_scaled_integers(d, -beta, c));
         }
         dense.push((vec![K::ONE; entries], denominators, look.axes.clone()));
     }

@@ -4,14 +4,14 @@
 //! convolution never becomes a matrix of patches.
 
 use algebra::multilinear::{bits, eq_prefix};
+use algebra::slices::{add_scaled, add_scaled_integers};
 use algebra::{F, K};
 use program::lower::Ip;
 use program::types::{Form, Map, View};
 use rayon::prelude::*;
 use verify::InnerPoints;
-use zeroize::Zeroize;
 
-use crate::fractions::{bind_top, sum_pairs};
+use crate::product::Product;
 use crate::values::Values;
 
 /// What becomes of a position axis.
@@ -29,17 +29,9 @@ enum Fate {
 struct Pair {
     dims: usize,
     weight: K,
-    a: Vec<K>,
-    b: Vec<K>,
-    /// Σ a·b of the bound tables, once all own variables are gone or none is bound.
-    product: Option<K>,
-}
-
-impl Drop for Pair {
-    fn drop(&mut self) {
-        self.a.zeroize();
-        self.b.zeroize();
-    }
+    tables: Product,
+    /// Σ a·b, once asked for in a round above the relation's own variables.
+    sum: Option<K>,
 }
 
 /// All relations' tables.
@@ -59,20 +51,16 @@ impl Inner {
         let ips = &values.lowered.ips;
         let jobs: Vec<(&Ip, &InnerPoints, usize)> =
             ips.iter().zip(points).zip(dims).map(|((ip, points), &dims)| (ip, points, dims)).collect();
-        let mut pairs: Vec<Pair> = jobs
-            .into_par_iter()
-            .map(|(ip, points, dims)| {
-                let (a, b) = tables(values, ip, points);
-                Pair { dims, weight: K::ONE, a, b, product: None }
-            })
-            .collect();
+        let pair = |dims, (a, b)| Pair { dims, weight: K::ONE, tables: Product::new(a, b), sum: None };
+        let mut pairs: Vec<Pair> =
+            jobs.into_par_iter().map(|(ip, points, dims)| pair(dims, tables(values, ip, points))).collect();
         if let Some((a, b)) = pads {
             let dims = dims[dims.len() - 1];
             let fill = |mut v: Vec<K>| {
                 v.resize(1 << dims, K::ZERO);
                 v
             };
-            pairs.push(Pair { dims, weight: K::ONE, a: fill(a), b: fill(b), product: None });
+            pairs.push(pair(dims, (fill(a), fill(b))));
         }
         Self { pairs }
     }
@@ -88,17 +76,11 @@ impl Inner {
     pub fn round(&mut self, j: usize) -> [K; 2] {
         let mut total = [K::ZERO; 2];
         for pair in &mut self.pairs {
-            let (a, b) = (&pair.a, &pair.b);
             if pair.dims <= j {
-                let product =
-                    *pair.product.get_or_insert_with(|| sum_pairs(a.len(), |x| (a[x] * b[x], K::ZERO)).0);
-                total[0] += pair.weight * product;
+                let tables = &pair.tables;
+                total[0] += pair.weight * *pair.sum.get_or_insert_with(|| tables.sum());
             } else {
-                let half = 1 << j;
-                let (c0, c2) = sum_pairs(half, |x| {
-                    let (a0, a1, b0, b1) = (a[x], a[x + half], b[x], b[x + half]);
-                    (a0 * b0, (a1 - a0) * (b1 - b0))
-                });
+                let [c0, c2] = pair.tables.round();
                 total[0] += pair.weight * c0;
                 total[1] += pair.weight * c2;
             }
@@ -112,15 +94,18 @@ impl Inner {
             if pair.dims <= j {
                 pair.weight *= K::ONE - rho;
             } else {
-                bind_top(&mut pair.a, rho);
-                bind_top(&mut pair.b, rho);
+                pair.tables.fold(rho);
             }
         }
     }
 
     /// a_l, b_l.
-    pub fn ends(&self) -> Vec<[K; 2]> {
-        self.pairs.iter().map(|pair| [pair.a[0], pair.b[0]]).collect()
+    pub fn ends(&mut self) -> Vec<[K; 2]> {
+        let end = |pair: &mut Pair| {
+            let (a, b) = pair.tables.finish();
+            [a[0], b[0]]
+        };
+        self.pairs.iter_mut().map(end).collect()
     }
 }
 
@@ -338,44 +323,30 @@ fn contract_view(values: &Values<'_>, view: &View, lengths: &[usize], fates: &[F
 
 type Sizes = (usize, usize, usize);
 
-/// `new[o]`[row][i] = Σ w · `old[o]`[index][i] over small integers, summed without reduction.
+/// `new[o]`[row][i] = Σ w · `old[o]`[index][i] over integers.
 fn apply_integers(data: &[i64], rows: &[Vec<(usize, K)>], (outer, n, inner): Sizes) -> Vec<K> {
-    const SMALL: u64 = 1 << 31;
-    if data.iter().any(|x| x.unsigned_abs() >= SMALL) {
-        let elements: Vec<K> = data.iter().map(|&x| K::from(F::from_i64(x))).collect();
-        return apply_elements(&elements, rows, (outer, n, inner));
-    }
-    let one = |job: usize, out: &mut [K]| {
+    fill(outer * rows.len(), inner, |job, out| {
         let (o, row) = (job / rows.len(), &rows[job % rows.len()]);
-        // |x| < 2^31, weight < 2^64, fewer than 2^30 entries.
-        let mut sums = vec![(0i128, 0i128); inner];
+        if inner == 1 {
+            // Runs of consecutive indices are inner products.
+            out[0] = row.iter().map(|&(i, weight)| weight.scale(F::from_i64(data[o * n + i]))).sum();
+            return;
+        }
         for &(index, weight) in row {
-            let (w0, w1) = (i128::from(weight.c0.value()), i128::from(weight.c1.value()));
             let from = (o * n + index) * inner;
-            for (sum, &x) in sums.iter_mut().zip(&data[from..from + inner]) {
-                let x = i128::from(x);
-                sum.0 += x * w0;
-                sum.1 += x * w1;
-            }
+            add_scaled_integers(out, weight, &data[from..from + inner]);
         }
-        for (slot, (c0, c1)) in out.iter_mut().zip(sums) {
-            *slot = K::new(F::from_i128(c0), F::from_i128(c1));
-        }
-    };
-    fill(outer * rows.len(), inner, one)
+    })
 }
 
 fn apply_elements(data: &[K], rows: &[Vec<(usize, K)>], (outer, n, inner): Sizes) -> Vec<K> {
-    let one = |job: usize, out: &mut [K]| {
+    fill(outer * rows.len(), inner, |job, out| {
         let (o, row) = (job / rows.len(), &rows[job % rows.len()]);
         for &(index, weight) in row {
             let from = (o * n + index) * inner;
-            for (slot, &x) in out.iter_mut().zip(&data[from..from + inner]) {
-                *slot += weight * x;
-            }
+            add_scaled(out, weight, &data[from..from + inner]);
         }
-    };
-    fill(outer * rows.len(), inner, one)
+    })
 }
 
 fn fill(jobs: usize, inner: usize, one: impl Fn(usize, &mut [K]) + Sync) -> Vec<K> {

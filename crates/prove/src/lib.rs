@@ -16,6 +16,7 @@
 mod fractions;
 mod functional;
 mod inner;
+mod product;
 mod prover;
 pub mod random;
 mod rungs;

@@ -1,28 +1,21 @@
 //! The prover's side of the ladder.
 
 use algebra::multilinear::evaluate;
+use algebra::slices::add_scaled;
 use algebra::{F, K};
 use oracle::{Level, Opened, Plan};
-use rayon::prelude::*;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
-use crate::fractions::{bind_top, sum_pairs};
+use crate::product::{Data, Product, first_fold, first_round};
 use crate::random::Source;
 use crate::table::Table;
 
 /// Rows of one oracle while its row variables are bound.
-struct Rows {
-    /// Rows that are not virtual zeros.
-    count: usize,
-    /// Variables still free.
-    variables: usize,
-    width: usize,
-    /// None while the data is still the table's own.
-    data: Option<Vec<K>>,
-    functional: Vec<K>,
-    weight: K,
-    /// Σ v·d once all own variables are bound, or before.
-    product: Option<K>,
+enum Rows {
+    /// Nothing bound yet: the functional as given; the rows are the table's, or these (inner levels).
+    Whole { functional: Vec<K>, data: Option<Zeroizing<Vec<K>>>, sum: Option<K> },
+    /// Bound in the first row variable at least.
+    Bound(Product),
 }
 
 /// The prover's state. Tables of level 0 are borrowed, those of inner levels owned.
@@ -35,10 +28,14 @@ pub struct Ladder<'a, S> {
     pads: Option<Table>,
     end: Option<Table>,
     rows: Vec<Rows>,
+    /// D_a as far as rounds have passed without oracle a.
+    factors: Vec<K>,
     level: usize,
     /// The folded vector w and the functional V on it.
     folded: Vec<K>,
     functional: Vec<K>,
+    /// V and w while the end rounds bind them.
+    closing: Product,
     /// w, s of E before the end rounds bind them.
     last: Vec<K>,
     last_mask: Vec<K>,
@@ -67,9 +64,11 @@ impl<'a, S: Source> Ladder<'a, S> {
             pads,
             end: None,
             rows: Vec::new(),
+            factors: Vec::new(),
             level: 0,
             folded: Vec::new(),
             functional: Vec::new(),
+            closing: Product::default(),
             last: Vec::new(),
             last_mask: Vec::new(),
             pad_values,
@@ -89,8 +88,9 @@ impl<'a, S: Source> Ladder<'a, S> {
 
     /// Gives the level-0 tables and their dense functionals (R·C entries each).
     pub fn begin(&mut self, tables: Vec<&'a Table>, functionals: Vec<Vec<K>>) {
-        let shapes = tables.iter().map(|table| table.shape());
-        self.rows = shapes.zip(functionals).map(|(shape, v)| Rows::new(shape, v, None)).collect();
+        let whole = |functional| Rows::Whole { functional, data: None, sum: None };
+        self.rows = functionals.into_iter().map(whole).collect();
+        self.factors = vec![K::ONE; tables.len()];
         self.base = tables;
     }
 
@@ -115,50 +115,61 @@ impl<'a, S: Source> Ladder<'a, S> {
             let mut functional = std::mem::take(&mut self.functional);
             data.resize(shape.rows * shape.data(), K::ZERO);
             functional.resize(shape.rows * shape.data(), K::ZERO);
-            self.rows = vec![Rows::new(shape, functional, Some(data))];
+            self.rows = vec![Rows::Whole { functional, data: Some(Zeroizing::new(data)), sum: None }];
+            self.factors = vec![K::ONE];
         }
     }
 
     /// c0, c2 of a row round.
     pub fn row_round(&mut self, j: usize) -> [K; 2] {
         let mut total = [K::ZERO; 2];
-        let tables: Vec<Option<&[F]>> = (0..self.rows.len()).map(|i| self.table(i).base_data()).collect();
-        let parts: Vec<[K; 2]> = self
-            .rows
-            .iter()
-            .zip(tables)
-            .map(|(rows, table)| match (&rows.data, table) {
-                (Some(data), _) => rows.round(j, |i| data[i], |v, d| v * d),
-                (None, Some(data)) => rows.round(j, |i| data[i], |v, d| v.scale(d)),
-                (None, None) => [K::ZERO; 2],
-            })
-            .collect();
-        for (rows, part) in self.rows.iter_mut().zip(parts) {
-            if rows.variables <= j {
-                rows.product = Some(part[0]);
-            }
-            total[0] += rows.weight * part[0];
-            total[1] += rows.weight * part[1];
+        let mut all = std::mem::take(&mut self.rows);
+        for (oracle, rows) in all.iter_mut().enumerate() {
+            let shape = &self.shape().oracles[oracle];
+            let own = match rows {
+                Rows::Bound(product) => product.round(),
+                Rows::Whole { functional, data, sum } => {
+                    let data = whole(data.as_ref().map(|data| data.as_slice()), self.table(oracle));
+                    if shape.row_variables() <= j {
+                        [*sum.get_or_insert_with(|| data.sum(functional)), K::ZERO]
+                    } else {
+                        first_round(functional, data, shape.data() << j)
+                    }
+                }
+            };
+            total[0] += self.factors[oracle] * own[0];
+            total[1] += self.factors[oracle] * own[1];
         }
+        self.rows = all;
         total
     }
 
     /// Binds row variable j.
     pub fn row_fold(&mut self, j: usize, zeta: K) {
-        for i in 0..self.rows.len() {
-            let mut rows = std::mem::replace(&mut self.rows[i], Rows::empty());
-            if rows.variables <= j {
-                rows.weight *= K::ONE - zeta;
-            } else {
-                rows.fold(zeta, self.table(i).base_data());
+        for oracle in 0..self.rows.len() {
+            let shape = &self.shape().oracles[oracle];
+            if shape.row_variables() <= j {
+                self.factors[oracle] *= K::ONE - zeta;
+                continue;
             }
-            self.rows[i] = rows;
+            let nothing = Rows::Whole { functional: Vec::new(), data: None, sum: None };
+            self.rows[oracle] = match std::mem::replace(&mut self.rows[oracle], nothing) {
+                Rows::Bound(mut product) => {
+                    product.fold(zeta);
+                    Rows::Bound(product)
+                }
+                Rows::Whole { functional, data, .. } => {
+                    let read = whole(data.as_ref().map(|data| data.as_slice()), self.table(oracle));
+                    Rows::Bound(first_fold(functional, read, shape.data() << j, zeta))
+                }
+            };
         }
     }
 
     /// Assembles w and V from the folded rows, masks and weights.
     pub fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
         let level = self.shape();
+        let mut all = std::mem::take(&mut self.rows);
         let mut folded = vec![K::ZERO; level.length];
         let mut functional = vec![K::ZERO; level.length];
         for part in &level.parts {
@@ -167,22 +178,29 @@ impl<'a, S: Source> Ladder<'a, S> {
                 folded[range].copy_from_slice(&self.table(part.oracle).fold_masks(&weights[part.oracle]));
                 continue;
             }
-            let rows = &self.rows[part.oracle];
-            match (&rows.data, self.table(part.oracle).base_data()) {
-                (Some(data), _) => folded[range.clone()].copy_from_slice(&data[..rows.width]),
-                (None, Some(data)) => {
-                    let row = data.iter().map(|&x| K::from(x));
-                    folded[range.clone()].iter_mut().zip(row).for_each(|(slot, x)| *slot = x);
-                }
-                (None, None) => {}
-            }
             let factor = factors[part.oracle];
-            let own = functional[range].iter_mut().zip(&rows.functional);
-            own.for_each(|(slot, &v)| *slot = factor * v);
+            match &mut all[part.oracle] {
+                Rows::Bound(product) => {
+                    let (v, data) = product.finish();
+                    folded[range.clone()].copy_from_slice(data);
+                    add_scaled(&mut functional[range], factor, v);
+                }
+                Rows::Whole { functional: v, data, .. } => {
+                    match whole(data.as_ref().map(|data| data.as_slice()), self.table(part.oracle)) {
+                        Data::Base(row) => {
+                            folded[range.clone()]
+                                .iter_mut()
+                                .zip(row)
+                                .for_each(|(slot, &x)| *slot = K::from(x));
+                        }
+                        Data::Extension(row) => folded[range.clone()].copy_from_slice(row),
+                    }
+                    add_scaled(&mut functional[range], factor, v);
+                }
+            }
         }
         self.folded = folded;
         self.functional = functional;
-        self.rows.clear();
     }
 
     /// Commits w to the next inner oracle.
@@ -262,31 +280,30 @@ impl<'a, S: Source> Ladder<'a, S> {
         if self.level + 1 == self.plan.levels.len() {
             let size = 1 << self.plan.last_variables();
             self.last = self.folded.clone();
-            self.folded.resize(size, K::ZERO);
-            self.functional.resize(size, K::ZERO);
+            let mut functional = std::mem::take(&mut self.functional);
+            let mut folded = std::mem::take(&mut self.folded);
+            functional.resize(size, K::ZERO);
+            folded.resize(size, K::ZERO);
+            self.closing = Product::new(functional, folded);
             self.zeta = vec![K::ZERO; self.plan.last_variables()];
         }
     }
 
     /// c0, c2 of an end round.
-    pub fn end_round(&self, j: usize) -> [K; 2] {
-        let half = 1 << j;
-        let (v, w) = (&self.functional, &self.folded);
-        let (c0, c2) = sum_pairs(half, |x| (v[x] * w[x], (v[x + half] - v[x]) * (w[x + half] - w[x])));
-        [c0, c2]
+    pub fn end_round(&mut self, _: usize) -> [K; 2] {
+        self.closing.round()
     }
 
     /// Binds a variable of the last vector.
     pub fn end_fold(&mut self, j: usize, zeta: K) {
-        bind_top(&mut self.functional, zeta);
-        bind_top(&mut self.folded, zeta);
+        self.closing.fold(zeta);
         self.zeta[j] = zeta;
     }
 
     /// σ.
-    pub fn sigma(&self, kappa: &[K]) -> K {
+    pub fn sigma(&mut self, kappa: &[K]) -> K {
         let pads: K = kappa.iter().zip(&self.pad_values[self.plan.pads..]).map(|(&a, &b)| a * b).sum();
-        self.functional[0] * evaluate(&self.last_mask, &self.zeta) - pads
+        self.closing.finish().0[0] * evaluate(&self.last_mask, &self.zeta) - pads
     }
 
     /// y, y_r, y_Q, y_Qr.
@@ -311,92 +328,11 @@ impl<S> Drop for Ladder<'_, S> {
     }
 }
 
-impl Drop for Rows {
-    fn drop(&mut self) {
-        self.data.zeroize();
+/// The rows of a table, or these.
+fn whole<'a>(data: Option<&'a [K]>, table: &'a Table) -> Data<'a> {
+    match (data, table.base_data()) {
+        (Some(data), _) => Data::Extension(data),
+        (None, Some(data)) => Data::Base(data),
+        (None, None) => Data::Extension(&[]),
     }
-}
-
-impl Rows {
-    fn new(shape: &oracle::Shape, functional: Vec<K>, data: Option<Vec<K>>) -> Self {
-        Self {
-            count: shape.rows,
-            variables: shape.row_variables(),
-            width: shape.data(),
-            data,
-            functional,
-            weight: K::ONE,
-            product: None,
-        }
-    }
-
-    fn empty() -> Self {
-        Self {
-            count: 0,
-            variables: 0,
-            width: 0,
-            data: None,
-            functional: Vec::new(),
-            weight: K::ZERO,
-            product: None,
-        }
-    }
-
-    /// c0 and c2; data element i is read by `at` and multiplied by `times`.
-    fn round<D>(&self, j: usize, at: impl Fn(usize) -> D + Sync, times: impl Fn(K, D) -> K + Sync) -> [K; 2]
-    where
-        D: Copy + std::ops::Sub<Output = D> + Send,
-    {
-        let v = &self.functional;
-        if self.variables <= j {
-            let all = || sum_pairs(self.count * self.width, |i| (times(v[i], at(i)), K::ZERO)).0;
-            return [self.product.unwrap_or_else(all), K::ZERO];
-        }
-        let half = (1 << j) * self.width;
-        let present = self.count * self.width;
-        let (c0, c2) = sum_pairs(half.min(present), |i| {
-            let low = times(v[i], at(i));
-            // A missing upper row is zero in both factors.
-            if i + half < present {
-                (low, times(v[i + half] - v[i], at(i + half) - at(i)))
-            } else {
-                (low, low)
-            }
-        });
-        [c0, c2]
-    }
-
-    fn fold(&mut self, zeta: K, table: Option<&[F]>) {
-        self.variables -= 1;
-        let keep = (1usize << self.variables).min(self.count);
-        let (half, present) = ((1usize << self.variables) * self.width, self.count * self.width);
-        let size = keep * self.width;
-        fold_rows(&mut self.functional, half, present, size, zeta);
-        match (&mut self.data, table) {
-            (Some(data), _) => fold_rows(data, half, present, size, zeta),
-            (None, Some(table)) => {
-                let first = |i: usize| {
-                    let low = K::from(table[i]);
-                    let high = if i + half < present { table[i + half] } else { F::ZERO };
-                    low + zeta.scale(high - table[i])
-                };
-                self.data = Some((0..size).into_par_iter().with_min_len(1 << 11).map(first).collect());
-            }
-            (None, None) => {}
-        }
-        self.count = keep;
-        self.product = None;
-    }
-}
-
-/// `values[i]` ← (1-ζ)·`values[i]` + ζ·`values[i + half]`, where entries from `present` on are 0.
-fn fold_rows(values: &mut Vec<K>, half: usize, present: usize, size: usize, zeta: K) {
-    let split = half.min(present);
-    let (low, high) = values.split_at_mut(split);
-    let high: &[K] = &high[..present - split];
-    let (paired, alone) = low.split_at_mut(high.len().min(split));
-    paired.par_iter_mut().zip(high).with_min_len(1 << 11).for_each(|(l, &h)| *l += zeta * (h - *l));
-    let rest = K::ONE - zeta;
-    alone.par_iter_mut().with_min_len(1 << 11).for_each(|l| *l *= rest);
-    values.truncate(size);
 }
