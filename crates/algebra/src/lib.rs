@@ -20,5 +20,6 @@ pub mod layout;
 pub mod multilinear;
 pub mod ntt;
 pub mod slices;
+pub mod small;
 
 pub use field::{F, K};

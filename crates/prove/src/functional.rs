@@ -2,22 +2,51 @@
 
 use algebra::K;
 use algebra::layout::Block;
+use algebra::slices::add_scaled;
 use rayon::prelude::*;
 use sumcheck::Term;
 use verify::{Functionals, Group, Setup};
 
-/// One vector of R·C entries per oracle of level 0.
-pub fn dense(setup: &Setup, functionals: &Functionals<'_>) -> Vec<Vec<K>> {
-    setup.groups.iter().zip(&functionals.terms).map(|(group, terms)| expand(setup, group, terms)).collect()
+use crate::ranked::Ranked;
+use crate::table::Table;
+
+/// The functional on one oracle of level 0.
+pub enum Functional {
+    /// R·C entries.
+    Dense(Vec<K>),
+    /// A sum of products, on a table of small integers.
+    Ranked(Ranked),
 }
 
-fn expand(setup: &Setup, group: &Group, terms: &[Term]) -> Vec<K> {
+/// One functional per oracle of level 0.
+pub fn functionals(setup: &Setup, functionals: &Functionals<'_>, tables: &[&Table]) -> Vec<Functional> {
+    let groups = setup.groups.iter().zip(&functionals.terms).zip(tables);
+    let one = |((group, terms), table): ((&Group, &Vec<Term>), &&Table)| {
+        let by_tensor = by_tensor(setup, group, terms);
+        let ranked = table.small_data().and_then(|_| Ranked::new(group, &by_tensor));
+        ranked.map_or_else(|| Functional::Dense(expand(group, &by_tensor)), Functional::Ranked)
+    };
+    groups.map(one).collect()
+}
+
+/// One vector of R·C entries per oracle of level 0: the definition.
+#[cfg(test)]
+pub fn dense(setup: &Setup, functionals: &Functionals<'_>) -> Vec<Vec<K>> {
+    let groups = setup.groups.iter().zip(&functionals.terms);
+    groups.map(|(group, terms)| expand(group, &by_tensor(setup, group, terms))).collect()
+}
+
+fn by_tensor<'a>(setup: &Setup, group: &Group, terms: &'a [Term]) -> Vec<Vec<&'a Term>> {
     let mut by_tensor: Vec<Vec<&Term>> = vec![Vec::new(); group.tensors.len()];
     for term in terms {
         if let Some((_, index)) = setup.homes[term.tensor as usize] {
             by_tensor[index].push(term);
         }
     }
+    by_tensor
+}
+
+fn expand(group: &Group, by_tensor: &[Vec<&Term>]) -> Vec<K> {
     let mut values = vec![K::ZERO; group.shape.rows * group.shape.data()];
     let mut parts: Vec<(&Block, &mut [K])> = Vec::with_capacity(group.layout.blocks.len());
     let mut rest = values.as_mut_slice();
@@ -55,7 +84,7 @@ fn add_term(block: &Block, term: &Term, own: &mut [K]) {
     let rows = own.par_chunks_exact_mut(last.len()).zip(&outer).with_min_len((1 << 12) / last.len() + 1);
     rows.for_each(|(row, &scale)| {
         if scale != K::ZERO {
-            row.iter_mut().zip(&last).for_each(|(slot, &x)| *slot += scale * x);
+            add_scaled(row, scale, &last);
         }
     });
 }

@@ -19,6 +19,7 @@ mod inner;
 mod product;
 mod prover;
 pub mod random;
+mod ranked;
 mod rungs;
 mod table;
 #[cfg(test)]

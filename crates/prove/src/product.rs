@@ -3,6 +3,7 @@
 use algebra::slices::{
     Halves, bind_base, dot, dot_base, product_bind_round, product_round, product_round_base, scale,
 };
+use algebra::small::dot_small;
 use algebra::{F, K};
 use rayon::prelude::*;
 use zeroize::Zeroize;
@@ -82,6 +83,8 @@ pub fn sum(a: &[K], b: &[K]) -> K {
 /// What the first rounds read: rows over F (a table's own) or K.
 #[derive(Clone, Copy)]
 pub enum Data<'a> {
+    /// Over F, small integers.
+    Small(&'a [i16]),
     /// Over F.
     Base(&'a [F]),
     /// Over K.
@@ -91,6 +94,10 @@ pub enum Data<'a> {
 impl<'a> Data<'a> {
     fn split(self, at: usize) -> (Self, Self) {
         match self {
+            Self::Small(data) => {
+                let (low, high) = data.split_at(at);
+                (Self::Small(low), Self::Small(high))
+            }
             Self::Base(data) => {
                 let (low, high) = data.split_at(at);
                 (Self::Base(low), Self::Base(high))
@@ -104,6 +111,7 @@ impl<'a> Data<'a> {
 
     fn len(self) -> usize {
         match self {
+            Self::Small(data) => data.len(),
             Self::Base(data) => data.len(),
             Self::Extension(data) => data.len(),
         }
@@ -116,6 +124,7 @@ impl<'a> Data<'a> {
     /// Σ v·data.
     pub fn sum(self, v: &[K]) -> K {
         let one = |(v, i): (&[K], usize)| match self.part(i * GRAIN, i * GRAIN + v.len()) {
+            Data::Small(data) => dot_small(v, data),
             Data::Base(data) => dot_base(v, data),
             Data::Extension(data) => dot(v, data),
         };
@@ -124,6 +133,10 @@ impl<'a> Data<'a> {
 
     fn round(self, v: Halves<'_, K>, high: Self) -> [K; 2] {
         match (self, high) {
+            (Self::Small(low), Self::Small(high)) => {
+                let (low, high) = (widened(low), widened(high));
+                product_round_base(v, Halves { low: &low, high: &high })
+            }
             (Self::Base(low), Self::Base(high)) => product_round_base(v, Halves { low, high }),
             (Self::Extension(low), Self::Extension(high)) => product_round(v, Halves { low, high }),
             _ => [K::ZERO; 2],
@@ -132,6 +145,7 @@ impl<'a> Data<'a> {
 
     fn bound(self, high: Self, rho: K, out: &mut [K]) {
         match (self, high) {
+            (Self::Small(low), Self::Small(high)) => bind_base(out, &widened(low), &widened(high), rho),
             (Self::Base(low), Self::Base(high)) => bind_base(out, low, high, rho),
             (Self::Extension(low), Self::Extension(high)) => {
                 out.copy_from_slice(low);
@@ -140,6 +154,11 @@ impl<'a> Data<'a> {
             _ => {}
         }
     }
+}
+
+/// One run as elements of F.
+fn widened(run: &[i16]) -> Vec<F> {
+    run.iter().map(|&x| F::from_i64(x.into())).collect()
 }
 
 /// c0, c2 of the first round on a vector whose upper half may be cut short: entries from
@@ -169,6 +188,9 @@ pub fn first_fold(mut v: Vec<K>, data: Data<'_>, half: usize, rho: K) -> Product
         low.part(from, to).bound(high.part(from, to), rho, out);
     });
     match low.part(paired, half) {
+        Data::Small(data) => {
+            alone.iter_mut().zip(data).for_each(|(slot, &x)| *slot = K::from(F::from_i64(x.into())));
+        }
         Data::Base(data) => alone.iter_mut().zip(data).for_each(|(slot, &x)| *slot = K::from(x)),
         Data::Extension(data) => alone.copy_from_slice(data),
     }

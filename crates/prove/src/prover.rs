@@ -17,7 +17,6 @@ use verify::{
 use zeroize::Zeroizing;
 
 use crate::fractions::Tree;
-use crate::functional::dense;
 use crate::inner::Inner;
 use crate::random::{Seed, Source};
 use crate::rungs::Ladder;
@@ -73,14 +72,31 @@ pub enum Phase {
     Opening,
 }
 
-/// Fills an oracle's rows from its tensors.
-fn fill(shape: &Shape, layout: &Layout, tensors: &[(Vec<usize>, &[i64])]) -> Vec<F> {
-    let mut rows = vec![F::ZERO; shape.rows * shape.data()];
+/// Commits an oracle's rows, laid out from its tensors.
+fn commit(shape: Shape, layout: &Layout, tensors: &[(Vec<usize>, &[i64])], seed: &Seed) -> Table {
+    let small = tensors.iter().all(|(_, values)| values.iter().all(|&x| i16::try_from(x).is_ok()));
+    if small {
+        let rows = fill(&shape, layout, tensors, |x| x as i16);
+        Table::small(shape, rows, seed, "z")
+    } else {
+        let rows = fill(&shape, layout, tensors, F::from_i64);
+        Table::base(shape, rows, seed, "z")
+    }
+}
+
+/// An oracle's rows from its tensors.
+fn fill<T: Copy + Default>(
+    shape: &Shape,
+    layout: &Layout,
+    tensors: &[(Vec<usize>, &[i64])],
+    convert: impl Fn(i64) -> T,
+) -> Vec<T> {
+    let mut rows = vec![T::default(); shape.rows * shape.data()];
     for block in &layout.blocks {
         let (axes, values) = &tensors[block.tensor];
         runs(block, axes, |address, index, n| {
             for (slot, &value) in rows[address..address + n].iter_mut().zip(&values[index..index + n]) {
-                *slot = F::from_i64(value);
+                *slot = convert(value);
             }
         });
     }
@@ -106,8 +122,7 @@ pub fn commit_model(
             tensors.push((axes, values.as_slice()));
         }
     }
-    let rows = fill(&shape, &layout, &tensors);
-    Ok(Some(Table::base(shape, rows, seed, "z")))
+    Ok(Some(commit(shape, &layout, &tensors, seed)))
 }
 
 /// Commits an input of these (batch-expanded) axes. `seed` must be used for this input only.
@@ -123,8 +138,7 @@ pub fn commit_input(
     if values.len() != axes.iter().product::<usize>() {
         return Err(SetupError::Oracle("X: the input has another size"));
     }
-    let rows = fill(&shape, &layout, &[(axes.to_vec(), values)]);
-    Ok(Table::base(shape, rows, seed, "z"))
+    Ok(commit(shape, &layout, &[(axes.to_vec(), values)], seed))
 }
 
 /// Proves a Statement. `long_term` are the tables it opens, in its order; `seed` must be fresh.
@@ -404,9 +418,9 @@ impl<S: Source> Witness for Prover<'_, S> {
     }
     fn functionals(&mut self, functionals: &Functionals<'_>) {
         (self.observe)(Phase::Opening);
-        let vectors = dense(self.setup, functionals);
         #[cfg(test)]
-        self.seen.clone_from(&vectors);
-        self.ladder.begin(self.tables.clone(), vectors);
+        self.seen.clone_from(&crate::functional::dense(self.setup, functionals));
+        let functionals = crate::functional::functionals(self.setup, functionals, &self.tables);
+        self.ladder.begin(self.tables.clone(), functionals);
     }
 }

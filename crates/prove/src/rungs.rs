@@ -6,8 +6,10 @@ use algebra::{F, K};
 use oracle::{Level, Opened, Plan};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::functional::Functional;
 use crate::product::{Data, Product, first_fold, first_round};
 use crate::random::Source;
+use crate::ranked::{Ranked, fold_rows};
 use crate::table::Table;
 
 /// Rows of one oracle while its row variables are bound.
@@ -16,6 +18,8 @@ enum Rows {
     Whole { functional: Vec<K>, data: Option<Zeroizing<Vec<K>>>, sum: Option<K> },
     /// Bound in the first row variable at least.
     Bound(Product),
+    /// Inner products of a table's rows, with the functional they are taken with.
+    Ranked { functional: Ranked, products: Vec<Product> },
 }
 
 /// The prover's state. Tables of level 0 are borrowed, those of inner levels owned.
@@ -86,10 +90,18 @@ impl<'a, S: Source> Ladder<'a, S> {
         self.pad_values[j]
     }
 
-    /// Gives the level-0 tables and their dense functionals (R·C entries each).
-    pub fn begin(&mut self, tables: Vec<&'a Table>, functionals: Vec<Vec<K>>) {
-        let whole = |functional| Rows::Whole { functional, data: None, sum: None };
-        self.rows = functionals.into_iter().map(whole).collect();
+    /// Gives the level-0 tables and their functionals.
+    pub fn begin(&mut self, tables: Vec<&'a Table>, functionals: Vec<Functional>) {
+        let start = |(functional, table): (Functional, &&Table)| match (functional, table.small_data()) {
+            (Functional::Ranked(functional), data) => {
+                let shape = table.shape();
+                let data = data.unwrap_or_default();
+                let products = functional.products(data, shape.data(), shape.row_variables());
+                Rows::Ranked { functional, products }
+            }
+            (Functional::Dense(functional), _) => Rows::Whole { functional, data: None, sum: None },
+        };
+        self.rows = functionals.into_iter().zip(&tables).map(start).collect();
         self.factors = vec![K::ONE; tables.len()];
         self.base = tables;
     }
@@ -128,6 +140,13 @@ impl<'a, S: Source> Ladder<'a, S> {
             let shape = &self.shape().oracles[oracle];
             let own = match rows {
                 Rows::Bound(product) => product.round(),
+                Rows::Ranked { products, .. } if shape.row_variables() <= j => {
+                    [products.iter().map(Product::sum).sum(), K::ZERO]
+                }
+                Rows::Ranked { products, .. } => {
+                    let rounds = products.iter_mut().map(Product::round);
+                    rounds.fold([K::ZERO; 2], |[a, b], [c, d]| [a + c, b + d])
+                }
                 Rows::Whole { functional, data, sum } => {
                     let data = whole(data.as_ref().map(|data| data.as_slice()), self.table(oracle));
                     if shape.row_variables() <= j {
@@ -158,6 +177,10 @@ impl<'a, S: Source> Ladder<'a, S> {
                     product.fold(zeta);
                     Rows::Bound(product)
                 }
+                Rows::Ranked { functional, mut products } => {
+                    products.iter_mut().for_each(|product| product.fold(zeta));
+                    Rows::Ranked { functional, products }
+                }
                 Rows::Whole { functional, data, .. } => {
                     let read = whole(data.as_ref().map(|data| data.as_slice()), self.table(oracle));
                     Rows::Bound(first_fold(functional, read, shape.data() << j, zeta))
@@ -185,6 +208,12 @@ impl<'a, S: Source> Ladder<'a, S> {
                     folded[range.clone()].copy_from_slice(data);
                     add_scaled(&mut functional[range], factor, v);
                 }
+                Rows::Ranked { functional: ranked, products } => {
+                    let width = range.len();
+                    let table = self.table(part.oracle).small_data().unwrap_or_default();
+                    folded[range.clone()].copy_from_slice(&fold_rows(table, width, &weights[part.oracle]));
+                    add_scaled(&mut functional[range], factor, &ranked.columns(products, width));
+                }
                 Rows::Whole { functional: v, data, .. } => {
                     match whole(data.as_ref().map(|data| data.as_slice()), self.table(part.oracle)) {
                         Data::Base(row) => {
@@ -192,6 +221,10 @@ impl<'a, S: Source> Ladder<'a, S> {
                                 .iter_mut()
                                 .zip(row)
                                 .for_each(|(slot, &x)| *slot = K::from(x));
+                        }
+                        Data::Small(row) => {
+                            let row = row.iter().map(|&x| K::from(F::from_i64(x.into())));
+                            folded[range.clone()].iter_mut().zip(row).for_each(|(slot, x)| *slot = x);
                         }
                         Data::Extension(row) => folded[range.clone()].copy_from_slice(row),
                     }
@@ -330,9 +363,5 @@ impl<S> Drop for Ladder<'_, S> {
 
 /// The rows of a table, or these.
 fn whole<'a>(data: Option<&'a [K]>, table: &'a Table) -> Data<'a> {
-    match (data, table.base_data()) {
-        (Some(data), _) => Data::Extension(data),
-        (None, Some(data)) => Data::Base(data),
-        (None, None) => Data::Extension(&[]),
-    }
+    data.map_or_else(|| table.data(), Data::Extension)
 }

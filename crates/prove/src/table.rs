@@ -6,10 +6,13 @@ use oracle::{Hashing, Shape, Tree};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
+use crate::product::Data;
 use crate::random::Source;
 
 /// Rows over F, or over K as pairs of rows over F.
 enum Rows {
+    /// Rows over F with small entries: weights and inputs.
+    Small(Zeroizing<Vec<i16>>),
     Base(Zeroizing<Vec<F>>),
     Extension(Zeroizing<Vec<K>>),
 }
@@ -29,36 +32,29 @@ pub struct Table {
 impl Table {
     /// Commits rows over F: `data` has R·C entries. Randomness is `<name>.mask` and `<name>.salt`.
     pub fn base(shape: Shape, data: Vec<F>, source: &impl Source, name: &str) -> Self {
-        let masks = source.base(&format!("{name}.mask"), shape.rows * shape.masks());
-        let rows = |i: usize, part: &[F], width: usize| part[i * width..(i + 1) * width].to_vec();
-        let coefficients = |i: usize| {
-            let mut row = rows(i, &data, shape.data());
-            row.extend(rows(i, &masks, shape.masks()));
-            row
-        };
-        let count = shape.rows;
-        let (code, ntt) = encode(&shape, count, coefficients);
-        let salts = salts(&shape, source, name);
-        let tree = hash_columns(&shape, &code, &ntt, &salts);
-        let (data, masks) = (Rows::Base(Zeroizing::new(data)), Rows::Base(Zeroizing::new(masks)));
-        Self { shape, data, masks, code, salts, tree, ntt }
+        Self::commit(shape, Rows::Base(Zeroizing::new(data)), source, name)
+    }
+
+    /// As [`Self::base`], for small entries.
+    pub fn small(shape: Shape, data: Vec<i16>, source: &impl Source, name: &str) -> Self {
+        Self::commit(shape, Rows::Small(Zeroizing::new(data)), source, name)
     }
 
     /// Commits rows over K.
     pub fn extension(shape: Shape, data: Vec<K>, source: &impl Source, name: &str) -> Self {
-        let masks = source.extension(&format!("{name}.mask"), shape.rows * shape.masks());
-        let coefficients = |i: usize| {
-            let row = i / 2;
-            let part = |x: &K| if i.is_multiple_of(2) { x.c0 } else { x.c1 };
-            let own = &data[row * shape.data()..(row + 1) * shape.data()];
-            let mask = &masks[row * shape.masks()..(row + 1) * shape.masks()];
-            own.iter().chain(mask).map(part).collect()
+        Self::commit(shape, Rows::Extension(Zeroizing::new(data)), source, name)
+    }
+
+    fn commit(shape: Shape, data: Rows, source: &impl Source, name: &str) -> Self {
+        let count = shape.rows * shape.masks();
+        let stream = format!("{name}.mask");
+        let masks = match data {
+            Rows::Extension(_) => Rows::Extension(Zeroizing::new(source.extension(&stream, count))),
+            Rows::Small(_) | Rows::Base(_) => Rows::Base(Zeroizing::new(source.base(&stream, count))),
         };
-        let count = 2 * shape.rows;
-        let (code, ntt) = encode(&shape, count, coefficients);
+        let (code, ntt) = encode(&shape, &data, &masks);
         let salts = salts(&shape, source, name);
         let tree = hash_columns(&shape, &code, &ntt, &salts);
-        let (data, masks) = (Rows::Extension(Zeroizing::new(data)), Rows::Extension(Zeroizing::new(masks)));
         Self { shape, data, masks, code, salts, tree, ntt }
     }
 
@@ -77,14 +73,34 @@ impl Table {
         self.shape.id(&self.root())
     }
 
-    pub(crate) fn base_data(&self) -> Option<&[F]> {
-        if let Rows::Base(data) = &self.data { Some(data) } else { None }
+    /// All rows, end to end.
+    pub(crate) fn data(&self) -> Data<'_> {
+        match &self.data {
+            Rows::Small(data) => Data::Small(data),
+            Rows::Base(data) => Data::Base(data),
+            Rows::Extension(data) => Data::Extension(data),
+        }
+    }
+
+    /// A copy of rows over F, for the attacks.
+    #[cfg(test)]
+    pub(crate) fn base_rows(&self) -> Vec<F> {
+        match self.data() {
+            Data::Small(data) => data.iter().map(|&x| F::from_i64(x.into())).collect(),
+            Data::Base(data) => data.to_vec(),
+            Data::Extension(_) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn small_data(&self) -> Option<&[i16]> {
+        if let Rows::Small(data) = &self.data { Some(data) } else { None }
     }
 
     /// Mask entry m of row i, as an element of K.
     fn mask(&self, row: usize, m: usize) -> K {
         let at = row * self.shape.masks() + m;
         match &self.masks {
+            Rows::Small(masks) => K::from(F::from_i64(masks[at].into())),
             Rows::Base(masks) => K::from(masks[at]),
             Rows::Extension(masks) => masks[at],
         }
@@ -137,14 +153,33 @@ fn push_column(bytes: &mut Vec<u8>, code: &[F], n: usize, slot: usize) {
     }
 }
 
-/// Code words of `count` F-rows.
-fn encode(shape: &Shape, count: usize, row: impl Fn(usize) -> Vec<F> + Sync) -> (Zeroizing<Vec<F>>, Ntt) {
+impl Rows {
+    /// Writes F-row i of rows of `width` entries; K-rows are c0 then c1.
+    fn write(&self, i: usize, width: usize, out: &mut [F]) {
+        let row = |i: usize| i * width..(i + 1) * width;
+        match self {
+            Self::Small(data) => {
+                out.iter_mut().zip(&data[row(i)]).for_each(|(slot, &x)| *slot = F::from_i64(x.into()));
+            }
+            Self::Base(data) => out.copy_from_slice(&data[row(i)]),
+            Self::Extension(data) => {
+                let part = |x: &K| if i.is_multiple_of(2) { x.c0 } else { x.c1 };
+                out.iter_mut().zip(&data[row(i / 2)]).for_each(|(slot, x)| *slot = part(x));
+            }
+        }
+    }
+}
+
+/// Code words of all F-rows.
+fn encode(shape: &Shape, data: &Rows, masks: &Rows) -> (Zeroizing<Vec<F>>, Ntt) {
     let n = shape.positions();
     let ntt = Ntt::new(shape.log_n as u32);
+    let count = if shape.extension { 2 * shape.rows } else { shape.rows };
     let mut code = vec![F::ZERO; count * n];
     code.par_chunks_exact_mut(n).enumerate().for_each(|(i, word)| {
-        let coefficients = Zeroizing::new(row(i));
-        word[..coefficients.len()].copy_from_slice(&coefficients);
+        let (own, rest) = word.split_at_mut(shape.data());
+        data.write(i, shape.data(), own);
+        masks.write(i, shape.masks(), &mut rest[..shape.masks()]);
         ntt.forward(word);
     });
     (Zeroizing::new(code), ntt)

@@ -285,7 +285,7 @@ fn run(toy: &Toy, source: &impl Source, model: &Table, coins: Option<&Coins>, ro
 /// Rows of Z changed at three addresses so that their product with the functional stays.
 fn invisible_change(toy: &Toy, source: &impl Source, functional: &[K]) -> Vec<F> {
     let fresh = commit_fresh(&toy.setup, &toy.assignment, source);
-    let mut rows = fresh.table.base_data().unwrap().to_vec();
+    let mut rows = fresh.table.base_rows();
     let used: Vec<usize> = (0..rows.len()).filter(|&i| functional[i] != K::ZERO).take(3).collect();
     let [a, b, c] = [0, 1, 2].map(|i| functional[used[i]]);
     // The cross product of the two coordinate vectors is orthogonal to both.
@@ -405,7 +405,7 @@ fn jacobian(toy: &Toy, seed: &Seed, model_seed: &Seed, coins: &Coins) -> Vec<(St
         let rebuilt = |by| {
             weights(&|| {
                 let nudged = Nudged { seed: model_seed, name: "z.mask", index, by };
-                Table::base(toy.model.shape().clone(), toy.model.base_data().unwrap().to_vec(), &nudged, "z")
+                Table::base(toy.model.shape().clone(), toy.model.base_rows(), &nudged, "z")
             })
         };
         let plain = Nudged { seed, name: "", index: 0, by: F::ZERO };

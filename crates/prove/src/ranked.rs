@@ -1,0 +1,178 @@
+//! The functional of a table of weights, kept as products of a vector over rows and one over columns.
+//!
+//! A relation reads a weight tensor at one point, so its functional is a product of one vector per
+//! axis. Cut at the length of a row it is a product of two vectors, and the row sumcheck needs only
+//! the inner product of every row with the column vectors: one pass over small integers instead of
+//! a functional as long as the table.
+
+use algebra::K;
+use algebra::layout::Block;
+use algebra::small::{combine_small, dot_small};
+use rayon::prelude::*;
+use sumcheck::Term;
+use verify::Group;
+
+use crate::product::Product;
+
+/// Σ_t rows_t ⊗ columns_t.
+pub struct Ranked {
+    terms: Vec<RankOne>,
+}
+
+/// One product: `rows` from row `first` on, `columns` from column `from` on.
+struct RankOne {
+    first: usize,
+    rows: Vec<K>,
+    from: usize,
+    columns: Vec<K>,
+}
+
+/// A table with this many full columns of terms costs as much as a dense functional.
+const FULL_COLUMNS_MAX: usize = 24;
+
+impl Ranked {
+    /// The functional of these terms; none if it is no sum of few products.
+    /// `by_tensor` are the terms of each tensor of the group.
+    pub fn new(group: &Group, by_tensor: &[Vec<&Term>]) -> Option<Self> {
+        let (mut terms, mut entries) = (Vec::new(), 0);
+        for block in &group.layout.blocks {
+            for term in &by_tensor[block.tensor] {
+                let vanishes =
+                    term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk));
+                if vanishes {
+                    continue;
+                }
+                let one = split(block, term, group.shape.log_c)?;
+                entries += one.columns.len();
+                if entries > FULL_COLUMNS_MAX << group.shape.log_c {
+                    return None;
+                }
+                terms.push(one);
+            }
+        }
+        Some(Self { terms })
+    }
+
+    /// Per term: its vector over rows and every row's inner product with its columns, 2^h entries each.
+    pub fn products(&self, data: &[i16], width: usize, variables: usize) -> Vec<Product> {
+        let one = |term: &RankOne| {
+            let mut rows = vec![K::ZERO; 1 << variables];
+            rows[term.first..term.first + term.rows.len()].copy_from_slice(&term.rows);
+            let to = term.from + term.columns.len();
+            let sum = |row: &[i16]| dot_small(&term.columns, &row[term.from..to]);
+            let mut sums: Vec<K> = data.par_chunks_exact(width).map(sum).collect();
+            sums.resize(1 << variables, K::ZERO);
+            Product::new(rows, sums)
+        };
+        self.terms.iter().map(one).collect()
+    }
+
+    /// The functional over columns once all rows are bound: `products` are those of [`Self::products`].
+    pub fn columns(&self, products: &mut [Product], width: usize) -> Vec<K> {
+        let mut total = vec![K::ZERO; width];
+        for (term, product) in self.terms.iter().zip(products) {
+            let weight = product.finish().0[0];
+            let slots = &mut total[term.from..term.from + term.columns.len()];
+            algebra::slices::add_scaled(slots, weight, &term.columns);
+        }
+        total
+    }
+}
+
+/// Σ_r `weights[r]`·row r of a table of small integers.
+pub fn fold_rows(data: &[i16], width: usize, weights: &[K]) -> Vec<K> {
+    const RUN: usize = 1 << 10;
+    let mut folded = vec![K::ZERO; width];
+    folded.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
+        let part = i * RUN..i * RUN + out.len();
+        let rows: Vec<&[i16]> = data.chunks_exact(width).map(|row| &row[part.clone()]).collect();
+        combine_small(out, weights, &rows);
+    });
+    folded
+}
+
+/// x ⊗ y, y fastest.
+fn outer(x: &[K], y: &[K]) -> Vec<K> {
+    x.iter().flat_map(|&a| y.iter().map(move |&b| a * b)).collect()
+}
+
+/// One term on one block as a product over rows and columns of 2^log_c entries.
+fn split(block: &Block, term: &Term, log_c: usize) -> Option<RankOne> {
+    let (mut rows, mut columns) = (vec![term.coef], vec![K::ONE]);
+    let mut room = log_c;
+    for (axis, &chunk) in term.axes.iter().zip(&block.chunks).rev() {
+        let vector = axis.on_chunk(chunk);
+        let low = chunk.log.min(room);
+        room -= low;
+        let (high_part, low_part) = halves(&vector, low)?;
+        columns = outer(&low_part, &columns);
+        rows = outer(&high_part, &rows);
+    }
+    let width = 1 << log_c;
+    Some(RankOne { first: block.off >> log_c, rows, from: block.off % width, columns })
+}
+
+/// A vector as the product of one over its high and one over its `low` low index bits.
+fn halves(vector: &[K], low: usize) -> Option<(Vec<K>, Vec<K>)> {
+    if vector.len() == 1 << low {
+        return Some((vec![K::ONE], vector.to_vec()));
+    }
+    if low == 0 {
+        return Some((vector.to_vec(), vec![K::ONE]));
+    }
+    let Some(pivot) = vector.iter().position(|&x| x != K::ZERO) else {
+        return Some((vec![K::ZERO; vector.len() >> low], vec![K::ZERO; 1 << low]));
+    };
+    let runs = || vector.chunks_exact(1 << low);
+    let columns = runs().nth(pivot >> low)?.to_vec();
+    let at = pivot % (1 << low);
+    let inverse = columns[at].inverse();
+    let rows: Vec<K> = runs().map(|run| run[at] * inverse).collect();
+    let holds = runs().zip(&rows).all(|(run, &row)| run.iter().zip(&columns).all(|(&x, &y)| x == row * y));
+    holds.then_some((rows, columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use algebra::F;
+    use algebra::layout::layout;
+    use algebra::multilinear::eq_table;
+    use proptest::prelude::*;
+    use sumcheck::Axis;
+
+    fn k() -> impl Strategy<Value = K> {
+        (any::<u64>(), any::<u64>()).prop_map(|(a, b)| K::new(F::new(a), F::new(b)))
+    }
+
+    proptest! {
+        #[test]
+        fn product_of_axes_is_a_product_of_rows_and_columns(
+            points in prop::collection::vec(k(), 16),
+            sizes in prop::collection::vec(1usize..14, 1..4),
+            log_c in 0usize..9,
+            coef in k(),
+        ) {
+            let axes = sizes.iter().enumerate().map(|(i, _)| Axis::Eq(points[4 * i..4 * i + 4].into())).collect();
+            let term = Term { coef, tensor: 0, axes };
+            for block in &layout([sizes.as_slice()]).unwrap().blocks {
+                let vectors = term.axes.iter().zip(&block.chunks).map(|(axis, &chunk)| axis.on_chunk(chunk));
+                let dense = vectors.fold(vec![coef], |all, next| outer(&all, &next));
+                let one = split(block, &term, log_c).unwrap();
+                for (i, &x) in dense.iter().enumerate() {
+                    let address = block.off + i;
+                    let (row, column) = (address >> log_c, address % (1 << log_c));
+                    prop_assert_eq!(one.rows[row - one.first] * one.columns[column - one.from], x);
+                }
+            }
+        }
+
+        #[test]
+        fn other_vectors_are_refused(point in prop::collection::vec(k(), 4), at in 0usize..16, low in 1usize..4) {
+            let mut vector = eq_table(&point);
+            prop_assert!(halves(&vector, low).is_some());
+            vector[at] += K::ONE;
+            prop_assert!(halves(&vector, low).is_none());
+        }
+    }
+}
