@@ -12,7 +12,8 @@ const EPSILON: u64 = 0xffff_ffff;
 /// Generator of the subgroup of order 2^32: 7^((p-1)/2^32).
 const ROOT_2_32: F = F(1_753_635_133_440_165_772);
 
-/// An element of F, canonical.
+/// An element of F, canonical: a word.
+#[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub struct F(u64);
 
@@ -164,7 +165,8 @@ impl Mul for F {
     }
 }
 
-/// An element c0 + c1·√7 of K.
+/// An element c0 + c1·√7 of K: two words, c0 first.
+#[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct K {
     /// Coefficient of 1.

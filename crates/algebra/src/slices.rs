@@ -1,51 +1,13 @@
 //! Long loops over field elements: the prover's kernels.
 //!
-//! Each function's plain text is its definition. All slices of one call have equal length unless
-//! said otherwise; the shortest decides.
+//! Each function's plain text is its definition; here the fastest twin the processor can run does the
+//! work ([`crate::arch`]). All slices of one call have equal length unless said otherwise; the
+//! shortest decides.
 
+pub(crate) mod plain;
+
+use crate::arch::{self, Level};
 use crate::field::{F, K};
-
-/// `low[i]` ← (1−ρ)·`low[i]` + ρ·`high[i]`.
-pub fn bind(low: &mut [K], high: &[K], rho: K) {
-    low.iter_mut().zip(high).for_each(|(l, &h)| *l += rho * (h - *l));
-}
-
-/// `out[i]` ← (1−ρ)·`low[i]` + ρ·`high[i]` over base elements.
-pub fn bind_base(out: &mut [K], low: &[F], high: &[F], rho: K) {
-    for ((slot, &l), &h) in out.iter_mut().zip(low).zip(high) {
-        *slot = K::from(l) + rho.scale(h - l);
-    }
-}
-
-/// `out[i]` += s·`x[i]`.
-pub fn add_scaled(out: &mut [K], s: K, x: &[K]) {
-    out.iter_mut().zip(x).for_each(|(slot, &x)| *slot += s * x);
-}
-
-/// `out[i]` += s·`x[i]` over base elements.
-pub fn add_scaled_base(out: &mut [K], s: K, x: &[F]) {
-    out.iter_mut().zip(x).for_each(|(slot, &x)| *slot += s.scale(x));
-}
-
-/// `out[i]` += s·`x[i]` over signed integers.
-pub fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]) {
-    out.iter_mut().zip(x).for_each(|(slot, &x)| *slot += s.scale(F::from_i64(x)));
-}
-
-/// `x[i]` ← s·`x[i]`.
-pub fn scale(x: &mut [K], s: K) {
-    x.iter_mut().for_each(|x| *x *= s);
-}
-
-/// Σ `a[i]`·`b[i]`.
-pub fn dot(a: &[K], b: &[K]) -> K {
-    a.iter().zip(b).map(|(&a, &b)| a * b).sum()
-}
-
-/// Σ `a[i]`·`b[i]`, b over the base field.
-pub fn dot_base(a: &[K], b: &[F]) -> K {
-    a.iter().zip(b).map(|(&a, &b)| a.scale(b)).sum()
-}
 
 /// A vector cut in two halves along its top variable.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +16,19 @@ pub struct Halves<'a, T> {
     pub low: &'a [T],
     /// Top variable 1.
     pub high: &'a [T],
+}
+
+impl<T> Halves<'_, T> {
+    /// Length of the shorter half.
+    pub(crate) fn shortest(&self) -> usize {
+        self.low.len().min(self.high.len())
+    }
+
+    /// Without the first n elements of each half.
+    pub(crate) fn skip(&self, n: usize) -> Self {
+        let rest = |half| <[T]>::get(half, n..).unwrap_or_default();
+        Self { low: rest(self.low), high: rest(self.high) }
+    }
 }
 
 /// A vector cut in four along its two top variables; the first two quarters take the bound vector.
@@ -69,77 +44,104 @@ pub struct Quarters<'a> {
     pub q3: &'a [K],
 }
 
+impl Quarters<'_> {
+    /// Length of the shortest quarter.
+    pub(crate) fn shortest(&self) -> usize {
+        self.q0.len().min(self.q1.len()).min(self.q2.len()).min(self.q3.len())
+    }
+
+    /// Without the first n elements of each quarter.
+    pub(crate) fn skip(self, n: usize) -> Self {
+        Self {
+            q0: self.q0.get_mut(n..).unwrap_or_default(),
+            q1: self.q1.get_mut(n..).unwrap_or_default(),
+            q2: self.q2.get(n..).unwrap_or_default(),
+            q3: self.q3.get(n..).unwrap_or_default(),
+        }
+    }
+}
+
+/// `low[i]` ← (1−ρ)·`low[i]` + ρ·`high[i]`.
+pub fn bind(low: &mut [K], high: &[K], rho: K) {
+    arch::bind(Level::best(), low, high, rho);
+}
+
+/// `out[i]` ← (1−ρ)·`low[i]` + ρ·`high[i]` over base elements.
+pub fn bind_base(out: &mut [K], low: &[F], high: &[F], rho: K) {
+    arch::bind_base(Level::best(), out, low, high, rho);
+}
+
+/// `out[i]` += s·`x[i]`.
+pub fn add_scaled(out: &mut [K], s: K, x: &[K]) {
+    arch::add_scaled(Level::best(), out, s, x);
+}
+
+/// `out[i]` += s·`x[i]` over base elements.
+pub fn add_scaled_base(out: &mut [K], s: K, x: &[F]) {
+    arch::add_scaled_base(Level::best(), out, s, x);
+}
+
+/// `out[i]` += s·`x[i]` over signed integers.
+pub fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]) {
+    arch::add_scaled_integers(Level::best(), out, s, x);
+}
+
+/// `out[i]` ← Σ_r `weights[r]`·`rows[r][i]`; what a row lacks is 0.
+pub fn combine_integers(out: &mut [K], weights: &[K], rows: &[&[i64]]) {
+    arch::combine_integers(Level::best(), out, weights, rows);
+}
+
+/// `x[i]` ← s·`x[i]`.
+pub fn scale(x: &mut [K], s: K) {
+    arch::scale(Level::best(), x, s);
+}
+
+/// Σ `a[i]`·`b[i]`.
+pub fn dot(a: &[K], b: &[K]) -> K {
+    arch::dot(Level::best(), a, b)
+}
+
+/// Σ `a[i]`·`b[i]`, b over the base field.
+pub fn dot_base(a: &[K], b: &[F]) -> K {
+    arch::dot_base(Level::best(), a, b)
+}
+
+/// Σ `a[i]`·`x[i]`, x signed integers.
+pub fn dot_integers(a: &[K], x: &[i64]) -> K {
+    arch::dot_integers(Level::best(), a, x)
+}
+
 /// Σ a·b at 0 and its X² coefficient: Σ `a.low`·`b.low`, Σ (`a.high`−`a.low`)(`b.high`−`b.low`).
 pub fn product_round(a: Halves<'_, K>, b: Halves<'_, K>) -> [K; 2] {
-    let mut sums = [K::ZERO; 2];
-    for (((&a0, &a1), &b0), &b1) in a.low.iter().zip(a.high).zip(b.low).zip(b.high) {
-        sums[0] += a0 * b0;
-        sums[1] += (a1 - a0) * (b1 - b0);
-    }
-    sums
+    arch::product_round(Level::best(), a, b)
 }
 
 /// As [`product_round`], b over the base field.
 pub fn product_round_base(a: Halves<'_, K>, b: Halves<'_, F>) -> [K; 2] {
-    let mut sums = [K::ZERO; 2];
-    for (((&a0, &a1), &b0), &b1) in a.low.iter().zip(a.high).zip(b.low).zip(b.high) {
-        sums[0] += a0.scale(b0);
-        sums[1] += (a1 - a0).scale(b1 - b0);
-    }
-    sums
+    arch::product_round_base(Level::best(), a, b)
 }
 
 /// Binds the top variable of a and b at ρ, then [`product_round`] of what remains.
 pub fn product_bind_round(a: Quarters<'_>, b: Quarters<'_>, rho: K) -> [K; 2] {
-    bind(a.q0, a.q2, rho);
-    bind(a.q1, a.q3, rho);
-    bind(b.q0, b.q2, rho);
-    bind(b.q1, b.q3, rho);
-    product_round(Halves { low: a.q0, high: a.q1 }, Halves { low: b.q0, high: b.q1 })
-}
-
-/// Two fractions p0/q0 + p1/q1 with weight: p0·q1 + p1·q0 + ν·q0·q1.
-#[inline(always)]
-fn gate([p0, p1, q0, q1]: [K; 4], nu: K) -> K {
-    p0 * q1 + q0 * (p1 + nu * q1)
+    arch::product_bind_round(Level::best(), a, b, rho)
 }
 
 /// Round of the fraction sumcheck: Σ eq·gate at 0 and its X² coefficient; parts p0, p1, q0, q1.
 pub fn fraction_round(eq: &[K], parts: [Halves<'_, K>; 4], nu: K) -> [K; 2] {
-    let mut sums = [K::ZERO; 2];
-    let [p0, p1, q0, q1] = parts;
-    let low = p0.low.iter().zip(p1.low).zip(q0.low).zip(q1.low);
-    let high = p0.high.iter().zip(p1.high).zip(q0.high).zip(q1.high);
-    for ((&e, (((&a, &b), &c), &d)), (((&x, &y), &z), &w)) in eq.iter().zip(low).zip(high) {
-        sums[0] += e * gate([a, b, c, d], nu);
-        sums[1] += e * gate([x - a, y - b, z - c, w - d], nu);
-    }
-    sums
+    arch::fraction_round(Level::best(), eq, parts, nu)
 }
 
 /// Binds the top variable of all parts at ρ, then [`fraction_round`] of what remains.
 pub fn fraction_bind_round(eq: &[K], parts: [Quarters<'_>; 4], rho: K, nu: K) -> [K; 2] {
-    let bound = parts.map(|part| {
-        bind(part.q0, part.q2, rho);
-        bind(part.q1, part.q3, rho);
-        Halves { low: &*part.q0, high: &*part.q1 }
-    });
-    fraction_round(eq, bound, nu)
+    arch::fraction_bind_round(Level::best(), eq, parts, rho, nu)
 }
 
 /// Sums of fractions: p ← p0·q1 + p1·q0, q ← q0·q1; `low` and `high` are (p0, q0) and (p1, q1).
 pub fn fraction_layer(p: &mut [K], q: &mut [K], low: (&[K], &[K]), high: (&[K], &[K])) {
-    let inputs = low.0.iter().zip(low.1).zip(high.0.iter().zip(high.1));
-    for ((p, q), ((&p0, &q0), (&p1, &q1))) in p.iter_mut().zip(q).zip(inputs) {
-        *p = p0 * q1 + p1 * q0;
-        *q = q0 * q1;
-    }
+    arch::fraction_layer(Level::best(), p, q, low, high);
 }
 
 /// Doubles a table of eq: `low[i]` ← (1−x)·`low[i]`, `high[i]` ← x·`low[i]`.
 pub fn split_eq(low: &mut [K], high: &mut [K], x: K) {
-    for (l, h) in low.iter_mut().zip(high) {
-        *h = *l * x;
-        *l -= *h;
-    }
+    arch::split_eq(Level::best(), low, high, x);
 }

@@ -1,0 +1,335 @@
+//! The twins of [`crate::slices::plain`], written once for any vector unit.
+//!
+//! Each runs over whole vectors and leaves the rest to the plain text. No closures: they would be
+//! compiled without the features of the unit.
+
+use super::lanes::{Factor, Lanes, MOST_PRODUCTS, Vector};
+use crate::field::{F, K};
+use crate::slices::plain;
+
+/// An element of K per lane.
+pub(super) type Pair<S> = [<S as Lanes>::V; 2];
+/// A sum of products in K per lane, not reduced.
+pub(super) type Wide<S> = [<<S as Lanes>::V as Vector>::Sum; 2];
+/// Left factor of a product in K.
+pub(super) type Left<S> = [Factor<<S as Lanes>::V>; 2];
+/// Right factor b of a product in K: b0, b1, 7·b1.
+pub(super) type Right<S> = [Factor<<S as Lanes>::V>; 3];
+
+/// Vector steps after which a sum of products in K is reduced.
+pub(super) const STRETCH: usize = MOST_PRODUCTS / 2;
+/// What makes a small signed integer an unsigned one.
+const OFFSET: u64 = 1 << 31;
+
+/// Elements that fill whole vectors.
+#[inline(always)]
+pub(super) fn whole<S: Lanes>(lengths: &[usize]) -> usize {
+    let mut least = usize::MAX;
+    let mut i = 0;
+    while i < lengths.len() {
+        if lengths[i] < least {
+            least = lengths[i];
+        }
+        i += 1;
+    }
+    least - least % S::LANES
+}
+
+#[inline(always)]
+pub(super) fn splat<S: Lanes>(unit: S, x: K) -> Pair<S> {
+    [unit.splat(x.c0.value()), unit.splat(x.c1.value())]
+}
+
+#[inline(always)]
+pub(super) fn left<S: Lanes>(a: Pair<S>) -> Left<S> {
+    [a[0].split(), a[1].split()]
+}
+
+#[inline(always)]
+pub(super) fn right<S: Lanes>(b: Pair<S>) -> Right<S> {
+    [b[0].split(), b[1].split(), b[1].split_seven()]
+}
+
+#[inline(always)]
+pub(super) fn widen<S: Lanes>(a: Pair<S>) -> Wide<S> {
+    [a[0].widen(), a[1].widen()]
+}
+
+#[inline(always)]
+pub(super) fn nothing<S: Lanes>(unit: S) -> Wide<S> {
+    [unit.splat(0).widen(), unit.splat(0).widen()]
+}
+
+/// sum + a·b.
+#[inline(always)]
+pub(super) fn mac<S: Lanes>(sum: Wide<S>, a: Left<S>, b: Right<S>) -> Wide<S> {
+    let c0 = <S::V>::add_product(<S::V>::add_product(sum[0], a[0], b[0]), a[1], b[2]);
+    let c1 = <S::V>::add_product(<S::V>::add_product(sum[1], a[0], b[1]), a[1], b[0]);
+    [c0, c1]
+}
+
+/// sum + a·b for b over the base field.
+#[inline(always)]
+pub(super) fn mac_base<S: Lanes>(sum: Wide<S>, a: Left<S>, b: Factor<S::V>) -> Wide<S> {
+    [<S::V>::add_product(sum[0], a[0], b), <S::V>::add_product(sum[1], a[1], b)]
+}
+
+#[inline(always)]
+pub(super) fn reduce<S: Lanes>(sum: Wide<S>) -> Pair<S> {
+    [<S::V>::reduce(sum[0]), <S::V>::reduce(sum[1])]
+}
+
+#[inline(always)]
+pub(super) fn canonical<S: Lanes>(a: Pair<S>) -> Pair<S> {
+    [a[0].canonical(), a[1].canonical()]
+}
+
+/// a − b, b canonical.
+#[inline(always)]
+pub(super) fn minus<S: Lanes>(a: Pair<S>, b: Pair<S>) -> Pair<S> {
+    [a[0].sub(b[0]), a[1].sub(b[1])]
+}
+
+#[inline(always)]
+pub(super) fn sum_lanes<S: Lanes>(sum: Wide<S>) -> K {
+    let lanes = reduce::<S>(sum);
+    K::new(lanes[0].sum_lanes(), lanes[1].sum_lanes())
+}
+
+/// low + ρ(high − low) of canonical words, canonical.
+#[inline(always)]
+fn fold<S: Lanes>(low: Pair<S>, high: Pair<S>, rho: Right<S>) -> Pair<S> {
+    canonical::<S>(reduce::<S>(mac::<S>(widen::<S>(low), left::<S>(minus::<S>(high, low)), rho)))
+}
+
+/// As [`fold`] of elements `at..`; the result also goes to `low`.
+#[inline(always)]
+pub(super) fn fold_at<S: Lanes>(unit: S, low: &mut [K], high: &[K], at: usize, rho: Right<S>) -> Pair<S> {
+    let bound = fold::<S>(unit.load_k(low, at), unit.load_k(high, at), rho);
+    unit.store_k(low, at, bound);
+    bound
+}
+
+#[inline(always)]
+pub(super) fn bind<S: Lanes>(unit: S, low: &mut [K], high: &[K], rho: K) {
+    let n = whole::<S>(&[low.len(), high.len()]);
+    let factor = right::<S>(splat(unit, rho));
+    let mut at = 0;
+    while at < n {
+        fold_at(unit, low, high, at, factor);
+        at += S::LANES;
+    }
+    plain::bind(&mut low[n..], &high[n..], rho);
+}
+
+#[inline(always)]
+pub(super) fn bind_base<S: Lanes>(unit: S, out: &mut [K], low: &[F], high: &[F], rho: K) {
+    let n = whole::<S>(&[out.len(), low.len(), high.len()]);
+    let factor = left::<S>(splat(unit, rho));
+    let mut at = 0;
+    while at < n {
+        let (l, h) = (unit.load_mixed(low, at), unit.load_mixed(high, at));
+        let sum = [l.widen(), unit.splat(0).widen()];
+        let bound = reduce::<S>(mac_base::<S>(sum, factor, h.sub(l).split()));
+        unit.store_k(out, at, canonical::<S>(bound));
+        at += S::LANES;
+    }
+    plain::bind_base(&mut out[n..], &low[n..], &high[n..], rho);
+}
+
+#[inline(always)]
+pub(super) fn add_scaled<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[K]) {
+    let n = whole::<S>(&[out.len(), x.len()]);
+    let factor = right::<S>(splat(unit, s));
+    let mut at = 0;
+    while at < n {
+        let sum = widen::<S>(unit.load_k(out, at));
+        let sum = mac::<S>(sum, left::<S>(unit.load_k(x, at)), factor);
+        unit.store_k(out, at, canonical::<S>(reduce::<S>(sum)));
+        at += S::LANES;
+    }
+    plain::add_scaled(&mut out[n..], s, &x[n..]);
+}
+
+#[inline(always)]
+pub(super) fn add_scaled_base<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[F]) {
+    let n = whole::<S>(&[out.len(), x.len()]);
+    let factor = left::<S>(splat(unit, s));
+    let mut at = 0;
+    while at < n {
+        let sum = widen::<S>(unit.load_k(out, at));
+        let sum = mac_base::<S>(sum, factor, unit.load_mixed(x, at).split());
+        unit.store_k(out, at, canonical::<S>(reduce::<S>(sum)));
+        at += S::LANES;
+    }
+    plain::add_scaled_base(&mut out[n..], s, &x[n..]);
+}
+
+/// sum + s·(x + 2^31) for signed x; short words, which most are, cost less.
+#[inline(always)]
+fn mac_offset<S: Lanes>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
+    let short = x.wrapping_add(unit.splat(OFFSET));
+    if short.all_short() {
+        let c0 = <S::V>::add_short_product(sum[0], s[0], short);
+        return [c0, <S::V>::add_short_product(sum[1], s[1], short)];
+    }
+    let long = x.from_signed().add(unit.splat(OFFSET)).split();
+    let product = reduce::<S>(mac_base::<S>(nothing(unit), s, long));
+    [<S::V>::add_word(sum[0], product[0]), <S::V>::add_word(sum[1], product[1])]
+}
+
+/// −2^31·s: what [`mac_offset`] adds too much.
+fn excess(s: K) -> K {
+    -s.scale(F::new(OFFSET))
+}
+
+#[inline(always)]
+pub(super) fn add_scaled_integers<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[i64]) {
+    let n = whole::<S>(&[out.len(), x.len()]);
+    let factor = left::<S>(splat(unit, s));
+    let start = widen::<S>(splat(unit, excess(s)));
+    let mut at = 0;
+    while at < n {
+        let old = unit.load_k(out, at);
+        let sum = [<S::V>::add_word(start[0], old[0]), <S::V>::add_word(start[1], old[1])];
+        let sum = mac_offset(unit, sum, factor, unit.load_signed(x, at));
+        unit.store_k(out, at, canonical::<S>(reduce::<S>(sum)));
+        at += S::LANES;
+    }
+    plain::add_scaled_integers(&mut out[n..], s, &x[n..]);
+}
+
+#[inline(always)]
+pub(super) fn combine_integers<S: Lanes>(unit: S, out: &mut [K], weights: &[K], rows: &[&[i64]]) {
+    let mut n = out.len();
+    let mut sum = K::ZERO;
+    let mut row = 0;
+    while row < rows.len() && row < weights.len() {
+        n = n.min(rows[row].len());
+        sum += weights[row];
+        row += 1;
+    }
+    let start = splat(unit, excess(sum));
+    // As many sums as the registers hold.
+    let n = if S::LANES == 8 {
+        combine_blocks::<S, 4>(unit, &mut out[..n], start, weights, rows)
+    } else {
+        combine_blocks::<S, 1>(unit, &mut out[..n], start, weights, rows)
+    };
+    plain::combine_integers_from(n, out, weights, rows);
+}
+
+/// [`combine_integers`] over whole blocks of B vectors; the number of elements done.
+#[inline(always)]
+fn combine_blocks<S: Lanes, const B: usize>(
+    unit: S,
+    out: &mut [K],
+    start: Pair<S>,
+    weights: &[K],
+    rows: &[&[i64]],
+) -> usize {
+    let count = weights.len().min(rows.len());
+    let n = out.len() - out.len() % (B * S::LANES);
+    let mut at = 0;
+    while at < n {
+        let mut sums = [widen::<S>(start); B];
+        let mut row = 0;
+        while row < count {
+            let stretch = count.min(row + MOST_PRODUCTS);
+            while row < stretch {
+                let factor = left::<S>(splat(unit, weights[row]));
+                let mut i = 0;
+                while i < B {
+                    let x = unit.load_signed(rows[row], at + i * S::LANES);
+                    sums[i] = mac_offset(unit, sums[i], factor, x);
+                    i += 1;
+                }
+                row += 1;
+            }
+            let mut i = 0;
+            while i < B {
+                sums[i] = widen::<S>(reduce::<S>(sums[i]));
+                i += 1;
+            }
+        }
+        let mut i = 0;
+        while i < B {
+            unit.store_k(out, at + i * S::LANES, canonical::<S>(reduce::<S>(sums[i])));
+            i += 1;
+        }
+        at += B * S::LANES;
+    }
+    n
+}
+
+#[inline(always)]
+pub(super) fn scale<S: Lanes>(unit: S, x: &mut [K], s: K) {
+    let n = whole::<S>(&[x.len()]);
+    let factor = right::<S>(splat(unit, s));
+    let mut at = 0;
+    while at < n {
+        let product = mac::<S>(nothing(unit), left::<S>(unit.load_k(x, at)), factor);
+        unit.store_k(x, at, canonical::<S>(reduce::<S>(product)));
+        at += S::LANES;
+    }
+    plain::scale(&mut x[n..], s);
+}
+
+#[inline(always)]
+pub(super) fn dot<S: Lanes>(unit: S, a: &[K], b: &[K]) -> K {
+    let n = whole::<S>(&[a.len(), b.len()]);
+    let mut total = plain::dot(&a[n..], &b[n..]);
+    let mut at = 0;
+    while at < n {
+        let stretch = n.min(at + STRETCH * S::LANES);
+        let mut sum = nothing(unit);
+        while at < stretch {
+            sum = mac::<S>(sum, left::<S>(unit.load_k(a, at)), right::<S>(unit.load_k(b, at)));
+            at += S::LANES;
+        }
+        total += sum_lanes::<S>(sum);
+    }
+    total
+}
+
+#[inline(always)]
+pub(super) fn dot_base<S: Lanes>(unit: S, a: &[K], b: &[F]) -> K {
+    let n = whole::<S>(&[a.len(), b.len()]);
+    let mut total = plain::dot_base(&a[n..], &b[n..]);
+    let mut at = 0;
+    while at < n {
+        let stretch = n.min(at + STRETCH * S::LANES);
+        let mut sum = nothing(unit);
+        while at < stretch {
+            sum = mac_base::<S>(sum, left::<S>(unit.load_k(a, at)), unit.load_mixed(b, at).split());
+            at += S::LANES;
+        }
+        total += sum_lanes::<S>(sum);
+    }
+    total
+}
+
+#[inline(always)]
+pub(super) fn dot_integers<S: Lanes>(unit: S, a: &[K], x: &[i64]) -> K {
+    let n = whole::<S>(&[a.len(), x.len()]);
+    let mut total = plain::dot_integers(&a[n..], &x[n..]);
+    let mut at = 0;
+    while at < n {
+        let stretch = n.min(at + STRETCH * S::LANES);
+        let mut sum = nothing(unit);
+        while at < stretch {
+            let (k, x) = (unit.load_k(a, at), unit.load_signed(x, at));
+            let short = x.magnitude();
+            sum = if short.all_short() {
+                let k = left::<S>([k[0].negate_where(x), k[1].negate_where(x)]);
+                let c0 = <S::V>::add_short_product(sum[0], k[0], short);
+                [c0, <S::V>::add_short_product(sum[1], k[1], short)]
+            } else {
+                mac_base::<S>(sum, left::<S>(k), x.from_signed().split())
+            };
+            at += S::LANES;
+        }
+        total += sum_lanes::<S>(sum);
+    }
+    total
+}

@@ -1,0 +1,178 @@
+//! Every level against the plain text.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::field::P;
+
+/// Words around which carries and borrows happen.
+const EDGES: [u64; 12] = [
+    0,
+    1,
+    7,
+    (1 << 31) - 1,
+    (1 << 32) - 1,
+    1 << 32,
+    (1 << 32) + 1,
+    (1 << 52) - 1,
+    1 << 52,
+    P - (1 << 32),
+    P - 2,
+    P - 1,
+];
+
+fn base() -> impl Strategy<Value = F> {
+    prop_oneof![any::<u64>(), prop::sample::select(EDGES.to_vec())].prop_map(F::new)
+}
+
+fn element() -> impl Strategy<Value = K> {
+    (base(), base()).prop_map(|(c0, c1)| K::new(c0, c1))
+}
+
+fn integer() -> impl Strategy<Value = i64> {
+    let edges = [0, 1, -1, i64::MIN, i64::MAX, 1 << 31, (1 << 31) - 1, -(1 << 31), -(1 << 31) - 1, 1 << 32];
+    prop_oneof![8 => -128i64..128, 1 => any::<i64>(), 1 => prop::sample::select(edges.to_vec())]
+}
+
+/// Integers that are mostly small, so that whole vectors are.
+fn integers(n: usize) -> impl Strategy<Value = Vec<i64>> {
+    prop_oneof![vec(-1000i64..1000, n), vec(integer(), n)]
+}
+
+/// `count` vectors of the same length below 41, sometimes one a little longer.
+fn vectors(count: usize) -> impl Strategy<Value = Vec<Vec<K>>> {
+    (0usize..41, 0usize..3).prop_flat_map(move |(n, more)| {
+        (0..count).map(|i| vec(element(), n + if i == 1 { more } else { 0 })).collect::<Vec<_>>()
+    })
+}
+
+fn halves<T>(low: &[T], high: &[T]) -> Halves<'static, T>
+where
+    T: Copy + 'static,
+{
+    Halves { low: low.to_vec().leak(), high: high.to_vec().leak() }
+}
+
+/// What a kernel made: vectors it wrote and elements it gave.
+type Made = (Vec<Vec<K>>, Vec<K>);
+
+/// Runs `run` at every level and compares with the first, the plain text.
+fn same(run: impl Fn(Level) -> Made) -> Result<(), TestCaseError> {
+    let expected = run(Level::PORTABLE);
+    for level in Level::available() {
+        prop_assert_eq!(&run(level), &expected, "{}", level.name());
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn linear_kernels(v in vectors(2), s in element()) {
+        same(|level| {
+            let mut made = vec![v[0].clone(); 4];
+            bind(level, &mut made[0], &v[1], s);
+            add_scaled(level, &mut made[1], s, &v[1]);
+            scale(level, &mut made[2], s);
+            let mut high = v[1].clone();
+            split_eq(level, &mut made[3], &mut high, s);
+            made.push(high);
+            (made, vec![dot(level, &v[0], &v[1])])
+        })?;
+    }
+
+    #[test]
+    fn base_kernels(
+        (v, x, y) in (0usize..41).prop_flat_map(|n| (vec(element(), n), vec(base(), n), vec(base(), n))),
+        s in element(),
+    ) {
+        same(|level| {
+            let mut made = vec![v.clone(); 2];
+            bind_base(level, &mut made[0], &x, &y, s);
+            add_scaled_base(level, &mut made[1], s, &x);
+            (made, vec![dot_base(level, &v, &x)])
+        })?;
+    }
+
+    #[test]
+    fn integer_kernels(
+        (v, rows, weights) in (0usize..80, 0usize..6).prop_flat_map(|(n, r)| {
+            (vec(element(), n), vec(integers(n), r..=r), vec(element(), r))
+        }),
+        x in integers(41),
+        s in element(),
+    ) {
+        let rows: Vec<&[i64]> = rows.iter().map(Vec::as_slice).collect();
+        same(|level| {
+            let mut made = vec![v.clone(); 2];
+            add_scaled_integers(level, &mut made[0], s, &x);
+            combine_integers(level, &mut made[1], &weights, &rows);
+            (made, vec![dot_integers(level, &v, &x)])
+        })?;
+    }
+
+    #[test]
+    fn product_rounds(
+        v in vectors(8),
+        x in vec(base(), 40),
+        y in vec(base(), 40),
+        rho in element(),
+    ) {
+        same(|level| {
+            let mut sums = product_round(level, halves(&v[0], &v[1]), halves(&v[2], &v[3])).to_vec();
+            sums.extend(product_round_base(level, halves(&v[0], &v[1]), halves(&x, &y)));
+            let mut made = v.clone();
+            let [a0, a1, b0, b1, a2, a3, b2, b3] = &mut made[..] else { unreachable!() };
+            let a = Quarters { q0: a0, q1: a1, q2: a2, q3: a3 };
+            let b = Quarters { q0: b0, q1: b1, q2: b2, q3: b3 };
+            sums.extend(product_bind_round(level, a, b, rho));
+            (made, sums)
+        })?;
+    }
+
+    #[test]
+    fn fraction_rounds(v in vectors(17), rho in element(), nu in element()) {
+        same(|level| {
+            let halves = [0, 2, 4, 6].map(|i| halves(&v[i], &v[i + 1]));
+            let mut sums = fraction_round(level, &v[16], halves, nu).to_vec();
+            let mut made = v.clone();
+            let mut parts = made[..16].chunks_mut(4).map(|part| {
+                let [q0, q1, q2, q3] = part else { unreachable!() };
+                Quarters { q0, q1, q2, q3 }
+            });
+            let parts = [(); 4].map(|()| parts.next().unwrap());
+            sums.extend(fraction_bind_round(level, &v[16], parts, rho, nu));
+            (made, sums)
+        })?;
+    }
+
+    #[test]
+    fn fraction_layers(v in vectors(6)) {
+        same(|level| {
+            let (mut p, mut q) = (v[0].clone(), v[1].clone());
+            fraction_layer(level, &mut p, &mut q, (&v[2], &v[3]), (&v[4], &v[5]));
+            (vec![p, q], vec![])
+        })?;
+    }
+}
+
+/// Sums longer than what the units add without reducing, of the largest words.
+#[test]
+fn long_sums() {
+    let top = K::new(F::new(P - 1), F::new(P - 1));
+    let n = 8 * 2 * lanes::MOST_PRODUCTS + 5;
+    let (a, x) = (vec![top; n], vec![-(1i64 << 31); n]);
+    let base = vec![F::new(P - 1); n];
+    let zero = vec![K::ZERO; n];
+    let rows: Vec<&[i64]> = vec![&x[..41]; 2 * lanes::MOST_PRODUCTS + 3];
+    let weights = vec![top; rows.len()];
+    same(|level| {
+        let mut out = vec![K::ZERO; 41];
+        combine_integers(level, &mut out, &weights, &rows);
+        let mut sums = vec![dot(level, &a, &a), dot_base(level, &a, &base), dot_integers(level, &a, &x)];
+        sums.extend(product_round(level, halves(&a, &zero), halves(&a, &zero)));
+        sums.extend(fraction_round(level, &a, [0; 4].map(|_| halves(&a, &zero)), top));
+        (vec![out], sums)
+    })
+    .unwrap();
+}
