@@ -1,10 +1,11 @@
-//! Cost of the kernels, in ns of processor time per element, at every level this processor has.
+//! Cost of the kernels, in ns per element, at every level this processor has.
 //!
 //! `cargo run --release -p zerotell-algebra --example kernels [filter]`
 //!
-//! Per figure: the median of several batches, levels interleaved. The element of each kernel is said
-//! in its row. With two threads each runs the kernel on its own vectors; the figure is the wall time
-//! per element of both.
+//! Batches are so short that most are not interrupted, so the lower quartile of many is the time of the
+//! processor, also on a machine with other work; a thread's own clock is too coarse for them. Levels
+//! take turns. The element of each kernel is said in its row. With two threads each runs the kernel on
+//! its own vectors; the figure is the time per element of both together.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -17,9 +18,9 @@ use zerotell_algebra::slices::{Halves, Quarters};
 /// Elements per vector: 2^12 elements of K are 64 KiB.
 const N: usize = 1 << 12;
 /// Batches per figure.
-const BATCHES: usize = 15;
+const BATCHES: usize = 200;
 /// Least time of a batch.
-const BATCH: Duration = Duration::from_millis(4);
+const BATCH: Duration = Duration::from_micros(150);
 
 /// A kernel ready to run at a level: it owns its vectors.
 type Run = Box<dyn FnMut(Level) + Send>;
@@ -29,19 +30,6 @@ struct Kernel {
     element: &'static str,
     elements: usize,
     make: fn() -> Run,
-}
-
-/// Processor time of this thread.
-fn thread_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = text.split(' ').next().and_then(|word| word.parse().ok());
-    nanos.map_or_else(wall_time, Duration::from_nanos)
-}
-
-/// Where the system does not tell a thread's time: the wall's.
-fn wall_time() -> Duration {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
 }
 
 fn words(seed: u64) -> impl Iterator<Item = u64> {
@@ -108,17 +96,23 @@ fn combine_integers() -> Run {
 
 fn dot() -> Run {
     let (a, b) = (elements(1, N), elements(2, N));
-    Box::new(move |level| drop(black_box(arch::dot(level, &a, &b))))
+    Box::new(move |level| {
+        black_box(arch::dot(level, &a, &b));
+    })
 }
 
 fn dot_base() -> Run {
     let (a, b) = (elements(1, N), base(2, N));
-    Box::new(move |level| drop(black_box(arch::dot_base(level, &a, &b))))
+    Box::new(move |level| {
+        black_box(arch::dot_base(level, &a, &b));
+    })
 }
 
 fn dot_integers() -> Run {
     let (a, x) = (elements(1, N), integers(2, N));
-    Box::new(move |level| drop(black_box(arch::dot_integers(level, &a, &x))))
+    Box::new(move |level| {
+        black_box(arch::dot_integers(level, &a, &x));
+    })
 }
 
 fn product_round() -> Run {
@@ -215,42 +209,42 @@ const KERNELS: &[Kernel] = &[
     Kernel { name: "split_eq", element: "element split", elements: N, make: split_eq },
 ];
 
-/// Nanoseconds per element of one batch by `clock`.
-fn batch(run: &mut Run, level: Level, elements: usize, clock: fn() -> Duration) -> f64 {
-    let start = clock();
-    let mut runs = 0usize;
+/// Nanoseconds per element of one batch. The clock is read at the ends of a batch alone.
+fn batch(run: &mut Run, level: Level, elements: usize) -> f64 {
+    let mut runs = 1u32;
     loop {
-        run(level);
-        runs += 1;
-        let spent = clock() - start;
+        let start = Instant::now();
+        (0..runs).for_each(|_| run(level));
+        let spent = start.elapsed();
         if spent >= BATCH {
-            return spent.as_nanos() as f64 / (runs * elements) as f64;
+            return spent.as_nanos() as f64 / (f64::from(runs) * elements as f64);
         }
+        runs *= 2;
     }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+fn lower_quartile(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    figures[figures.len() / 4]
 }
 
-/// One thread: processor time.
+/// One thread, levels in turn.
 fn alone(kernel: &Kernel, levels: &[Level]) -> Vec<f64> {
     let mut run = (kernel.make)();
     let mut figures = vec![Vec::new(); levels.len()];
     for _ in 0..BATCHES {
         for (figures, &level) in figures.iter_mut().zip(levels) {
-            figures.push(batch(&mut run, level, kernel.elements, thread_time));
+            figures.push(batch(&mut run, level, kernel.elements));
         }
     }
-    figures.into_iter().map(median).collect()
+    figures.into_iter().map(lower_quartile).collect()
 }
 
 /// Two threads at once at the best level: wall time per element of both.
 fn together(kernel: &Kernel) -> f64 {
     let figure = || {
         let mut run = (kernel.make)();
-        median((0..BATCHES).map(|_| batch(&mut run, Level::best(), kernel.elements, wall_time)).collect())
+        lower_quartile((0..BATCHES).map(|_| batch(&mut run, Level::best(), kernel.elements)).collect())
     };
     std::thread::scope(|scope| {
         let threads = [scope.spawn(figure), scope.spawn(figure)];

@@ -68,6 +68,11 @@ impl Lanes for Avx2 {
         V(on!(_mm256_permute4x64_epi64::<0b11_01_10_00>(natural)))
     }
     #[inline(always)]
+    fn prefetch(self, x: &[i64], at: usize) {
+        // SAFETY: a hint; any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
     fn load_k(self, x: &[K], at: usize) -> [V; 2] {
         let pairs: &[K] = &x[at..at + 4];
         let start: *const F = pairs.as_ptr().cast();

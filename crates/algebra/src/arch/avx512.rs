@@ -75,6 +75,11 @@ impl Lanes for Avx512 {
         V(on!(_mm512_permutexvar_epi64(order, natural)))
     }
     #[inline(always)]
+    fn prefetch(self, x: &[i64], at: usize) {
+        // SAFETY: a hint; any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
     fn load_k(self, x: &[K], at: usize) -> [V; 2] {
         let pairs: &[K] = &x[at..at + 8];
         let start: *const F = pairs.as_ptr().cast();

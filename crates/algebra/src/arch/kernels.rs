@@ -18,6 +18,8 @@ pub(super) type Right<S> = [Factor<<S as Lanes>::V>; 3];
 
 /// Vector steps after which a sum of products in K is reduced.
 pub(super) const STRETCH: usize = MOST_PRODUCTS / 2;
+/// How many rows ahead a combination of rows fetches.
+const AHEAD: usize = 6;
 /// What makes a small signed integer an unsigned one.
 const OFFSET: u64 = 1 << 31;
 
@@ -98,13 +100,13 @@ pub(super) fn sum_lanes<S: Lanes>(sum: Wide<S>) -> K {
 
 /// low + ρ(high − low) of canonical words, canonical.
 #[inline(always)]
-fn fold<S: Lanes>(low: Pair<S>, high: Pair<S>, rho: Right<S>) -> Pair<S> {
+pub(super) fn fold<S: Lanes>(low: Pair<S>, high: Pair<S>, rho: Right<S>) -> Pair<S> {
     canonical::<S>(reduce::<S>(mac::<S>(widen::<S>(low), left::<S>(minus::<S>(high, low)), rho)))
 }
 
 /// As [`fold`] of elements `at..`; the result also goes to `low`.
 #[inline(always)]
-pub(super) fn fold_at<S: Lanes>(unit: S, low: &mut [K], high: &[K], at: usize, rho: Right<S>) -> Pair<S> {
+fn fold_at<S: Lanes>(unit: S, low: &mut [K], high: &[K], at: usize, rho: Right<S>) -> Pair<S> {
     let bound = fold::<S>(unit.load_k(low, at), unit.load_k(high, at), rho);
     unit.store_k(low, at, bound);
     bound
@@ -240,6 +242,9 @@ fn combine_blocks<S: Lanes, const B: usize>(
                 let factor = left::<S>(splat(unit, weights[row]));
                 let mut i = 0;
                 while i < B {
+                    if row + AHEAD < rows.len() {
+                        unit.prefetch(rows[row + AHEAD], at + i * S::LANES);
+                    }
                     let x = unit.load_signed(rows[row], at + i * S::LANES);
                     sums[i] = mac_offset(unit, sums[i], factor, x);
                     i += 1;

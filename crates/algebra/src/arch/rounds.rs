@@ -58,10 +58,20 @@ pub(super) fn product_round_base<S: Lanes>(unit: S, a: Halves<'_, K>, b: Halves<
     totals
 }
 
-/// Binds elements `at..` of a vector in quarters: its two new halves.
+/// Binds elements `at..` of a vector in quarters: its two new halves. They are stored later: a load
+/// waits for a store before it whose address differs by a multiple of 4096, as those of quarters do.
 #[inline(always)]
-fn fold_quarters<S: Lanes>(unit: S, part: &mut Quarters<'_>, at: usize, rho: Right<S>) -> [Pair<S>; 2] {
-    [fold_at(unit, part.q0, part.q2, at, rho), fold_at(unit, part.q1, part.q3, at, rho)]
+fn fold_quarters<S: Lanes>(unit: S, part: &Quarters<'_>, at: usize, rho: Right<S>) -> [Pair<S>; 2] {
+    [
+        fold::<S>(unit.load_k(part.q0, at), unit.load_k(part.q2, at), rho),
+        fold::<S>(unit.load_k(part.q1, at), unit.load_k(part.q3, at), rho),
+    ]
+}
+
+#[inline(always)]
+fn store_halves<S: Lanes>(unit: S, part: &mut Quarters<'_>, at: usize, halves: [Pair<S>; 2]) {
+    unit.store_k(part.q0, at, halves[0]);
+    unit.store_k(part.q1, at, halves[1]);
 }
 
 #[inline(always)]
@@ -79,8 +89,10 @@ pub(super) fn product_bind_round<S: Lanes>(
         let stretch = n.min(at + STRETCH * S::LANES);
         let mut sums = [nothing(unit); 2];
         while at < stretch {
-            let x = fold_quarters(unit, &mut a, at, factor);
-            let y = fold_quarters(unit, &mut b, at, factor);
+            let x = fold_quarters(unit, &a, at, factor);
+            let y = fold_quarters(unit, &b, at, factor);
+            store_halves(unit, &mut a, at, x);
+            store_halves(unit, &mut b, at, y);
             sums = mac_round::<S>(sums, x, y);
             at += S::LANES;
         }
@@ -170,12 +182,17 @@ pub(super) fn fraction_bind_round<S: Lanes>(
         let mut sums = [nothing(unit); 2];
         while at < stretch {
             let halves = [
-                fold_quarters(unit, &mut p0, at, rho_factor),
-                fold_quarters(unit, &mut p1, at, rho_factor),
-                fold_quarters(unit, &mut q0, at, rho_factor),
-                fold_quarters(unit, &mut q1, at, rho_factor),
+                fold_quarters(unit, &p0, at, rho_factor),
+                fold_quarters(unit, &p1, at, rho_factor),
+                fold_quarters(unit, &q0, at, rho_factor),
+                fold_quarters(unit, &q1, at, rho_factor),
             ];
-            sums = mac_fraction(unit, sums, unit.load_k(eq, at), halves, nu_factor);
+            let eq = unit.load_k(eq, at);
+            store_halves(unit, &mut p0, at, halves[0]);
+            store_halves(unit, &mut p1, at, halves[1]);
+            store_halves(unit, &mut q0, at, halves[2]);
+            store_halves(unit, &mut q1, at, halves[3]);
+            sums = mac_fraction(unit, sums, eq, halves, nu_factor);
             at += S::LANES;
         }
         add_sums::<S>(&mut totals, sums);
