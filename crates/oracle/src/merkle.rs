@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use algebra::arch::blake3::{keyed_columns, keyed_nodes};
+
 use crate::Shape;
 
 /// Keys of one oracle's leaves and nodes.
@@ -31,6 +33,18 @@ impl Hashing {
     /// keyed_hash(NodeKey, left ‖ right).
     pub fn node(&self, left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
         *blake3::keyed_hash(&self.node, [*left, *right].as_flattened()).as_bytes()
+    }
+
+    /// [`Self::leaf`] of many columns at once. A message is `words` words of 64 bits, little endian:
+    /// the position, then salt and column. `fill(k, first, lanes)` writes word k of the messages
+    /// from `first` on.
+    pub fn leaves(&self, words: usize, out: &mut [[u8; 32]], fill: impl FnMut(usize, usize, &mut [u64])) {
+        keyed_columns(&self.leaf, words, out, fill);
+    }
+
+    /// [`Self::node`] of many neighbours at once: two children of each parent.
+    pub fn nodes(&self, children: &[[u8; 32]], parents: &mut [[u8; 32]]) {
+        keyed_nodes(&self.node, children, parents);
     }
 
     /// The root over known leaves and siblings; none if the number of siblings is wrong.
@@ -87,8 +101,8 @@ impl Tree {
     pub fn new(hashing: &Hashing, leaves: Vec<[u8; 32]>) -> Self {
         let mut levels = vec![leaves];
         while let Some(level) = levels.last().filter(|level| level.len() > 1) {
-            let parents =
-                level.as_chunks::<2>().0.iter().map(|[left, right]| hashing.node(left, right)).collect();
+            let mut parents = vec![[0; 32]; level.len() / 2];
+            hashing.nodes(level, &mut parents);
             levels.push(parents);
         }
         Self { levels }

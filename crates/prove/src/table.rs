@@ -185,42 +185,44 @@ fn encode(shape: &Shape, data: &Rows, masks: &Rows) -> (Zeroizing<Vec<F>>, Ntt) 
     (Zeroizing::new(code), ntt)
 }
 
+/// Leaves or parents hashed by one task.
+const TASK: usize = 512;
+
 /// The tree over salted columns.
 fn hash_columns(shape: &Shape, code: &[F], ntt: &Ntt, salts: &[[u8; 16]]) -> Tree {
-    const RUN: usize = 64;
     let n = ntt.len();
     let hashing = Hashing::new(shape);
-    let run = RUN.min(n);
+    let rows: Vec<&[F]> = code.chunks_exact(n).collect();
+    let head = if salts.is_empty() { 1 } else { 3 };
     // Neighbouring slots are read together; their positions are far apart.
-    let by_slot: Vec<[u8; 32]> = (0..n / run)
-        .into_par_iter()
-        .flat_map_iter(|block| {
-            let width = shape.column_bytes();
-            let mut columns = vec![0; run * width];
-            let mut start = 0;
-            if !salts.is_empty() {
-                for (i, column) in columns.chunks_exact_mut(width).enumerate() {
-                    column[..16].copy_from_slice(&salts[ntt.slot(block * run + i)]);
-                }
-                start = 16;
+    let mut by_slot = vec![[0; 32]; n];
+    by_slot.par_chunks_mut(TASK).enumerate().for_each(|(task, out)| {
+        hashing.leaves(head + rows.len(), out, |k, first, lanes| {
+            let slots = task * TASK + first..;
+            if k < head {
+                let word = |slot| head_word(ntt.slot(slot), salts, k);
+                lanes.iter_mut().zip(slots).for_each(|(lane, slot)| *lane = word(slot));
+            } else {
+                let row = &rows[k - head][slots];
+                lanes.iter_mut().zip(row).for_each(|(lane, value)| *lane = value.value());
             }
-            for row in code.chunks_exact(n) {
-                let part = &row[block * run..(block + 1) * run];
-                for (column, value) in columns.chunks_exact_mut(width).zip(part) {
-                    column[start..start + 8].copy_from_slice(&value.to_bytes());
-                }
-                start += 8;
-            }
-            let leaf = |(i, column)| hashing.leaf(ntt.slot(block * run + i), column);
-            columns.chunks_exact(width).enumerate().map(leaf).collect::<Vec<_>>()
-        })
-        .collect();
-    let leaves = (0..n).map(|position| by_slot[ntt.slot(position)]).collect();
+        });
+    });
+    let leaves = (0..n).into_par_iter().map(|position| by_slot[ntt.slot(position)]).collect();
     let mut levels: Vec<Vec<[u8; 32]>> = vec![leaves];
     while let Some(level) = levels.last().filter(|level| level.len() > 1) {
-        let pairs = level.as_chunks::<2>().0;
-        let parents = pairs.par_iter().with_min_len(256).map(|[l, r]| hashing.node(l, r)).collect();
+        let mut parents = vec![[0; 32]; level.len() / 2];
+        let tasks = parents.par_chunks_mut(TASK).zip(level.par_chunks(2 * TASK));
+        tasks.for_each(|(parents, children)| hashing.nodes(children, parents));
         levels.push(parents);
     }
     Tree::from_levels(levels)
+}
+
+/// Word k of what precedes the column in a leaf: the position, then the two words of the salt.
+fn head_word(position: usize, salts: &[[u8; 16]], k: usize) -> u64 {
+    match k {
+        0 => position as u64,
+        _ => u64::from_le_bytes(salts[position].as_chunks::<8>().0[k - 1]),
+    }
 }
