@@ -1,5 +1,6 @@
 //! The transcript state (spec T1-T5): 32 bytes, BLAKE3.
 
+use algebra::arch::blake3::{WORK_PREFIX, least_nonce};
 use algebra::{F, K};
 
 use crate::{frame, hash};
@@ -61,7 +62,11 @@ impl Sponge {
 
     /// The least nonce with at least `bits` leading zeros.
     pub fn grind(&self, bits: u32) -> u64 {
-        (0..u64::MAX).find(|&nonce| self.work(nonce) >= bits).unwrap_or(u64::MAX)
+        let mut prefix = [0; WORK_PREFIX];
+        for (to, byte) in prefix.iter_mut().zip(self.keyed(4, "pow")) {
+            *to = byte;
+        }
+        least_nonce(&prefix, bits)
     }
 
     /// `count` distinct positions below n = 2^log_n, ascending; all of them if count >= n.
@@ -99,6 +104,16 @@ mod tests {
         assert_eq!(alpha, K::new(F::new(2_102_384_171_906_066_136), F::new(5_342_551_391_629_998_517)));
         assert_eq!(sponge.indices(13, 4), [3948, 4195, 5348, 6400]);
         assert_eq!(sponge.grind(8), 134);
+    }
+
+    #[test]
+    fn grinding_finds_the_least_nonce_that_the_verifier_takes() {
+        let mut sponge = Sponge::default();
+        for bits in [0, 1, 4, 9, 12] {
+            sponge.absorb("hdr", &[bits as u8]);
+            let least = (0..).find(|&nonce| sponge.work(nonce) >= bits);
+            assert_eq!(Some(sponge.grind(bits)), least);
+        }
     }
 
     #[test]
