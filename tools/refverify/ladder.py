@@ -1,7 +1,7 @@
 """The opening. Spec 04."""
 
 from field import ONE, ZERO, Reject, dot, eq_list, lg, mle, polynomial, power_mle, sel
-from oracle import LAST, ROLE_E, end_oracle, plan
+from oracle import ROLE_E
 from relations import quadratic
 
 
@@ -72,10 +72,10 @@ class Ladder:
 
     def __init__(self, tape, level0, functionals, target, params):
         self.tape, self.level0, self.functionals = tape, level0, functionals
-        self.lam, self.grind, self.zk, self.pad = params
+        self.sizing, self.grind, self.zk, self.pad = params
         self.claim = Claim(target)
         self.used = 0
-        self.inner = plan(level0, self.lam, self.zk)[0]
+        self.inner = self.sizing.plan(level0, self.zk)[0]
         self.levels = []
         self.phases = []  # lists of oracles, for the soundness report
 
@@ -106,12 +106,12 @@ class Ladder:
 
     def commit_next(self, level, inner):
         """[L6]; the next oracle or nothing at the last level."""
-        if level.length > LAST:
+        if level.length > self.sizing.ladder.last_max:
             o = inner.pop(0)
             o.root = self.tape.read_bytes("root.next", 32)
             return o
         if self.zk:
-            self.last = end_oracle(level.length, self.lam)
+            self.last = self.sizing.end_oracle(level.length)
             self.last.root = self.tape.read_bytes("root.end", 32)
         else:
             self.clear = self.tape.read("end.clear", level.length)

@@ -4,11 +4,12 @@ from functools import lru_cache
 
 from blake3 import blake3
 
+from types import SimpleNamespace
+
 from field import K, Reject, lg, omega, pairs, words
 from tape import H, fr, u32
 
 ROLE_Z, ROLE_M, ROLE_X, ROLE_Q, ROLE_E, ROLE_O = 1, 2, 3, 5, 6, 16  # [O2]
-LAST = 2560  # longest vector that is sent or masked, [L6]
 
 
 @lru_cache(None)
@@ -185,25 +186,53 @@ def up(a, b):
     return -(-a // b)
 
 
-def z_oracle(N, lam, zk):
-    """[Q4]"""
-    target = 16 if N <= 1 << 17 else 32
-    C = 1 << max(10, lg(up(max(N, 1), target)))
-    n = 8 * C if C == 1024 else 4 * C if N <= 1 << 22 else 2 * C
-    return Oracle(ROLE_Z, 0, max(1, up(N, C)), C, fit_masks(n, C, lam, zk), n, lam)
+LADDER = SimpleNamespace(fresh=(32, 2), inner=[(17, 3), (17, 4)], last_max=2560, end_rate=3)  # a choice that fits any Program
 
 
-def inner_oracle(level, w, lam, zk):
-    """[Q5]; level counts from 1."""
-    C = 1 << max(8, lg(up(w, 17)))
-    n = 16 * C if level > 1 else 4 * C if w > 1 << 20 else 8 * C
-    return Oracle(ROLE_O + level, 1, up(w, C), C, fit_masks(n, C, lam, zk), n, lam)
+class Sizing:
+    """Parameters of the oracles of a proof. [Q4] [Q5] [Q6]"""
 
+    def __init__(self, lam, ladder):
+        self.lam, self.ladder = lam, ladder
 
-def end_oracle(w, lam):
-    """E of [Q6]; zk only."""
-    C = 1 << lg(w)
-    return Oracle(ROLE_E, 1, 2, C, fit_masks(8 * C, C, lam, True), 8 * C, lam)
+    def cut(self, N, rows):
+        """C of an oracle with N entries."""
+        return 1 << max(8, lg(up(max(N, 1), rows)))
+
+    def z_oracle(self, N, zk):
+        """[Q4]"""
+        rows, rate = self.ladder.fresh
+        C = self.cut(N, rows)
+        n = C << rate
+        return Oracle(ROLE_Z, 0, max(1, up(N, C)), C, fit_masks(n, C, self.lam, zk), n, self.lam)
+
+    def inner_oracle(self, level, w, zk):
+        """[Q5]; level counts from 1."""
+        inner = self.ladder.inner
+        rows, rate = inner[min(level, len(inner)) - 1]
+        C = self.cut(w, rows)
+        n = C << rate
+        return Oracle(ROLE_O + level, 1, up(w, C), C, fit_masks(n, C, self.lam, zk), n, self.lam)
+
+    def end_oracle(self, w):
+        """E of [Q6]; zk only."""
+        C = 1 << lg(w)
+        n = C << self.ladder.end_rate
+        return Oracle(ROLE_E, 1, 2, C, fit_masks(n, C, self.lam, True), n, self.lam)
+
+    def plan(self, level0, zk):
+        """Inner oracles, length of the last vector and number of rounds. [Q9]"""
+        w = sum(o.C + o.T for o in level0)
+        rounds = max(o.h for o in level0)
+        inner = []
+        while w > self.ladder.last_max:
+            if len(inner) == 16:
+                raise Reject("the ladder does not end")
+            o = self.inner_oracle(len(inner) + 1, w, zk)
+            inner.append(o)
+            rounds += o.h
+            w = o.C + o.T
+        return inner, w, rounds + lg(w)
 
 
 def pad_oracle(pads, lam):
@@ -230,16 +259,3 @@ def input_oracle(shape, lam, zk):
     else:
         T, n = 0, 4 * C
     return Oracle(ROLE_X, 0, up(N, C), C, T, n, lam, layout_digest([shape]))
-
-
-def plan(level0, lam, zk):
-    """Inner oracles, length of the last vector and number of rounds. [Q9]"""
-    w = sum(o.C + o.T for o in level0)
-    rounds = max(o.h for o in level0)
-    inner = []
-    while w > LAST:
-        o = inner_oracle(len(inner) + 1, w, lam, zk)
-        inner.append(o)
-        rounds += o.h
-        w = o.C + o.T
-    return inner, w, rounds + lg(w)

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from field import ONE, ZERO, K, P, dot, eq_vector, lg, mle, omega, pairs
 from lower import Lowered
-from oracle import Layout, end_oracle, product
+from oracle import Layout, product
 from refverify import Verification
 from relations import draw_point, joint_axes
 from tape import Tape, fr
@@ -664,7 +664,7 @@ class Prover(Verification):
 
     def say_root_end(self):
         self.build_w()
-        o = end_oracle(len(self.w), self.lam)
+        o = self.sizing.end_oracle(len(self.w))
         fill = [ZERO] * (o.C - len(self.w))
         self.s = self.streams.extension("e.value", len(self.w))
         self.e_oracle = Committed(o, self.w + fill + self.s + fill, self.streams, "e")

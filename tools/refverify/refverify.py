@@ -16,11 +16,10 @@ from oracle import (
     ROLE_M,
     Layout,
     Oracle,
+    Sizing,
     input_oracle,
     layout_digest,
     pad_oracle,
-    plan,
-    z_oracle,
 )
 from relations import Counts, Ledger, batch, constraints, lookup_argument
 from tape import Tape
@@ -37,6 +36,7 @@ class Verification:
         if self.statement.program_digest != self.program.digest:
             raise Reject("the Statement is about another Program")  # [D5]
         self.zk, self.lam = self.statement.zk, self.program.lam
+        self.sizing = Sizing(self.lam, self.program.ladder)
         self.low = self.lowered()
         self.counts = Counts(self.low, self.zk)
         self.place_tensors()
@@ -63,7 +63,7 @@ class Verification:
 
     def long_term(self):
         """M and X_i with their roots. [Q7] [Q8] [D4]"""
-        self.oracles = [z_oracle(self.layouts["fresh"].size, self.lam, self.zk)]
+        self.oracles = [self.sizing.z_oracle(self.layouts["fresh"].size, self.zk)]
         self.names = ["fresh"]
         s = self.statement
         model = self.program.model_oracle
@@ -108,7 +108,7 @@ class Verification:
         tape.absorb("hdr", self.statement_bytes)
         self.oracles[0].root = tape.read_bytes("root.z", 32)
         pad = None
-        self.inner_oracles, _, rounds = plan(self.oracles, self.lam, self.zk)
+        self.inner_oracles, _, rounds = self.sizing.plan(self.oracles, self.zk)
         if self.zk:
             self.pad_count = 2 * rounds
             pad = self.pad_parameters = pad_oracle(self.pad_count, self.lam)
@@ -119,7 +119,7 @@ class Verification:
         self.constraints = len(ledger.constraints)
         total = batch(ledger)
         functionals = self.functionals(total)
-        params = (self.lam, self.program.grind, self.zk, pad)
+        params = (self.sizing, self.program.grind, self.zk, pad)
         self.ladder = Ladder(tape, self.oracles, functionals, -total.const, params)
         self.ladder.run()
         tape.finish()

@@ -2,7 +2,8 @@
 
 from math import log2
 
-from oracle import end_oracle, pad_oracle, plan, z_oracle
+from oracle import LADDER, Sizing, pad_oracle
+
 
 LOG_K = 128 - 6e-10  # log2 of p^2
 
@@ -55,9 +56,10 @@ def weakest(v):
 
 def example(N, leaves, ips, lam=100):
     """The terms for a lone Z of size N with zk, as in the table of the spec."""
-    z = z_oracle(N, lam, True)
-    inner, last, rounds = plan([z], lam, True)
-    ends = [end_oracle(last, lam), pad_oracle(2 * rounds, lam)]
+    sizing = Sizing(lam, LADDER)
+    z = sizing.z_oracle(N, True)
+    inner, last, rounds = sizing.plan([z], True)
+    ends = [sizing.end_oracle(last), pad_oracle(2 * rounds, lam)]
     constraints = (leaves - 1).bit_length() + 8 + 2 * ips + 5
     return rows(leaves, 20, ips + 1, constraints, [[z], *([o] for o in inner)], ends, 0)
 

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import encode
 from encode import aff, contraction, round_op, tensor, view, whole
+from oracle import LADDER
 from prover import Prover, Solving, commit_long_term
 from wire import Map, read_program
 
 
 def finish(tensors, tables, operators, outputs, model=None, limb_bits=4, grind=0):
     p = SimpleNamespace(
-        lam=100, grind=grind, limb_bits=limb_bits, tensors=tensors, model_oracle=model, tables=tables,
+        lam=100, grind=grind, limb_bits=limb_bits, ladder=LADDER, tensors=tensors, model_oracle=model, tables=tables,
         operators=operators, outputs=outputs, metadata=b"toy",
     )
     return encode.program_bytes(p)

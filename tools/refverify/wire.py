@@ -8,6 +8,7 @@ from tape import H, fr, u32
 
 # [P20]
 TENSORS = OPERATORS = 1 << 14
+RUNGS = 8
 TABLES = OUTPUTS = REVEALS = TERMS = ORACLES = 256
 AXES = COORDINATES = 8
 POSITIONS = SLOT_VALUES = 1 << 27
@@ -56,6 +57,10 @@ class Reader:
 
     def u8(self):
         return self.uint(1)
+
+    def rung(self):
+        """Most rows, rate."""
+        return self.u8(), self.u8()
 
     def u16(self):
         return self.uint(2)
@@ -111,10 +116,10 @@ class Reader:
         data = self.take(size * n)
         return [int.from_bytes(data[i : i + size], "little", signed=signed) for i in range(0, size * n, size)]
 
-    def magic(self, name):
+    def magic(self, name, version):
         if self.take(4) != name:
             self.fail(f"does not start with {name.decode()}")
-        if self.u16() != 1:
+        if self.u16() != version:
             self.fail("this version is not known")  # [N4]
 
     def end(self):
@@ -224,8 +229,9 @@ class Reader:
 def read_program(data):
     """Program with contents; .digest is program_digest. [P21] [P22] [P24]"""
     r = Reader(data)
-    r.magic(b"ZTPG")
+    r.magic(b"ZTPG", 2)
     p = SimpleNamespace(lam=r.u8(), grind=r.u8(), limb_bits=r.u8())
+    p.ladder = SimpleNamespace(fresh=r.rung(), inner=r.list(RUNGS, r.rung), last_max=r.u16(), end_rate=r.u8())
     p.tensors = r.list(TENSORS, r.tensor)
     p.model_oracle = r.option(r.params)
     p.tables = r.list(TABLES, r.table)
@@ -251,7 +257,7 @@ def read_reveal(r):
 def read_statement(data):
     """[D1]"""
     r = Reader(data)
-    r.magic(b"ZTST")
+    r.magic(b"ZTST", 1)
     s = SimpleNamespace(program_digest=r.take(32), zk=r.flag(), batch=r.u32())
     if not 1 <= s.batch <= BATCH:
         r.fail("the batch size is 0 or too large")

@@ -15,7 +15,7 @@ use crate::failure::Outcome;
 use crate::files::encode_proof;
 use crate::output::OutputArgs;
 use crate::owner::Owner;
-use crate::pipeline::{CompileArgs, Loaded, ModelArgs, Ready, set_openings};
+use crate::pipeline::{CompileArgs, Loaded, ModelArgs, Ready, tune};
 use crate::progress::{Phase, Progress};
 use crate::verify::{Expect, examine};
 use crate::{demo, machine, meaning, npz, text};
@@ -75,7 +75,7 @@ fn median(values: &mut [f64]) -> f64 {
 fn setting(args: &BenchArgs, loaded: &Loaded, zk: bool) -> Outcome<Setting> {
     let mut ready: Ready = args.compile.compile(loaded, !args.public_model, &Progress::new(true))?;
     if !zk {
-        set_openings(&mut ready.program, 1, false)?;
+        tune(&mut ready.program, 1, false)?;
     }
     let owner = if args.public_model {
         Owner::public(ready)?

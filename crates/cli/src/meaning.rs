@@ -333,6 +333,7 @@ mod tests {
             grind: 0,
             limb_bits: 8,
             tensors: vec![tensor],
+            ladder: program::types::Ladder::default(),
             model_oracle: None,
             tables: vec![],
             operators: vec![],

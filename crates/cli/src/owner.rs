@@ -11,7 +11,7 @@ use prove::random::Seed;
 
 use crate::failure::{Failure, OTHER_KEY, Outcome, USAGE};
 use crate::keys::{self, Budget, Hidden, ModelSecret};
-use crate::pipeline::{CompileArgs, Loaded, Ready, ms, set_openings};
+use crate::pipeline::{CompileArgs, Loaded, Ready, ms, tune};
 use crate::progress::Progress;
 use crate::{cache, meaning, text};
 
@@ -145,7 +145,7 @@ pub fn owner(
     }
     let mut ready = compile.compile(loaded, true, progress)?;
     if let Some(openings) = secrets.openings {
-        set_openings(&mut ready.program, openings, true)?;
+        tune(&mut ready.program, openings, true)?;
     }
     let phase = progress.phase("commit", None);
     match Owner::commit(ready, loaded.source, &directory) {

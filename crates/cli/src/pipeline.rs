@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use compile::{Options, Precision, Report};
 use model::{ImportOptions, Imported};
-use program::types::{Home, Program};
+use program::types::{Home, Ladder, Program, Rung};
 
 use crate::failure::{Failure, MODEL_FILE, Outcome, USAGE};
 use crate::files::{CacheEntry, Weights, read_bounded};
@@ -205,6 +205,9 @@ impl Ready {
     }
 }
 
+/// Openings a model's commitment has room for unless told otherwise.
+pub const OPENINGS: usize = 32;
+
 /// Compiles without the cache.
 pub fn compile_graph(
     loaded: &Loaded,
@@ -222,8 +225,10 @@ pub fn compile_graph(
     let _phase = progress.phase("compile", None);
     let compiled =
         compile::compile(graph, &samples, options).map_err(|problems| Failure::compile(&problems))?;
+    let mut program = compiled.program;
+    tune(&mut program, OPENINGS, true)?;
     Ok(Ready {
-        program: compiled.program,
+        program,
         weights: Weights(compiled.weights),
         report: compiled.report,
         nodes: compiled.nodes,
@@ -232,29 +237,35 @@ pub fn compile_graph(
     })
 }
 
-/// Gives the model oracle of a program room for `openings` openings, with or without masks.
-pub fn set_openings(program: &mut Program, openings: usize, zk: bool) -> Outcome<()> {
-    if program.model_oracle.is_none() {
-        return Ok(());
-    }
-    let axes: Vec<Vec<usize>> = program
+/// Chooses the oracles' parameters of a program by the cost model, with room for `openings` openings
+/// of the model, with or without masks.
+pub fn tune(program: &mut Program, openings: usize, zk: bool) -> Outcome<()> {
+    let refuse = |problem: &dyn std::fmt::Display| {
+        Failure::misuse(MODEL_FILE, "program", problem, "reduce the model, or ask for fewer openings")
+    };
+    let entries: usize = program
         .tensors
         .iter()
         .filter(|t| t.home == Home::Model)
-        .map(|t| t.axes.iter().map(|&n| n as usize).collect())
-        .collect();
-    let total = axes.iter().map(|a| a.iter().product::<usize>()).sum();
-    let digest = oracle::layout_digest(axes.iter().map(Vec::as_slice));
-    let sizing = oracle::Sizing::v1(program.lambda, program.grind);
-    let shape = sizing.long_term(oracle::Role::Model, total, digest, openings, zk).ok_or_else(|| {
-        Failure::misuse(USAGE, "--openings", "no parameters have room for so many openings", "ask for fewer")
-    })?;
-    let log = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
-    program.model_oracle = Some(program::types::OracleParams {
+        .map(|t| t.axes.iter().map(|&n| n as usize).product::<usize>())
+        .sum();
+    let fresh = verify::Setup::fresh_entries(program, 1, zk).map_err(|e| refuse(&e))?;
+    let load = oracle::Load { fresh, model: program.model_oracle.map(|_| (entries, openings)), zk };
+    let (sizing, shape) = oracle::tune(program.lambda, program.grind, &load)
+        .ok_or_else(|| refuse(&"no oracle parameters fit it"))?;
+    let byte = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
+    let rung = |rung: &oracle::Rung| Rung { rows: byte(rung.rows), rate: byte(rung.rate) };
+    program.ladder = Ladder {
+        fresh: rung(&sizing.fresh),
+        inner: sizing.inner.iter().map(rung).collect(),
+        last_max: u16::try_from(sizing.last_max).unwrap_or(u16::MAX),
+        end_rate: byte(sizing.end_rate),
+    };
+    program.model_oracle = shape.map(|shape| program::types::OracleParams {
         rows: u32::try_from(shape.rows).unwrap_or(u32::MAX),
-        log_c: log(shape.log_c),
-        log_t: shape.log_t.map(log),
-        log_n: log(shape.log_n),
+        log_c: byte(shape.log_c),
+        log_t: shape.log_t.map(byte),
+        log_n: byte(shape.log_n),
     });
     program::validate(program).map_err(|e| Failure::misuse(MODEL_FILE, "program", e, "report this model"))
 }

@@ -302,6 +302,7 @@ impl Draft {
         let operators = self.operators.iter().map(|op| renumber_operator(op, &form)).collect();
         let program = Program {
             lambda: 100,
+            ladder: program::types::Ladder::default(),
             grind: 0,
             limb_bits: self.limb_bits,
             tensors: self.declared,

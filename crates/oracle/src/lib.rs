@@ -17,12 +17,14 @@
     )
 )]
 
+mod cost;
 mod ladder;
 mod merkle;
 mod plan;
 mod shape;
 
+pub use cost::{Cost, Load, cost, tune};
 pub use ladder::{Opened, Opening, Rungs, open};
 pub use merkle::{Hashing, Tree, sibling_count};
 pub use plan::{Level, Part, Plan, plan};
-pub use shape::{Role, Shape, Sizing, layout_digest, queries};
+pub use shape::{Role, Rung, Shape, Sizing, layout_digest, queries};

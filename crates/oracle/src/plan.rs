@@ -114,7 +114,8 @@ mod tests {
             plan.levels[1..].iter().map(|level| shape(&level.oracles[0])).collect::<Vec<_>>()
         };
         assert_eq!(inner(&ladder(14)), []);
-        assert_eq!(inner(&ladder(16)), [(17, 8, 11, 112)]);
+        assert_eq!(inner(&ladder(16)), []);
+        assert_eq!(inner(&ladder(18)), [(17, 9, 12, 107)]);
         assert_eq!(inner(&ladder(20)), [(17, 11, 14, 103)]);
         assert_eq!(inner(&ladder(22)), [(17, 13, 16, 102), (17, 9, 13, 95)]);
         let (end, _) = ladder(20).closing.unwrap();

@@ -189,39 +189,51 @@ fn at_most_power(words: &[u64], bound: u64) -> bool {
     length <= bound || (is_power && length == bound.saturating_add(1))
 }
 
-/// The function that gives every per-proof oracle its parameters. [`Sizing::v1`] is the only one a
-/// verifier of strangers' proofs may use; smaller ones make the hiding test small.
+/// Aimed rows and lg of positions per coefficient of one oracle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// Most rows.
+    pub rows: usize,
+    /// lg(n / C).
+    pub rate: usize,
+}
+
+/// What gives every per-proof oracle its parameters: a Program's own choice. Sound for any values,
+/// since every oracle's queries are counted for its own code; smaller ones make the hiding test small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sizing {
     /// λ.
     pub lambda: u8,
     /// g.
     pub grind: u8,
-    /// Least lg C of Z.
-    pub fresh_min_log_c: usize,
-    /// Candidate mask counts, ascending, powers of two.
-    pub masks: Vec<usize>,
+    /// Z.
+    pub fresh: Rung,
+    /// O_1, O_2, ..; the last stands for all further ones.
+    pub inner: Vec<Rung>,
     /// Longest last vector.
     pub last_max: usize,
-    /// Least lg C of an inner oracle.
-    pub inner_min_log_c: usize,
-    /// Aimed rows of an inner oracle.
-    pub inner_rows: usize,
+    /// lg(n / C) of E.
+    pub end_rate: usize,
+    /// Candidate mask counts, ascending, powers of two.
+    pub masks: Vec<usize>,
+    /// Least lg C of Z and of an inner oracle.
+    pub min_log_c: usize,
     /// Least lg n of Q.
     pub pads_min_log_n: usize,
 }
 
 impl Sizing {
-    /// Parameters of version 1 (spec Q3-Q6).
+    /// Security parameters alone, with a ladder that fits any Program.
     pub fn v1(lambda: u8, grind: u8) -> Self {
         Self {
             lambda,
             grind,
-            fresh_min_log_c: 10,
-            masks: vec![128, 256, 512],
+            fresh: Rung { rows: 32, rate: 2 },
+            inner: vec![Rung { rows: 17, rate: 3 }, Rung { rows: 17, rate: 4 }],
             last_max: 2560,
-            inner_min_log_c: 8,
-            inner_rows: 17,
+            end_rate: 3,
+            masks: vec![128, 256, 512],
+            min_log_c: 8,
             pads_min_log_n: 11,
         }
     }
@@ -237,33 +249,27 @@ impl Sizing {
         shape.is_valid().then_some(shape)
     }
 
+    /// C and R of an oracle of this many entries: as few columns as the aimed rows allow.
+    fn cut(&self, total: usize, rows: usize) -> Option<(usize, usize)> {
+        let log_c = bits(total.div_ceil(rows.max(1))).max(self.min_log_c);
+        let width = 1usize.checked_shl(u32::try_from(log_c).ok()?)?;
+        Some((log_c, total.div_ceil(width).max(1)))
+    }
+
     /// Z for N committed values. None if there is no valid choice.
     pub fn fresh(&self, total: usize, zk: bool) -> Option<Shape> {
-        let aim = if total <= 1 << 17 { 16 } else { 32 };
-        let log_c = bits(total.div_ceil(aim)).max(self.fresh_min_log_c);
-        let extra = match log_c {
-            _ if log_c == self.fresh_min_log_c => 3,
-            _ if total <= 1 << 22 => 2,
-            _ => 1,
-        };
-        let log_n = log_c.checked_add(extra)?;
-        let rows = total.div_ceil(1usize.checked_shl(u32::try_from(log_c).ok()?)?).max(1);
-        self.fit(
-            Shape { role: Role::Fresh, extension: false, rows, log_c, log_t: None, log_n, layout: [0; 32] },
-            zk,
-        )
+        let (log_c, rows) = self.cut(total, self.fresh.rows)?;
+        let log_n = log_c.checked_add(self.fresh.rate)?;
+        let role = Role::Fresh;
+        self.fit(Shape { role, extension: false, rows, log_c, log_t: None, log_n, layout: [0; 32] }, zk)
     }
 
     /// O_level for a folded vector of this length; level >= 1.
     pub fn inner(&self, level: u8, length: usize, zk: bool) -> Option<Shape> {
-        let log_c = bits(length.div_ceil(self.inner_rows)).max(self.inner_min_log_c);
-        let extra = match level {
-            1 if length > 1 << 20 => 2,
-            1 => 3,
-            _ => 4,
-        };
-        let rows = length.div_ceil(1usize.checked_shl(u32::try_from(log_c).ok()?)?);
-        let log_n = log_c.checked_add(extra)?;
+        let index = usize::from(level).checked_sub(1)?;
+        let rung = self.inner.get(index).or(self.inner.last())?;
+        let (log_c, rows) = self.cut(length, rung.rows)?;
+        let log_n = log_c.checked_add(rung.rate)?;
         let role = Role::Inner(level);
         self.fit(Shape { role, extension: true, rows, log_c, log_t: None, log_n, layout: [0; 32] }, zk)
     }
@@ -271,7 +277,7 @@ impl Sizing {
     /// E for a last vector of this length.
     pub fn end(&self, length: usize) -> Option<Shape> {
         let log_c = bits(length);
-        let log_n = log_c.checked_add(3)?;
+        let log_n = log_c.checked_add(self.end_rate)?;
         let role = Role::End;
         self.fit(Shape { role, extension: true, rows: 2, log_c, log_t: None, log_n, layout: [0; 32] }, true)
     }
@@ -294,12 +300,24 @@ impl Sizing {
         openings: usize,
         zk: bool,
     ) -> Option<Shape> {
-        let aim = match total {
+        let rows = match total {
             _ if total <= 1 << 17 => 16,
             _ if total <= 1 << 22 => 32,
             _ => 64,
         };
-        let log_c = bits(total.div_ceil(aim)).max(8);
+        self.long_term_rows(role, total, layout, (rows, openings), zk)
+    }
+
+    /// As [`Self::long_term`], cut into at most this many rows.
+    pub fn long_term_rows(
+        &self,
+        role: Role,
+        total: usize,
+        layout: [u8; 32],
+        (aim, openings): (usize, usize),
+        zk: bool,
+    ) -> Option<Shape> {
+        let log_c = bits(total.div_ceil(aim.max(1))).max(8);
         let rows = total.div_ceil(1usize.checked_shl(u32::try_from(log_c).ok()?)?).max(1);
         let base = Shape { role, extension: false, rows, log_c, log_t: None, log_n: 0, layout };
         if !zk {
@@ -360,16 +378,17 @@ mod tests {
     #[test]
     fn sizes_of_the_spec() {
         let sizing = Sizing::v1(84, 16);
-        for (log_total, rows, log_c, masks, log_n, t) in [
-            (14, 16, 10, 128, 13, 104),
-            (16, 16, 12, 128, 14, 126),
-            (18, 32, 13, 128, 15, 125),
-            (24, 32, 19, 256, 20, 203),
-        ] {
+        for (log_total, rows, log_c, masks, log_n, t) in
+            [(14, 32, 9, 256, 11, 156), (18, 32, 13, 128, 15, 125), (22, 32, 17, 128, 19, 124)]
+        {
             let shape = sizing.fresh(1 << log_total, true).unwrap();
             assert_eq!((shape.rows, shape.log_c, shape.masks(), shape.log_n), (rows, log_c, masks, log_n));
             assert_eq!(shape.queries(84), t);
         }
+        let wide = Sizing { fresh: Rung { rows: 32, rate: 1 }, ..sizing.clone() };
+        let shape = wide.fresh(1 << 24, true).unwrap();
+        assert_eq!((shape.rows, shape.log_c, shape.masks(), shape.log_n), (32, 19, 256, 20));
+        assert_eq!(shape.queries(84), 203);
         let model = sizing.long_term(Role::Model, 62_000, [0; 32], 32, true).unwrap();
         assert_eq!((model.rows, model.log_c, model.log_t, model.log_n), (16, 12, Some(12), 15));
         assert_eq!(model.masks() / model.queries(84), 33);

@@ -8,7 +8,7 @@ use crate::analyse::{
 };
 use crate::interval::{Fact, interval_of_form};
 use crate::invalid::{Invalid, Reason, Site};
-use crate::types::{Domain, Form, Home, Operator, OracleParams, Program, Round, Table, Tensor};
+use crate::types::{Domain, Form, Home, Ladder, Operator, OracleParams, Program, Round, Table, Tensor};
 use crate::validate::{declared_fact, number, validate};
 
 /// What a provisional number stands for.
@@ -38,6 +38,7 @@ impl Builder {
             lambda,
             grind,
             limb_bits,
+            ladder: Ladder::default(),
             tensors: Vec::new(),
             model_oracle: None,
             tables: Vec::new(),

@@ -54,6 +54,14 @@ pub const STEP: i64 = 1 << 31;
 pub const SECURITY: u64 = 100;
 /// Largest number of grinding bits.
 pub const GRIND: u64 = 24;
+/// Least and largest number of rows of a rung.
+pub const RUNG_ROWS: (u8, u8) = (4, 128);
+/// Least and largest lg of positions per data coefficient.
+pub const RUNG_RATE: (u8, u8) = (1, 5);
+/// Rungs of a ladder that are spelt out.
+pub const RUNGS: u64 = 8;
+/// Least and largest bound on the last vector.
+pub const LAST_VECTOR: (u16, u16) = (1024, 8192);
 /// Least number of limb bits.
 pub const LIMB_LEAST: u8 = 4;
 /// Largest number of limb bits.

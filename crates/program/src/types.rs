@@ -251,6 +251,41 @@ pub struct OracleParams {
     pub log_n: u8,
 }
 
+/// How long and how redundant one oracle of a proof is, whatever its number of entries (spec Q4, Q5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// Most rows: the entries are cut into rows of the least power of two that allows it.
+    pub rows: u8,
+    /// lg of positions per data coefficient.
+    pub rate: u8,
+}
+
+/// Parameters of the oracles a proof makes (spec Q3-Q6). Any choice within the limits is sound: it
+/// decides time and size alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ladder {
+    /// Z.
+    pub fresh: Rung,
+    /// O_1, O_2, ..; the last one stands for all further ones.
+    pub inner: Vec<Rung>,
+    /// Longest last vector.
+    pub last_max: u16,
+    /// lg of positions per data coefficient of E.
+    pub end_rate: u8,
+}
+
+impl Default for Ladder {
+    /// A choice that fits any Program.
+    fn default() -> Self {
+        Self {
+            fresh: Rung { rows: 32, rate: 2 },
+            inner: vec![Rung { rows: 17, rate: 3 }, Rung { rows: 17, rate: 4 }],
+            last_max: 2560,
+            end_rate: 3,
+        }
+    }
+}
+
 /// An integer program: what a model computes, exactly. Its digest is its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -260,6 +295,8 @@ pub struct Program {
     pub grind: u8,
     /// Bits of a range limb (b), 4..=16.
     pub limb_bits: u8,
+    /// Parameters of the oracles of each proof.
+    pub ladder: Ladder,
     /// Declared tensors.
     pub tensors: Vec<Tensor>,
     /// Parameters of M, if any tensor has [`Home::Model`].

@@ -4,7 +4,7 @@ use crate::analyse::{Known, TableFact, check_axes, columns, forms, positions, ta
 use crate::interval::Fact;
 use crate::invalid::{Invalid, Reason, Site, at_most, same, structure, within};
 use crate::limits;
-use crate::types::{Form, Home, OracleParams, Program, Table, Tensor};
+use crate::types::{Form, Home, Ladder, OracleParams, Program, Table, Tensor};
 
 /// What validation learns: all tensors of the Program and its tables.
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ fn check_parameters(program: &Program) -> Result<(), Invalid> {
     at_most(site, "grinding bits", u64::from(program.grind), limits::GRIND)?;
     let security = i128::from(program.lambda).saturating_add(i128::from(program.grind));
     within(site, "lambda + grind", security, i128::from(limits::SECURITY), 255)?;
+    check_ladder(&program.ladder)?;
     at_most(site, "tensors", count(program.tensors.len()), limits::TENSORS)?;
     at_most(site, "tables", count(program.tables.len()), limits::TABLES)?;
     at_most(site, "operators", count(program.operators.len()), limits::OPERATORS)?;
@@ -189,6 +190,22 @@ fn check_used(program: &Program) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+fn check_ladder(ladder: &Ladder) -> Result<(), Invalid> {
+    let site = Site::Program;
+    let between = |what, found: u8, (least, most): (u8, u8)| {
+        within(site, what, i128::from(found), i128::from(least), i128::from(most))
+    };
+    for rung in ladder.inner.iter().chain([&ladder.fresh]) {
+        between("rows of a rung", rung.rows, limits::RUNG_ROWS)?;
+        between("lg of positions per coefficient", rung.rate, limits::RUNG_RATE)?;
+    }
+    between("lg of positions per coefficient", ladder.end_rate, limits::RUNG_RATE)?;
+    let (least, most) = limits::LAST_VECTOR;
+    within(site, "the last vector", ladder.last_max.into(), least.into(), most.into())?;
+    let rungs = count(ladder.inner.len());
+    within(site, "rungs of the ladder", rungs.into(), 1, limits::RUNGS.into())
 }
 
 fn check_oracle(program: &Program) -> Result<(), Invalid> {

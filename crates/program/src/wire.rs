@@ -6,8 +6,8 @@
 //!
 //! | Program | bytes |
 //! |---|---|
-//! | start | `"ZTPG"`, `u16` 1 |
-//! | parameters | `u8` lambda, `u8` grind, `u8` limb bits |
+//! | start | `"ZTPG"`, `u16` 2 |
+//! | parameters | `u8` lambda, `u8` grind, `u8` limb bits, rung of Z, list rung of inner oracles, `u16` longest last vector, `u8` rate of E |
 //! | tensors | list: `u8` home (0 const, 1 ones, 2 input, 3 model), list `u32` axes, `i64` lo, `i64` hi, 32-byte content digest (const; else zero) |
 //! | model oracle | opt: `u32` rows, `u8` log c, opt `u8` log t, `u8` log n |
 //! | tables | list: list (`i64` lo, `u32` count) keys, list form outs |
@@ -23,7 +23,7 @@
 //! | 4 round | opt contraction, scale, form extra, `u8` shift, `u8` half to even, domain, opt `u32` table |
 //! | 5 split | form, `u8` bits |
 //!
-//! contraction: list `u32` sum axes, form a, form b, form c. scale: `u8` 0, `i64`; or `u8` 1,
+//! rung: `u8` rows, `u8` rate. contraction: list `u32` sum axes, form a, form b, form c. scale: `u8` 0, `i64`; or `u8` 1,
 //! `u8` axis, list `i64`. domain: `u8` 0, `i64` lo, `u8` bits; or `u8` 1, `i64` lo, `u8` low bits,
 //! `u8` high bits. form: list (`i64` multiplier, view). view: `u32` tensor, list map.
 //!
@@ -57,13 +57,14 @@ use std::fmt;
 
 use crate::limits;
 use crate::types::{
-    Contraction, Disclosure, Domain, Form, Home, InputMode, Map, Operator, OracleParams, Program, Reveal,
-    Round, Scale, Table, Tensor, View,
+    Contraction, Disclosure, Domain, Form, Home, InputMode, Ladder, Map, Operator, OracleParams, Program,
+    Reveal, Round, Rung, Scale, Table, Tensor, View,
 };
 
 const PROGRAM_MAGIC: &[u8; 4] = b"ZTPG";
 const STATEMENT_MAGIC: &[u8; 4] = b"ZTST";
-const VERSION: u16 = 1;
+const PROGRAM_VERSION: u16 = 2;
+const STATEMENT_VERSION: u16 = 1;
 
 /// What one proof says in public, besides the Program itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,6 +218,18 @@ impl Writer {
             _ => [0; 32],
         };
         self.0.extend_from_slice(&digest);
+    }
+
+    fn rung(&mut self, rung: &Rung) {
+        self.u8(rung.rows);
+        self.u8(rung.rate);
+    }
+
+    fn ladder(&mut self, ladder: &Ladder) {
+        self.rung(&ladder.fresh);
+        self.list(&ladder.inner, Writer::rung);
+        self.0.extend_from_slice(&ladder.last_max.to_le_bytes());
+        self.u8(ladder.end_rate);
     }
 
     fn params(&mut self, params: &OracleParams) {
@@ -389,8 +402,9 @@ fn width_of(content: &[i64]) -> usize {
 pub fn encode(program: &Program) -> Vec<u8> {
     let mut w = Writer::default();
     w.0.extend_from_slice(PROGRAM_MAGIC);
-    w.0.extend_from_slice(&VERSION.to_le_bytes());
+    w.0.extend_from_slice(&PROGRAM_VERSION.to_le_bytes());
     w.0.extend_from_slice(&[program.lambda, program.grind, program.limb_bits]);
+    w.ladder(&program.ladder);
     w.list(&program.tensors, Writer::tensor);
     w.option(program.model_oracle.as_ref(), Writer::params);
     w.list(&program.tables, Writer::table);
@@ -414,7 +428,7 @@ pub fn encode_with_contents(program: &Program) -> Vec<u8> {
 pub fn encode_statement(statement: &Statement) -> Vec<u8> {
     let mut w = Writer::default();
     w.0.extend_from_slice(STATEMENT_MAGIC);
-    w.0.extend_from_slice(&VERSION.to_le_bytes());
+    w.0.extend_from_slice(&STATEMENT_VERSION.to_le_bytes());
     w.0.extend_from_slice(&statement.program_digest);
     w.u8(u8::from(statement.zk));
     w.u32(statement.batch);
@@ -516,11 +530,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn magic(&mut self, magic: &[u8; 4]) -> Read<()> {
+    fn magic(&mut self, magic: &[u8; 4], version: u16) -> Read<()> {
         if self.array::<4>()? != *magic {
             return self.fail("these bytes do not start with the right name");
         }
-        if u16::from_le_bytes(self.array()?) != VERSION {
+        if u16::from_le_bytes(self.array()?) != version {
             return self.fail("this version is not known");
         }
         Ok(())
@@ -668,17 +682,37 @@ impl<'a> Reader<'a> {
         Ok(Round { axes, contraction, scale, extra, shift, half_even, domain, table })
     }
 
+    fn rung(&mut self) -> Read<Rung> {
+        Ok(Rung { rows: self.u8()?, rate: self.u8()? })
+    }
+
+    fn ladder(&mut self) -> Read<Ladder> {
+        let (fresh, inner) = (self.rung()?, self.list(limits::RUNGS, Reader::rung)?);
+        Ok(Ladder { fresh, inner, last_max: u16::from_le_bytes(self.array()?), end_rate: self.u8()? })
+    }
+
     fn program(&mut self) -> Read<(Program, Vec<[u8; 32]>)> {
-        self.magic(PROGRAM_MAGIC)?;
+        self.magic(PROGRAM_MAGIC, PROGRAM_VERSION)?;
         let (lambda, grind, limb_bits) = (self.u8()?, self.u8()?, self.u8()?);
+        let ladder = self.ladder()?;
         let (tensors, digests) = self.list(limits::TENSORS, Reader::tensor)?.into_iter().unzip();
         let model_oracle = self.option(Reader::params)?;
         let tables = self.list(limits::TABLES, Reader::table)?;
         let operators = self.list(limits::OPERATORS, Reader::operator)?;
         let outputs = self.u32s(limits::OUTPUTS)?;
         let metadata = self.framed(limits::METADATA)?;
-        let program =
-            Program { lambda, grind, limb_bits, tensors, model_oracle, tables, operators, outputs, metadata };
+        let program = Program {
+            lambda,
+            grind,
+            limb_bits,
+            ladder,
+            tensors,
+            model_oracle,
+            tables,
+            operators,
+            outputs,
+            metadata,
+        };
         Ok((program, digests))
     }
 
@@ -755,7 +789,7 @@ pub fn decode(bytes: &[u8]) -> Result<Program, DecodeError> {
 /// [`DecodeError`] at the first byte that cannot be part of the canonical spelling of a Statement.
 pub fn decode_statement(bytes: &[u8]) -> Result<Statement, DecodeError> {
     let mut r = Reader::new(bytes);
-    r.magic(STATEMENT_MAGIC)?;
+    r.magic(STATEMENT_MAGIC, STATEMENT_VERSION)?;
     let (program_digest, zk, batch) = (r.array()?, r.flag()?, r.u32()?);
     if batch == 0 || u64::from(batch) > limits::BATCH {
         return r.fail("the batch size is 0 or too large");

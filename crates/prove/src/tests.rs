@@ -4,12 +4,12 @@ use std::sync::Mutex;
 
 use algebra::field::P;
 use algebra::{F, K};
-use oracle::Sizing;
+use oracle::{Rung, Sizing};
 use program::execute::{Assignment, execute};
 use program::lower::{Shape, lower};
 use program::types::{
-    Contraction, Disclosure, Domain, Form, Home, InputMode, Map, Operator, OracleParams, Program, Reveal,
-    Round, Scale, Tensor, View,
+    Contraction, Disclosure, Domain, Form, Home, InputMode, Ladder, Map, Operator, OracleParams, Program,
+    Reveal, Round, Scale, Tensor, View,
 };
 use program::wire::{Statement, encode_statement};
 use tape::{End, Mark, ProverEnd, Reject, VerifierEnd};
@@ -25,11 +25,12 @@ fn toy() -> Sizing {
     Sizing {
         lambda: 2,
         grind: 0,
-        fresh_min_log_c: 4,
+        fresh: Rung { rows: 16, rate: 3 },
         masks: vec![4, 8, 16],
         last_max: 24,
-        inner_min_log_c: 3,
-        inner_rows: 9,
+        inner: vec![Rung { rows: 9, rate: 3 }, Rung { rows: 9, rate: 4 }],
+        end_rate: 3,
+        min_log_c: 3,
         pads_min_log_n: 4,
     }
 }
@@ -64,6 +65,7 @@ fn program(zk: bool, log_t: u8) -> Program {
         lambda: 100,
         grind: 0,
         limb_bits: 4,
+        ladder: Ladder::default(),
         tensors: vec![tensor(Home::Input, &[2], 0, 3), tensor(Home::Model, &[2, 2], -3, 3)],
         model_oracle: Some(OracleParams { rows: 1, log_c: 3, log_t: zk.then_some(log_t), log_n: log_t + 2 }),
         tables: vec![],

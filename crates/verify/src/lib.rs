@@ -42,7 +42,7 @@ mod verdict;
 pub use conversation::{Challenges, Witness, converse};
 pub use functional::{Functionals, Position, form_expr, public_value};
 pub use relations::{InnerPoints, LookupChallenges, split_point};
-pub use setup::{Group, Setup, SetupError, input_shape, model_shape};
+pub use setup::{Group, Setup, SetupError, input_shape, model_shape, sizing};
 pub use soundness::{Budget, Term as SoundnessTerm, budget};
 pub use tape::Reject;
 pub use verdict::{

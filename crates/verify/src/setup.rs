@@ -2,10 +2,10 @@
 
 use algebra::layout::{Layout, layout};
 use algebra::multilinear::bits;
-use oracle::{Plan, Role, Shape, Sizing, layout_digest, plan};
+use oracle::{Plan, Role, Rung, Shape, Sizing, layout_digest, plan};
 use program::invalid::Invalid;
 use program::lower::{self, Lowered, Place, lower};
-use program::types::{Form, Home, Map, Program};
+use program::types::{Disclosure, Form, Home, InputMode, Map, Program};
 use program::wire::Statement;
 
 /// Why Program and Statement do not make a proof.
@@ -158,6 +158,18 @@ pub fn model_shape(program: &Program) -> Result<Option<(Shape, Layout)>, SetupEr
     Ok(Some((shape, laid)))
 }
 
+/// The parameters a Program gives its proofs.
+pub fn sizing(program: &Program) -> Sizing {
+    let rung = |rung: &program::types::Rung| Rung { rows: rung.rows.into(), rate: rung.rate.into() };
+    Sizing {
+        fresh: rung(&program.ladder.fresh),
+        inner: program.ladder.inner.iter().map(rung).collect(),
+        last_max: program.ladder.last_max.into(),
+        end_rate: program.ladder.end_rate.into(),
+        ..Sizing::v1(program.lambda, program.grind)
+    }
+}
+
 /// Parameters of a committed input with these (batch-expanded) axes.
 pub fn input_shape(sizing: &Sizing, axes: &[usize], zk: bool) -> Result<(Shape, Layout), SetupError> {
     let laid = layout([axes]).ok_or(SetupError::Limits("an input"))?;
@@ -173,7 +185,7 @@ impl Setup {
         if program.digest() != statement.program_digest {
             return Err(SetupError::OtherProgram);
         }
-        Self::with_sizing(program, statement, Sizing::v1(program.lambda, program.grind))
+        Self::with_sizing(program, statement, sizing(program))
     }
 
     /// As [`Self::new`] with other per-proof parameters. For tests at small parameters only.
@@ -183,9 +195,43 @@ impl Setup {
             disclosure: &statement.disclosure,
             slots: &statement.slots,
         };
-        let lowered = lower(program, &shape)?;
+        let mut setup = Self::count(program, &shape, statement.zk, sizing)?;
+        setup.group_tensors(program)?;
+        setup.check_work()?;
+        setup.check_roots(statement)?;
+        let shapes = setup.groups.iter().map(|group| group.shape.clone()).collect();
+        setup.plan = plan(&setup.sizing, setup.zk, shapes).ok_or(SetupError::Oracle("the ladder"))?;
+        let positions = setup.groups.iter().map(|group| group.shape.positions());
+        if positions.fold(0usize, usize::saturating_add) > POSITIONS_MAX {
+            return Err(SetupError::Limits("the number of code positions"));
+        }
+        Ok(setup)
+    }
+
+    /// Entries of Z of a proof with all inputs private and nothing shown: what a ladder is chosen for.
+    pub fn fresh_entries(program: &Program, batch: u32, zk: bool) -> Result<usize, SetupError> {
+        let inputs = program.tensors.iter().filter(|tensor| tensor.home == Home::Input).count();
+        let disclosure = Disclosure { inputs: vec![InputMode::Private; inputs], reveals: Vec::new() };
+        let shape = lower::Shape { batch, disclosure: &disclosure, slots: &[] };
+        let setup = Self::count(program, &shape, zk, sizing(program))?;
+        let columns = setup.lowered.tensors.iter().filter(|tensor| tensor.place == Place::Fresh);
+        let entries =
+            columns.map(|tensor| tensor.axes.iter().fold(1usize, |n, &axis| n.saturating_mul(axis)));
+        let (pads, products) = if zk { setup.sends } else { (0, 0) };
+        let pairs = pads.saturating_add(products).saturating_mul(2);
+        Ok(entries.fold(pairs, usize::saturating_add))
+    }
+
+    /// Relations, leaves and messages: all but the oracles.
+    fn count(
+        program: &Program,
+        shape: &lower::Shape<'_>,
+        zk: bool,
+        sizing: Sizing,
+    ) -> Result<Self, SetupError> {
+        let lowered = lower(program, shape)?;
         let mut setup = Self {
-            zk: statement.zk,
+            zk,
             sizing,
             groups: Vec::new(),
             pad_tensors: None,
@@ -201,15 +247,6 @@ impl Setup {
         };
         setup.lay_leaves()?;
         setup.count_messages()?;
-        setup.group_tensors(program)?;
-        setup.check_work()?;
-        setup.check_roots(statement)?;
-        let shapes = setup.groups.iter().map(|group| group.shape.clone()).collect();
-        setup.plan = plan(&setup.sizing, setup.zk, shapes).ok_or(SetupError::Oracle("the ladder"))?;
-        let positions = setup.groups.iter().map(|group| group.shape.positions());
-        if positions.fold(0usize, usize::saturating_add) > POSITIONS_MAX {
-            return Err(SetupError::Limits("the number of code positions"));
-        }
         Ok(setup)
     }
 

@@ -42,7 +42,7 @@ fn every_depth_is_accepted() {
     let reveals = vec![Reveal::Label { output: 0 }];
     for zk in [false, true] {
         let mut depths = Vec::new();
-        for batch in [1, 1500, 45000] {
+        for batch in [1, 6000, 45000] {
             let case = Case { private: true, input: InputMode::Private, reveals: reveals.clone(), batch, zk };
             depths.push(accept(&case).plan.levels.len());
         }

@@ -94,6 +94,7 @@ pub fn small(private: bool, zk: bool) -> Small {
         grind: 0,
         limb_bits: 8,
         tensors,
+        ladder: program::types::Ladder::default(),
         model_oracle: None,
         tables: vec![program::types::Table { keys: vec![(-64, 128)], outs: vec![form(5, vec![aff(0)])] }],
         operators,
