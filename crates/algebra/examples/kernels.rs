@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use zerotell_algebra::arch::{self, Level};
 use zerotell_algebra::field::{F, K};
+use zerotell_algebra::ntt::Ntt;
 use zerotell_algebra::slices::{Halves, Quarters};
 
 /// Elements per vector: 2^12 elements of K are 64 KiB.
@@ -174,6 +175,18 @@ fn split_eq() -> Run {
     Box::new(move |level| arch::split_eq(level, &mut low, &mut high, scalar()))
 }
 
+/// Row of a code of rate 1 / 2^log_rate.
+fn encode(log_n: u32, log_rate: u32) -> Run {
+    let row = base(1, 1 << (log_n - log_rate));
+    let mut word = base(2, 1 << log_n);
+    let ntts: Vec<(&str, Ntt)> = Level::available().iter().map(|&l| (l.name(), Ntt::at(l, log_n))).collect();
+    Box::new(move |level| {
+        word[..row.len()].copy_from_slice(&row);
+        let ntt = ntts.iter().find(|(name, _)| *name == level.name());
+        ntt.expect("every level is there").1.forward_padded(&mut word, row.len());
+    })
+}
+
 const KERNELS: &[Kernel] = &[
     Kernel { name: "scale", element: "product in K", elements: N, make: scale },
     Kernel { name: "bind", element: "bound element", elements: N, make: bind },
@@ -207,6 +220,16 @@ const KERNELS: &[Kernel] = &[
     },
     Kernel { name: "fraction_layer", element: "sum of two fractions", elements: N, make: fraction_layer },
     Kernel { name: "split_eq", element: "element split", elements: N, make: split_eq },
+    Kernel { name: "encode 2^10 rate 1/2", element: "value", elements: 1 << 10, make: || encode(10, 1) },
+    Kernel { name: "encode 2^12 rate 1/1", element: "value", elements: 1 << 12, make: || encode(12, 0) },
+    Kernel { name: "encode 2^12 rate 1/2", element: "value", elements: 1 << 12, make: || encode(12, 1) },
+    Kernel { name: "encode 2^12 rate 1/4", element: "value", elements: 1 << 12, make: || encode(12, 2) },
+    Kernel { name: "encode 2^12 rate 1/8", element: "value", elements: 1 << 12, make: || encode(12, 3) },
+    Kernel { name: "encode 2^14 rate 1/2", element: "value", elements: 1 << 14, make: || encode(14, 1) },
+    Kernel { name: "encode 2^16 rate 1/2", element: "value", elements: 1 << 16, make: || encode(16, 1) },
+    Kernel { name: "encode 2^16 rate 1/8", element: "value", elements: 1 << 16, make: || encode(16, 3) },
+    Kernel { name: "encode 2^18 rate 1/2", element: "value", elements: 1 << 18, make: || encode(18, 1) },
+    Kernel { name: "encode 2^18 rate 1/8", element: "value", elements: 1 << 18, make: || encode(18, 3) },
 ];
 
 /// Nanoseconds per element of one batch. The clock is read at the ends of a batch alone.

@@ -9,6 +9,10 @@
     )
 )]
 
+use std::sync::{Arc, OnceLock};
+
+use crate::arch::transform::Pass;
+use crate::arch::{self, Level};
 use crate::field::F;
 
 /// Values Σ_c `coefficients[c]`·x^c at x. The definition.
@@ -20,35 +24,45 @@ pub fn evaluate_at(coefficients: &[F], x: F) -> F {
 /// work stays in the cache.
 const BLOCK: usize = 1 << 12;
 
+/// Longest transform whose twiddle factors the process keeps: 10 MB of them.
+const MOST_SHARED: u32 = 20;
+
 /// Twiddle factors of a transform of length 2^log_n.
 #[derive(Clone)]
 pub struct Ntt {
     log_n: u32,
-    /// `layers[i]`: the powers ω^0, .., of the root of order 2^(i+1), 2^i of them.
+    level: Level,
+    /// What the vector unit does, if the level has one and the length is enough for it.
+    plan: Vec<Pass>,
+    /// Otherwise. `layers[i]`: the powers ω^0, .., of the root of order 2^(i+1), 2^i of them.
     layers: Vec<Vec<F>>,
 }
 
 impl Ntt {
     /// Prepares transforms of length 2^log_n, log_n <= 32.
     pub fn new(log_n: u32) -> Self {
-        let mut layers: Vec<Vec<F>> = Vec::with_capacity(log_n as usize);
-        if log_n > 0 {
-            let root = F::root_of_unity(log_n).unwrap_or(F::ONE);
-            let half = 1usize << (log_n - 1);
-            let mut twiddles = Vec::with_capacity(half);
-            let mut x = F::ONE;
-            for _ in 0..half {
-                twiddles.push(x);
-                x *= root;
-            }
-            layers.push(twiddles);
+        Self::at(Level::best(), log_n)
+    }
+
+    /// As [`Self::new`] for one way to run the kernels.
+    pub fn at(level: Level, log_n: u32) -> Self {
+        let plan = level.lanes().map_or_else(Vec::new, |lanes| plan(log_n, lanes.ilog2()));
+        let layers = if plan.is_empty() {
+            (0..log_n).map(|i| powers_of_root(i + 1, 1 << i)).collect()
+        } else {
+            vec![]
+        };
+        Self { log_n, level, plan, layers }
+    }
+
+    /// As [`Self::new`]; up to length 2^20 the whole process shares one copy.
+    pub fn shared(log_n: u32) -> Arc<Self> {
+        static SHARED: [OnceLock<Arc<Ntt>>; MOST_SHARED as usize + 1] =
+            [const { OnceLock::new() }; MOST_SHARED as usize + 1];
+        match SHARED.get(log_n as usize) {
+            Some(slot) => slot.get_or_init(|| Arc::new(Self::new(log_n))).clone(),
+            None => Arc::new(Self::new(log_n)),
         }
-        while let Some(last) = layers.last().filter(|last| last.len() > 1) {
-            let next = last.iter().step_by(2).copied().collect();
-            layers.push(next);
-        }
-        layers.reverse();
-        Self { log_n, layers }
     }
 
     /// Length n.
@@ -63,8 +77,19 @@ impl Ntt {
 
     /// In place: coefficients (natural order) to values, value at ω^j in [`Self::slot`] of j.
     pub fn forward(&self, values: &mut [F]) {
+        self.forward_padded(values, self.len());
+    }
+
+    /// [`Self::forward`] of the first `present` coefficients; what lies behind them is taken as 0,
+    /// whatever it holds.
+    pub fn forward_padded(&self, values: &mut [F], present: usize) {
         assert_eq!(values.len(), self.len(), "transform length");
-        self.transform(values, self.layers.len());
+        if self.plan.is_empty() {
+            values[present..].fill(F::ZERO);
+            self.transform(values, self.layers.len());
+        } else {
+            arch::forward(self.level, &self.plan, values, present);
+        }
     }
 
     /// Transforms a block of length 2^count.
@@ -100,6 +125,42 @@ impl Ntt {
     }
 }
 
+/// Powers 0.. of the root of order 2^log, `count` of them.
+fn powers_of_root(log: u32, count: usize) -> Vec<F> {
+    powers_of(F::root_of_unity(log).unwrap_or(F::ONE), count)
+}
+
+fn powers_of(x: F, count: usize) -> Vec<F> {
+    core::iter::successors(Some(F::ONE), |&power| Some(power * x)).take(count).collect()
+}
+
+/// Passes of a transform of length 2^log_n on vectors of 2^log_lanes words: as many layers at a time
+/// as a vector has bits of index, the first pass what is left over. None if it is too short.
+fn plan(log_n: u32, log_lanes: u32) -> Vec<Pass> {
+    let Some(layers) = log_n.checked_sub(2 * log_lanes) else { return Vec::new() };
+    let mut plan = Vec::new();
+    let mut log = log_n;
+    if layers % log_lanes != 0 {
+        plan.push(pass(log, layers % log_lanes));
+        log -= layers % log_lanes;
+    }
+    while log > log_lanes {
+        plan.push(pass(log, log_lanes));
+        log -= log_lanes;
+    }
+    plan
+}
+
+/// The pass of 2^log_radix parts on blocks of 2^log.
+fn pass(log: u32, log_radix: u32) -> Pass {
+    let root = F::root_of_unity(log).unwrap_or(F::ONE);
+    let part = 1usize << (log - log_radix);
+    let radix = 1u64 << log_radix;
+    let reversed = |r: u64| r.reverse_bits() >> (u64::BITS - log_radix);
+    let twiddles = (1..radix).flat_map(|r| powers_of(root.pow(reversed(r)), part)).collect();
+    Pass { block: 1 << log, radix: radix as usize, twiddles }
+}
+
 /// One layer on one block: (a, b) becomes (a + b, (a - b)·w).
 #[inline]
 fn butterflies<'a>(block: &'a mut [F], twiddles: &[F]) -> (&'a mut [F], &'a mut [F]) {
@@ -115,27 +176,64 @@ fn butterflies<'a>(block: &'a mut [F], twiddles: &[F]) -> (&'a mut [F], &'a mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::P;
+
+    fn words(n: usize, seed: u64) -> Vec<F> {
+        let word = |i: usize| match i % 7 {
+            3 => P - 1,
+            5 => 0xffff_ffff,
+            _ => (i as u64 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        };
+        (0..n).map(|i| F::new(word(i))).collect()
+    }
 
     #[test]
     fn transform_is_evaluation() {
-        for log_n in [0, 1, 2, 3, 5, 8, 14u32] {
-            let ntt = Ntt::new(log_n);
-            let n = ntt.len();
-            let coefficients: Vec<F> =
-                (0..n).map(|i| F::new((i as u64 + 3).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
-            let mut values = coefficients.clone();
-            ntt.forward(&mut values);
-            let root = F::root_of_unity(log_n).unwrap();
-            for j in (0..n).step_by(1 + n / 512) {
-                assert_eq!(values[ntt.slot(j)], evaluate_at(&coefficients, root.pow(j as u64)));
+        for level in Level::available() {
+            for log_n in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14u32] {
+                let ntt = Ntt::at(level, log_n);
+                let n = ntt.len();
+                let coefficients = words(n, 3);
+                let mut values = coefficients.clone();
+                ntt.forward(&mut values);
+                let root = F::root_of_unity(log_n).unwrap();
+                for j in (0..n).step_by(1 + n / 512) {
+                    let direct = evaluate_at(&coefficients, root.pow(j as u64));
+                    assert_eq!(values[ntt.slot(j)], direct, "{} 2^{log_n} {j}", level.name());
+                }
             }
         }
     }
 
     #[test]
+    fn levels_agree() {
+        for log_n in 0..17u32 {
+            let plain = Ntt::at(Level::PORTABLE, log_n);
+            let n = plain.len();
+            for present in [0, 1, n / 8, n / 4, n / 2 - n / 16, n / 2, n / 2 + 1, n - 1, n] {
+                let present = present.min(n);
+                let mut expected = words(n, 17);
+                expected[present..].fill(F::ZERO);
+                plain.forward(&mut expected);
+                for level in Level::available() {
+                    let mut values = words(n, 17);
+                    Ntt::at(level, log_n).forward_padded(&mut values, present);
+                    assert!(values == expected, "{} 2^{log_n} of {present}", level.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shared_is_one_copy() {
+        assert!(Arc::ptr_eq(&Ntt::shared(7), &Ntt::shared(7)));
+        assert_eq!(Ntt::shared(7).len(), 128);
+    }
+
+    #[test]
     fn powers_is_the_vandermonde_sum() {
         let ntt = Ntt::new(5);
-        let sparse = [(3usize, F::new(11)), (17, F::new(5)), (30, F::new(P_MINUS))];
+        let sparse = [(3usize, F::new(11)), (17, F::new(5)), (30, F::new(P - 1))];
         let got = ntt.powers(&sparse);
         let root = F::root_of_unity(5).unwrap();
         for (c, &value) in got.iter().enumerate() {
@@ -143,6 +241,4 @@ mod tests {
             assert_eq!(value, direct);
         }
     }
-
-    const P_MINUS: u64 = crate::field::P - 1;
 }

@@ -87,6 +87,19 @@ impl Lanes for Avx2 {
         unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), v.0) }
     }
     #[inline(always)]
+    fn transpose<const R: usize>(self, v: [V; R]) -> [V; R] {
+        on!({
+            let (a, b) = (_mm256_unpacklo_epi64(v[0].0, v[1].0), _mm256_unpackhi_epi64(v[0].0, v[1].0));
+            let (c, d) = (_mm256_unpacklo_epi64(v[2].0, v[3].0), _mm256_unpackhi_epi64(v[2].0, v[3].0));
+            let mut turned = v;
+            turned[0] = V(_mm256_permute2x128_si256::<0x20>(a, c));
+            turned[1] = V(_mm256_permute2x128_si256::<0x20>(b, d));
+            turned[2] = V(_mm256_permute2x128_si256::<0x31>(a, c));
+            turned[3] = V(_mm256_permute2x128_si256::<0x31>(b, d));
+            turned
+        })
+    }
+    #[inline(always)]
     fn store_k(self, x: &mut [K], at: usize, [c0, c1]: [V; 2]) {
         let pairs: &mut [K] = &mut x[at..at + 4];
         let (a, b) = on!((_mm256_unpacklo_epi64(c0.0, c1.0), _mm256_unpackhi_epi64(c0.0, c1.0)));
@@ -220,6 +233,42 @@ impl Vector for V {
     #[inline(always)]
     fn sub(self, other: V) -> V {
         V(sub_words(self.0, other.0))
+    }
+    #[inline(always)]
+    fn times(self, w: V) -> V {
+        on!({
+            let (a1, w1) = (high(self.0), high(w.0));
+            let p00 = _mm256_mul_epu32(self.0, w.0);
+            let m = _mm256_add_epi64(_mm256_mul_epu32(self.0, w1), high(p00));
+            let n = _mm256_add_epi64(_mm256_mul_epu32(a1, w.0), low(m));
+            let upper = _mm256_add_epi64(_mm256_mul_epu32(a1, w1), _mm256_add_epi64(high(m), high(n)));
+            let lower = _mm256_blend_epi32::<0b1010_1010>(p00, _mm256_slli_epi64::<32>(n));
+            let middle = _mm256_mul_epu32(upper, word(EPSILON));
+            V(add_words(sub_words(lower, high(upper)), middle))
+        })
+    }
+    #[inline(always)]
+    fn shift_24(self) -> V {
+        on!({
+            let top = _mm256_mul_epu32(_mm256_srli_epi64::<40>(self.0), word(EPSILON));
+            V(add_words(_mm256_slli_epi64::<24>(self.0), top))
+        })
+    }
+    #[inline(always)]
+    fn shift_48(self) -> V {
+        on!({
+            let middle = _mm256_mul_epu32(_mm256_srli_epi64::<16>(self.0), word(EPSILON));
+            let low = sub_words(_mm256_slli_epi64::<48>(self.0), _mm256_srli_epi64::<48>(self.0));
+            V(add_words(low, middle))
+        })
+    }
+    #[inline(always)]
+    fn shift_72(self) -> V {
+        on!({
+            let middle = _mm256_srli_epi64::<32>(_mm256_slli_epi64::<40>(self.0));
+            let middle = _mm256_mul_epu32(middle, word(EPSILON));
+            V(sub_words(middle, _mm256_srli_epi64::<24>(self.0)))
+        })
     }
     #[inline(always)]
     fn negate_where(self, sign: V) -> V {

@@ -94,6 +94,33 @@ impl Lanes for Avx512 {
         unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), v.0) }
     }
     #[inline(always)]
+    fn transpose<const R: usize>(self, v: [V; R]) -> [V; R] {
+        on!({
+            let (even, odd) = (
+                square([
+                    _mm512_unpacklo_epi64(v[0].0, v[1].0),
+                    _mm512_unpacklo_epi64(v[2].0, v[3].0),
+                    _mm512_unpacklo_epi64(v[4].0, v[5].0),
+                    _mm512_unpacklo_epi64(v[6].0, v[7].0),
+                ]),
+                square([
+                    _mm512_unpackhi_epi64(v[0].0, v[1].0),
+                    _mm512_unpackhi_epi64(v[2].0, v[3].0),
+                    _mm512_unpackhi_epi64(v[4].0, v[5].0),
+                    _mm512_unpackhi_epi64(v[6].0, v[7].0),
+                ]),
+            );
+            let mut turned = v;
+            let mut i = 0;
+            while i < 4 {
+                turned[2 * i] = V(even[i]);
+                turned[2 * i + 1] = V(odd[i]);
+                i += 1;
+            }
+            turned
+        })
+    }
+    #[inline(always)]
     fn store_k(self, x: &mut [K], at: usize, [c0, c1]: [V; 2]) {
         let pairs: &mut [K] = &mut x[at..at + 8];
         let (a, b) = on!((_mm512_unpacklo_epi64(c0.0, c1.0), _mm512_unpackhi_epi64(c0.0, c1.0)));
@@ -104,6 +131,22 @@ impl Lanes for Avx512 {
             _mm512_storeu_si512(start.add(8).cast(), b);
         }
     }
+}
+
+/// Transposes a 4 by 4 table of pairs of words.
+#[inline(always)]
+fn square([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+    on!({
+        let (even, odd) = (_mm512_shuffle_i64x2::<0x88>(a, b), _mm512_shuffle_i64x2::<0xdd>(a, b));
+        let (even_after, odd_after) =
+            (_mm512_shuffle_i64x2::<0x88>(c, d), _mm512_shuffle_i64x2::<0xdd>(c, d));
+        [
+            _mm512_shuffle_i64x2::<0x88>(even, even_after),
+            _mm512_shuffle_i64x2::<0x88>(odd, odd_after),
+            _mm512_shuffle_i64x2::<0xdd>(even, even_after),
+            _mm512_shuffle_i64x2::<0xdd>(odd, odd_after),
+        ]
+    })
 }
 
 /// a − b, minus 2^32 − 1 where it borrows, which is 2^64 mod p.
@@ -203,6 +246,47 @@ impl Vector for V {
     #[inline(always)]
     fn sub(self, other: V) -> V {
         V(sub_words(self.0, other.0))
+    }
+    #[inline(always)]
+    fn times(self, w: V) -> V {
+        // The sum starts at (p − 2^32) + 2^32, the second as −2^24 in the column of 2^104, which is
+        // −2^8. So the part to subtract below lies within 2^32 and the middle takes it without borrow.
+        let start = Sum([
+            V(word((P - (1 << 32)).cast_signed() & LIMB)),
+            V(word(((P - (1 << 32)) >> 52).cast_signed())),
+            V(word(-(1 << 24))),
+        ]);
+        let Sum([c0, c1, c2]) = Self::add_product(start, self.split(), w.split());
+        on!({
+            let c1 = _mm512_add_epi64(c1.0, _mm512_srli_epi64::<52>(c0.0));
+            let low = _mm512_ternarylogic_epi64::<0xf8>(_mm512_slli_epi64::<52>(c1), c0.0, word(LIMB));
+            let top = _mm512_add_epi64(_mm512_slli_epi64::<8>(c2.0), _mm512_srli_epi64::<44>(c1));
+            let middle = _mm512_mul_epu32(_mm512_srli_epi64::<12>(c1), word(EPSILON));
+            V(add_words(low, _mm512_sub_epi64(middle, top)))
+        })
+    }
+    #[inline(always)]
+    fn shift_24(self) -> V {
+        on!({
+            let top = _mm512_mul_epu32(_mm512_srli_epi64::<40>(self.0), word(EPSILON));
+            V(add_words(_mm512_slli_epi64::<24>(self.0), top))
+        })
+    }
+    #[inline(always)]
+    fn shift_48(self) -> V {
+        on!({
+            let middle = _mm512_mul_epu32(_mm512_srli_epi64::<16>(self.0), word(EPSILON));
+            let low = sub_words(_mm512_slli_epi64::<48>(self.0), _mm512_srli_epi64::<48>(self.0));
+            V(add_words(low, middle))
+        })
+    }
+    #[inline(always)]
+    fn shift_72(self) -> V {
+        on!({
+            let middle = _mm512_srli_epi64::<32>(_mm512_slli_epi64::<40>(self.0));
+            let middle = _mm512_mul_epu32(middle, word(EPSILON));
+            V(sub_words(middle, _mm512_srli_epi64::<24>(self.0)))
+        })
     }
     #[inline(always)]
     fn negate_where(self, sign: V) -> V {

@@ -39,6 +39,8 @@ pub(super) trait Lanes: Copy {
     fn load_k(self, x: &[K], at: usize) -> [Self::V; 2];
     /// Inverse of [`Self::load`]; the words must be canonical.
     fn store(self, x: &mut [F], at: usize, v: Self::V);
+    /// Lane j of vector i to lane i of vector j; as many vectors as lanes.
+    fn transpose<const R: usize>(self, v: [Self::V; R]) -> [Self::V; R];
     /// Inverse of [`Self::load_k`]; the words must be canonical.
     fn store_k(self, x: &mut [K], at: usize, v: [Self::V; 2]);
 }
@@ -68,6 +70,14 @@ pub(super) trait Vector: Copy {
     fn add(self, other: Self) -> Self;
     /// self − other, other canonical.
     fn sub(self, other: Self) -> Self;
+    /// self·w, w canonical.
+    fn times(self, w: Self) -> Self;
+    /// self·2^24.
+    fn shift_24(self) -> Self;
+    /// self·2^48.
+    fn shift_48(self) -> Self;
+    /// self·2^72.
+    fn shift_72(self) -> Self;
     /// self or, where `sign` is negative in two's complement, p − self; self canonical.
     fn negate_where(self, sign: Self) -> Self;
     /// Two's complement to the canonical residue.

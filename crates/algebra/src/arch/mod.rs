@@ -24,6 +24,7 @@ mod lanes;
 mod rounds;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transform;
 
 use std::sync::OnceLock;
 
@@ -64,6 +65,17 @@ impl Level {
     pub fn best() -> Self {
         static BEST: OnceLock<Level> = OnceLock::new();
         *BEST.get_or_init(|| Self::available().pop().unwrap_or(Self::PORTABLE))
+    }
+
+    /// Words of a vector; none for the plain text.
+    pub(crate) fn lanes(self) -> Option<usize> {
+        match self.0 {
+            Unit::Portable => None,
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx2(_) => Some(4),
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx512(_) => Some(8),
+        }
     }
 
     /// Name for tables.
@@ -126,4 +138,29 @@ kernels! {
     rounds fn fraction_bind_round(eq: &[K], parts: [Quarters<'_>; 4], rho: K, nu: K) -> [K; 2];
     rounds fn fraction_layer(p: &mut [K], q: &mut [K], low: (&[K], &[K]), high: (&[K], &[K]));
     rounds fn split_eq(low: &mut [K], high: &mut [K], x: K);
+}
+
+/// The transform along a plan made for this level; a level without vectors has none.
+pub(crate) fn forward(level: Level, plan: &[transform::Pass], values: &mut [F], present: usize) {
+    match level.0 {
+        Unit::Portable => {}
+        #[cfg(target_arch = "x86_64")]
+        Unit::Avx2(unit) => {
+            #[target_feature(enable = "avx2")]
+            fn run(unit: avx2::Avx2, plan: &[transform::Pass], values: &mut [F], present: usize) {
+                transform::forward(unit, plan, values, present);
+            }
+            // SAFETY: the token exists, so the processor has the feature.
+            unsafe { run(unit, plan, values, present) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        Unit::Avx512(unit) => {
+            #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+            fn run(unit: avx512::Avx512, plan: &[transform::Pass], values: &mut [F], present: usize) {
+                transform::forward(unit, plan, values, present);
+            }
+            // SAFETY: the token exists, so the processor has the features.
+            unsafe { run(unit, plan, values, present) }
+        }
+    }
 }
