@@ -15,7 +15,7 @@
     )
 )]
 
-#[expect(unsafe_code, reason = "vector units: see the module")]
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "vector units: see the module"))]
 pub mod arch;
 pub mod field;
 pub mod layout;

@@ -11,31 +11,45 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::arch::transform::Pass;
 use crate::arch::{self, Level};
-use crate::field::F;
+use crate::field::{F, K};
 
 /// Values Σ_c `coefficients[c]`·x^c at x. The definition.
 pub fn evaluate_at(coefficients: &[F], x: F) -> F {
     coefficients.iter().rev().fold(F::ZERO, |sum, &c| sum * x + c)
 }
 
-/// Blocks of this length are transformed layer by layer; longer ones are cut first, so that the
-/// work stays in the cache.
-const BLOCK: usize = 1 << 12;
-
 /// Longest transform whose twiddle factors the process keeps: 10 MB of them.
 const MOST_SHARED: u32 = 20;
+
+/// log2 R layers of all blocks of one length.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no vector unit"))]
+#[derive(Clone, Debug)]
+pub(crate) struct Pass {
+    /// Length of a block.
+    pub(crate) block: usize,
+    /// R: 2, 4 or 8.
+    pub(crate) radix: usize,
+    /// ω_m^(j·r), r = 1..R with its bits reversed, each for all j < m/R.
+    pub(crate) twiddles: Vec<F>,
+}
+
+/// What one way to run the kernels needs of a transform: passes if it has vectors, otherwise layers.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no vector unit"))]
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// From the longest blocks to the shortest.
+    pub(crate) passes: Vec<Pass>,
+    /// `layers[i]`: the powers ω^0, .., of the root of order 2^(i+1), 2^i of them.
+    layers: Vec<Vec<F>>,
+}
 
 /// Twiddle factors of a transform of length 2^log_n.
 #[derive(Clone)]
 pub struct Ntt {
     log_n: u32,
     level: Level,
-    /// What the vector unit does, if the level has one and the length is enough for it.
-    plan: Vec<Pass>,
-    /// Otherwise. `layers[i]`: the powers ω^0, .., of the root of order 2^(i+1), 2^i of them.
-    layers: Vec<Vec<F>>,
+    plan: Plan,
 }
 
 impl Ntt {
@@ -46,13 +60,12 @@ impl Ntt {
 
     /// As [`Self::new`] for one way to run the kernels.
     pub fn at(level: Level, log_n: u32) -> Self {
-        let plan = level.lanes().map_or_else(Vec::new, |lanes| plan(log_n, lanes.ilog2()));
-        let layers = if plan.is_empty() {
-            (0..log_n).map(|i| powers_of_root(i + 1, 1 << i)).collect()
-        } else {
-            vec![]
-        };
-        Self { log_n, level, plan, layers }
+        let passes = level.lanes().map_or_else(Vec::new, |lanes| passes(log_n, lanes.ilog2()));
+        if !passes.is_empty() {
+            return Self { log_n, level, plan: Plan { passes, layers: Vec::new() } };
+        }
+        let layers = (0..log_n).map(|i| powers_of_root(i + 1, 1 << i)).collect();
+        Self { log_n, level: Level::PORTABLE, plan: Plan { passes, layers } }
     }
 
     /// As [`Self::new`]; up to length 2^20 the whole process shares one copy.
@@ -84,27 +97,7 @@ impl Ntt {
     /// whatever it holds.
     pub fn forward_padded(&self, values: &mut [F], present: usize) {
         assert_eq!(values.len(), self.len(), "transform length");
-        if self.plan.is_empty() {
-            values[present..].fill(F::ZERO);
-            self.transform(values, self.layers.len());
-        } else {
-            arch::forward(self.level, &self.plan, values, present);
-        }
-    }
-
-    /// Transforms a block of length 2^count.
-    fn transform(&self, values: &mut [F], count: usize) {
-        if values.len() > BLOCK {
-            let (low, high) = butterflies(values, &self.layers[count - 1]);
-            self.transform(low, count - 1);
-            self.transform(high, count - 1);
-            return;
-        }
-        for (i, layer) in self.layers.iter().enumerate().take(count).rev() {
-            for block in values.chunks_exact_mut(2 << i) {
-                butterflies(block, layer);
-            }
-        }
+        arch::forward(self.level, &self.plan, values, present);
     }
 
     /// Where [`Self::forward`] puts the value at ω^j: j with its bits reversed.
@@ -116,12 +109,24 @@ impl Ntt {
     /// Values in natural order of the transpose: Σ_j sparse_j ω^{jc} for c < n. Since the
     /// transform matrix is symmetric this is a forward transform of the sparse vector.
     pub fn powers(&self, sparse: &[(usize, F)]) -> Vec<F> {
-        let mut values = vec![F::ZERO; self.len()];
-        for &(j, x) in sparse {
-            values[j] += x;
-        }
-        self.forward(&mut values);
+        let values = self.transformed(sparse.iter().copied());
         (0..self.len()).map(|c| values[self.slot(c)]).collect()
+    }
+
+    /// As [`Self::powers`] over K, for c < `count` alone, `count` at most n.
+    pub fn powers_first(&self, sparse: &[(usize, K)], count: usize) -> Vec<K> {
+        assert!(count <= self.len(), "{count} values of a transform of length {}", self.len());
+        let c0 = self.transformed(sparse.iter().map(|&(j, x)| (j, x.c0)));
+        let c1 = self.transformed(sparse.iter().map(|&(j, x)| (j, x.c1)));
+        (0..count).map(|c| self.slot(c)).map(|slot| K::new(c0[slot], c1[slot])).collect()
+    }
+
+    /// The transform of a sparse vector.
+    fn transformed(&self, sparse: impl Iterator<Item = (usize, F)>) -> Vec<F> {
+        let mut values = vec![F::ZERO; self.len()];
+        sparse.for_each(|(j, x)| values[j] += x);
+        self.forward(&mut values);
+        values
     }
 }
 
@@ -136,19 +141,19 @@ fn powers_of(x: F, count: usize) -> Vec<F> {
 
 /// Passes of a transform of length 2^log_n on vectors of 2^log_lanes words: as many layers at a time
 /// as a vector has bits of index, the first pass what is left over. None if it is too short.
-fn plan(log_n: u32, log_lanes: u32) -> Vec<Pass> {
+fn passes(log_n: u32, log_lanes: u32) -> Vec<Pass> {
     let Some(layers) = log_n.checked_sub(2 * log_lanes) else { return Vec::new() };
-    let mut plan = Vec::new();
+    let mut passes = Vec::new();
     let mut log = log_n;
     if layers % log_lanes != 0 {
-        plan.push(pass(log, layers % log_lanes));
+        passes.push(pass(log, layers % log_lanes));
         log -= layers % log_lanes;
     }
     while log > log_lanes {
-        plan.push(pass(log, log_lanes));
+        passes.push(pass(log, log_lanes));
         log -= log_lanes;
     }
-    plan
+    passes
 }
 
 /// The pass of 2^log_radix parts on blocks of 2^log.
@@ -161,16 +166,47 @@ fn pass(log: u32, log_radix: u32) -> Pass {
     Pass { block: 1 << log, radix: radix as usize, twiddles }
 }
 
-/// One layer on one block: (a, b) becomes (a + b, (a - b)·w).
-#[inline]
-fn butterflies<'a>(block: &'a mut [F], twiddles: &[F]) -> (&'a mut [F], &'a mut [F]) {
-    let (low, high) = block.split_at_mut(block.len() / 2);
-    for ((a, b), &w) in low.iter_mut().zip(high.iter_mut()).zip(twiddles) {
-        let (x, y) = (*a, *b);
-        *a = x + y;
-        *b = (x - y) * w;
+/// The transform in plain text, layer by layer.
+pub(crate) mod layers {
+    use super::{F, Plan};
+
+    /// Blocks of this length are transformed layer by layer; longer ones are cut first, so that the
+    /// work stays in the cache.
+    const BLOCK: usize = 1 << 12;
+
+    /// Transforms in place; coefficients from `present` on are taken as 0.
+    pub(crate) fn forward(plan: &Plan, values: &mut [F], present: usize) {
+        values[present..].fill(F::ZERO);
+        transform(&plan.layers, values);
     }
-    (low, high)
+
+    /// Transforms a block of length 2^(number of layers).
+    fn transform(layers: &[Vec<F>], values: &mut [F]) {
+        let Some((longest, shorter)) = layers.split_last() else { return };
+        if values.len() > BLOCK {
+            let (low, high) = butterflies(values, longest);
+            transform(shorter, low);
+            transform(shorter, high);
+            return;
+        }
+        for (i, layer) in layers.iter().enumerate().rev() {
+            for block in values.chunks_exact_mut(2 << i) {
+                butterflies(block, layer);
+            }
+        }
+    }
+
+    /// One layer on one block: (a, b) becomes (a + b, (a - b)·w).
+    #[inline]
+    fn butterflies<'a>(block: &'a mut [F], twiddles: &[F]) -> (&'a mut [F], &'a mut [F]) {
+        let (low, high) = block.split_at_mut(block.len() / 2);
+        for ((a, b), &w) in low.iter_mut().zip(high.iter_mut()).zip(twiddles) {
+            let (x, y) = (*a, *b);
+            *a = x + y;
+            *b = (x - y) * w;
+        }
+        (low, high)
+    }
 }
 
 #[cfg(test)]
@@ -240,5 +276,10 @@ mod tests {
             let direct: F = sparse.iter().map(|&(j, x)| x * root.pow((j * c) as u64)).sum();
             assert_eq!(value, direct);
         }
+        let pairs = sparse.map(|(j, x)| (j, K::new(x, x * x)));
+        let squares = ntt.powers(&sparse.map(|(j, x)| (j, x * x)));
+        let expected: Vec<K> = got.iter().zip(squares).map(|(&a, b)| K::new(a, b)).collect();
+        assert_eq!(ntt.powers_first(&pairs, 9), expected[..9]);
+        assert_eq!(ntt.powers_first(&pairs, 32), expected);
     }
 }

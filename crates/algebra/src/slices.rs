@@ -18,19 +18,6 @@ pub struct Halves<'a, T> {
     pub high: &'a [T],
 }
 
-impl<T> Halves<'_, T> {
-    /// Length of the shorter half.
-    pub(crate) fn shortest(&self) -> usize {
-        self.low.len().min(self.high.len())
-    }
-
-    /// Without the first n elements of each half.
-    pub(crate) fn skip(&self, n: usize) -> Self {
-        let rest = |half| <[T]>::get(half, n..).unwrap_or_default();
-        Self { low: rest(self.low), high: rest(self.high) }
-    }
-}
-
 /// A vector cut in four along its two top variables; the first two quarters take the bound vector.
 #[derive(Debug)]
 pub struct Quarters<'a> {
@@ -42,23 +29,6 @@ pub struct Quarters<'a> {
     pub q2: &'a [K],
     /// 11.
     pub q3: &'a [K],
-}
-
-impl Quarters<'_> {
-    /// Length of the shortest quarter.
-    pub(crate) fn shortest(&self) -> usize {
-        self.q0.len().min(self.q1.len()).min(self.q2.len()).min(self.q3.len())
-    }
-
-    /// Without the first n elements of each quarter.
-    pub(crate) fn skip(self, n: usize) -> Self {
-        Self {
-            q0: self.q0.get_mut(n..).unwrap_or_default(),
-            q1: self.q1.get_mut(n..).unwrap_or_default(),
-            q2: self.q2.get(n..).unwrap_or_default(),
-            q3: self.q3.get(n..).unwrap_or_default(),
-        }
-    }
 }
 
 /// `low[i]` ← (1−ρ)·`low[i]` + ρ·`high[i]`.

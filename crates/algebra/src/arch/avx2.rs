@@ -279,7 +279,7 @@ impl Vector for V {
         })
     }
     #[inline(always)]
-    fn from_signed(self) -> V {
+    fn residue(self) -> V {
         on!({
             let negative = _mm256_cmpgt_epi64(word(0), self.0);
             V(_mm256_sub_epi64(self.0, _mm256_srli_epi64::<32>(negative)))

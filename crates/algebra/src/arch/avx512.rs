@@ -296,7 +296,7 @@ impl Vector for V {
         })
     }
     #[inline(always)]
-    fn from_signed(self) -> V {
+    fn residue(self) -> V {
         on!({
             let negative = _mm512_movepi64_mask(self.0);
             V(_mm512_mask_sub_epi64(self.0, negative, self.0, word(EPSILON)))

@@ -175,7 +175,7 @@ fn mac_offset<S: Lanes>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
         let c0 = <S::V>::add_short_product(sum[0], s[0], short);
         return [c0, <S::V>::add_short_product(sum[1], s[1], short)];
     }
-    let long = x.from_signed().add(unit.splat(OFFSET)).split();
+    let long = x.residue().add(unit.splat(OFFSET)).split();
     let product = reduce::<S>(mac_base::<S>(nothing(unit), s, long));
     [<S::V>::add_word(sum[0], product[0]), <S::V>::add_word(sum[1], product[1])]
 }
@@ -330,7 +330,7 @@ pub(super) fn dot_integers<S: Lanes>(unit: S, a: &[K], x: &[i64]) -> K {
                 let c0 = <S::V>::add_short_product(sum[0], k[0], short);
                 [c0, <S::V>::add_short_product(sum[1], k[1], short)]
             } else {
-                mac_base::<S>(sum, left::<S>(k), x.from_signed().split())
+                mac_base::<S>(sum, left::<S>(k), x.residue().split())
             };
             at += S::LANES;
         }

@@ -81,7 +81,7 @@ pub(super) trait Vector: Copy {
     /// self or, where `sign` is negative in two's complement, p − self; self canonical.
     fn negate_where(self, sign: Self) -> Self;
     /// Two's complement to the canonical residue.
-    fn from_signed(self) -> Self;
+    fn residue(self) -> Self;
     /// Absolute value of two's complement, as unsigned.
     fn magnitude(self) -> Self;
     /// Sum of words without reduction, modulo 2^64.

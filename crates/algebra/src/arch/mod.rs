@@ -1,15 +1,14 @@
 //! Vector units, chosen when the program runs.
 //!
-//! A kernel is written once over [`lanes`] and compiled for each unit; its definition is the plain
+//! A kernel is written once over `lanes` and compiled for each unit; its definition is the plain
 //! text in [`crate::slices`]. All `unsafe` code of the workspace is in this module. It rests on two
 //! facts: a token of a unit exists only after the processor was asked, and a load or store covers a
 //! checked slice.
 #![cfg_attr(
-    not(test),
+    all(target_arch = "x86_64", not(test)),
     expect(
         clippy::indexing_slicing,
         clippy::arithmetic_side_effects,
-        clippy::as_conversions,
         reason = "only the prover runs these loops; bounds are checked and sizes are its own"
     )
 )]
@@ -19,16 +18,21 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod blake3;
+#[cfg(target_arch = "x86_64")]
 mod kernels;
+#[cfg(target_arch = "x86_64")]
 mod lanes;
+#[cfg(target_arch = "x86_64")]
 mod rounds;
 #[cfg(test)]
 mod tests;
-pub(crate) mod transform;
+#[cfg(target_arch = "x86_64")]
+mod transform;
 
 use std::sync::OnceLock;
 
 use crate::field::{F, K};
+use crate::ntt::{Plan, layers};
 use crate::slices::{Halves, Quarters, plain};
 
 /// A way to run the kernels on this processor.
@@ -90,18 +94,21 @@ impl Level {
     }
 }
 
-/// Functions that run a kernel at a level.
-macro_rules! kernels {
-    ($($module:ident fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
-        #[doc = concat!("[`crate::slices::", stringify!($name), "`] at a level.")]
-        pub fn $name(level: Level, $($arg: $type),*) $(-> $result)? {
+/// A function that runs a kernel at a level: the plain text, or its twin compiled for the unit.
+macro_rules! at_level {
+    (
+        $plain:ident, $twin:ident, $(#[$about:meta])*
+        $visible:vis fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?
+    ) => {
+        $(#[$about])*
+        $visible fn $name(level: Level, $($arg: $type),*) $(-> $result)? {
             match level.0 {
-                Unit::Portable => plain::$name($($arg),*),
+                Unit::Portable => $plain::$name($($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 Unit::Avx2(unit) => {
                     #[target_feature(enable = "avx2")]
                     fn run(unit: avx2::Avx2, $($arg: $type),*) $(-> $result)? {
-                        $module::$name(unit, $($arg),*)
+                        $twin::$name(unit, $($arg),*)
                     }
                     // SAFETY: the token exists, so the processor has the feature.
                     unsafe { run(unit, $($arg),*) }
@@ -110,12 +117,23 @@ macro_rules! kernels {
                 Unit::Avx512(unit) => {
                     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
                     fn run(unit: avx512::Avx512, $($arg: $type),*) $(-> $result)? {
-                        $module::$name(unit, $($arg),*)
+                        $twin::$name(unit, $($arg),*)
                     }
                     // SAFETY: the token exists, so the processor has the features.
                     unsafe { run(unit, $($arg),*) }
                 }
             }
+        }
+    };
+}
+
+/// The kernels of [`crate::slices`].
+macro_rules! kernels {
+    ($($twin:ident fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
+        at_level! {
+            plain, $twin,
+            #[doc = concat!("[`crate::slices::", stringify!($name), "`] at a level.")]
+            pub fn $name($($arg: $type),*) $(-> $result)?
         }
     )*};
 }
@@ -140,27 +158,8 @@ kernels! {
     rounds fn split_eq(low: &mut [K], high: &mut [K], x: K);
 }
 
-/// The transform along a plan made for this level; a level without vectors has none.
-pub(crate) fn forward(level: Level, plan: &[transform::Pass], values: &mut [F], present: usize) {
-    match level.0 {
-        Unit::Portable => {}
-        #[cfg(target_arch = "x86_64")]
-        Unit::Avx2(unit) => {
-            #[target_feature(enable = "avx2")]
-            fn run(unit: avx2::Avx2, plan: &[transform::Pass], values: &mut [F], present: usize) {
-                transform::forward(unit, plan, values, present);
-            }
-            // SAFETY: the token exists, so the processor has the feature.
-            unsafe { run(unit, plan, values, present) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        Unit::Avx512(unit) => {
-            #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-            fn run(unit: avx512::Avx512, plan: &[transform::Pass], values: &mut [F], present: usize) {
-                transform::forward(unit, plan, values, present);
-            }
-            // SAFETY: the token exists, so the processor has the features.
-            unsafe { run(unit, plan, values, present) }
-        }
-    }
+at_level! {
+    layers, transform,
+    /// Transforms values in place by a plan for this level; coefficients from `present` on are taken as 0.
+    pub(crate) fn forward(plan: &Plan, values: &mut [F], present: usize)
 }

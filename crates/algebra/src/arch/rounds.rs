@@ -5,6 +5,30 @@ use super::lanes::{Lanes, Vector};
 use crate::field::{F, K};
 use crate::slices::{Halves, Quarters, plain};
 
+impl<T> Halves<'_, T> {
+    /// Length of the shorter half.
+    fn shortest(&self) -> usize {
+        self.low.len().min(self.high.len())
+    }
+
+    /// Without the first n elements of each half.
+    fn skip(&self, n: usize) -> Self {
+        Self { low: &self.low[n..], high: &self.high[n..] }
+    }
+}
+
+impl Quarters<'_> {
+    /// Length of the shortest quarter.
+    fn shortest(&self) -> usize {
+        self.q0.len().min(self.q1.len()).min(self.q2.len()).min(self.q3.len())
+    }
+
+    /// Without the first n elements of each quarter.
+    fn skip(self, n: usize) -> Self {
+        Self { q0: &mut self.q0[n..], q1: &mut self.q1[n..], q2: &self.q2[n..], q3: &self.q3[n..] }
+    }
+}
+
 /// sum + Σ a·b at 0 and its X² coefficient, of canonical a0, a1, b0, b1.
 #[inline(always)]
 fn mac_round<S: Lanes>(sums: [Wide<S>; 2], a: [Pair<S>; 2], b: [Pair<S>; 2]) -> [Wide<S>; 2] {

@@ -6,20 +6,10 @@
 
 use super::lanes::{Lanes, Vector};
 use crate::field::F;
+use crate::ntt::{Pass, Plan};
 
 /// Blocks up to this length go through all their passes before the next block: 32 KiB.
 const NEAR: usize = 1 << 12;
-
-/// log2 R layers of all blocks of one length.
-#[derive(Clone, Debug)]
-pub(crate) struct Pass {
-    /// Length of a block.
-    pub block: usize,
-    /// R: 2, 4 or 8.
-    pub radix: usize,
-    /// ω_m^(j·r), r = 1..R with its bits reversed, each for all j < m/R.
-    pub twiddles: Vec<F>,
-}
 
 /// One layer of a network of R points: blocks of 2·half. In the first layer all words are canonical.
 /// The points from `present` on are 0.
@@ -160,7 +150,8 @@ fn padded_pass<S: Lanes>(unit: S, values: &mut [F], pass: &Pass, parts: usize) {
 /// Transforms in place; the last pass of the plan is the one of [`last_pass`]. Coefficients from
 /// `present` on are taken as 0.
 #[inline(always)]
-pub(super) fn forward<S: Lanes>(unit: S, plan: &[Pass], values: &mut [F], present: usize) {
+pub(super) fn forward<S: Lanes>(unit: S, plan: &Plan, values: &mut [F], present: usize) {
+    let plan = &plan.passes;
     let (mut from, last) = (0, plan.len() - 1);
     if last > 0 {
         let part = values.len() / plan[0].radix;
