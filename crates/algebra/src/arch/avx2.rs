@@ -297,6 +297,10 @@ impl Vector for V {
         V(on!(_mm256_add_epi64(self.0, other.0)))
     }
     #[inline(always)]
+    fn or(self, other: V) -> V {
+        V(on!(_mm256_or_si256(self.0, other.0)))
+    }
+    #[inline(always)]
     fn all_short(self) -> bool {
         on!(_mm256_testz_si256(self.0, word(!EPSILON))) == 1
     }

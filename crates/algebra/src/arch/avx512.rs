@@ -311,6 +311,10 @@ impl Vector for V {
         V(on!(_mm512_add_epi64(self.0, other.0)))
     }
     #[inline(always)]
+    fn or(self, other: V) -> V {
+        V(on!(_mm512_or_si512(self.0, other.0)))
+    }
+    #[inline(always)]
     fn all_short(self) -> bool {
         on!(_mm512_test_epi64_mask(self.0, word(!EPSILON))) == 0
     }

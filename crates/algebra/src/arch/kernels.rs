@@ -167,17 +167,25 @@ pub(super) fn add_scaled_base<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[F]) {
     plain::add_scaled_base(&mut out[n..], s, &x[n..]);
 }
 
+/// sum + s·x for short x, below 2^32.
+#[inline(always)]
+fn mac_short<S: Lanes>(sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
+    [<S::V>::add_short_product(sum[0], s[0], x), <S::V>::add_short_product(sum[1], s[1], x)]
+}
+
+/// sum + s·(x + 2^31) for any signed x.
+#[inline(always)]
+fn mac_long<S: Lanes>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
+    let x = x.residue().add(unit.splat(OFFSET)).split();
+    let product = reduce::<S>(mac_base::<S>(nothing(unit), s, x));
+    [<S::V>::add_word(sum[0], product[0]), <S::V>::add_word(sum[1], product[1])]
+}
+
 /// sum + s·(x + 2^31) for signed x; short words, which most are, cost less.
 #[inline(always)]
 fn mac_offset<S: Lanes>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
     let short = x.wrapping_add(unit.splat(OFFSET));
-    if short.all_short() {
-        let c0 = <S::V>::add_short_product(sum[0], s[0], short);
-        return [c0, <S::V>::add_short_product(sum[1], s[1], short)];
-    }
-    let long = x.residue().add(unit.splat(OFFSET)).split();
-    let product = reduce::<S>(mac_base::<S>(nothing(unit), s, long));
-    [<S::V>::add_word(sum[0], product[0]), <S::V>::add_word(sum[1], product[1])]
+    if short.all_short() { mac_short::<S>(sum, s, short) } else { mac_long(unit, sum, s, x) }
 }
 
 /// −2^31·s: what [`mac_offset`] adds too much.
@@ -221,6 +229,23 @@ pub(super) fn combine_integers<S: Lanes>(unit: S, out: &mut [K], weights: &[K], 
     plain::combine_integers_from(n, out, weights, rows);
 }
 
+/// Says a statement for i = 0, .., B−1 and B <= 4. A loop that is not unrolled would keep the vectors
+/// it indexes in memory.
+macro_rules! each_below {
+    ($count:ident, $i:ident => $body:expr) => {
+        each_below!(0, $count, $i => $body);
+        each_below!(1, $count, $i => $body);
+        each_below!(2, $count, $i => $body);
+        each_below!(3, $count, $i => $body);
+    };
+    ($value:literal, $count:ident, $i:ident => $body:expr) => {
+        if $value < $count {
+            let $i = $value;
+            $body;
+        }
+    };
+}
+
 /// [`combine_integers`] over whole blocks of B vectors; the number of elements done.
 #[inline(always)]
 fn combine_blocks<S: Lanes, const B: usize>(
@@ -239,29 +264,31 @@ fn combine_blocks<S: Lanes, const B: usize>(
         while row < count {
             let stretch = count.min(row + MOST_PRODUCTS);
             while row < stretch {
-                let factor = left::<S>(splat(unit, weights[row]));
-                let mut i = 0;
-                while i < B {
-                    if row + AHEAD < rows.len() {
-                        unit.prefetch(rows[row + AHEAD], at + i * S::LANES);
-                    }
-                    let x = unit.load_signed(rows[row], at + i * S::LANES);
-                    sums[i] = mac_offset(unit, sums[i], factor, x);
-                    i += 1;
+                let s = left::<S>(splat(unit, weights[row]));
+                let block = &rows[row][at..at + B * S::LANES];
+                let ahead = rows[count.min(row + AHEAD) - 1];
+                let mut words = [unit.splat(0); B];
+                let mut all = unit.splat(0);
+                each_below!(B, i => {
+                    unit.prefetch(ahead, at + i * S::LANES);
+                    words[i] = unit.load_signed(block, i * S::LANES);
+                    all = all.or(words[i].wrapping_add(unit.splat(OFFSET)))
+                });
+                if all.all_short() {
+                    each_below!(B, i => {
+                        let short = words[i].wrapping_add(unit.splat(OFFSET));
+                        sums[i] = mac_short::<S>(sums[i], s, short)
+                    });
+                } else {
+                    each_below!(B, i => sums[i] = mac_long(unit, sums[i], s, words[i]));
                 }
                 row += 1;
             }
-            let mut i = 0;
-            while i < B {
-                sums[i] = widen::<S>(reduce::<S>(sums[i]));
-                i += 1;
-            }
+            each_below!(B, i => sums[i] = widen::<S>(reduce::<S>(sums[i])));
         }
-        let mut i = 0;
-        while i < B {
-            unit.store_k(out, at + i * S::LANES, canonical::<S>(reduce::<S>(sums[i])));
-            i += 1;
-        }
+        each_below!(B, i => {
+            unit.store_k(out, at + i * S::LANES, canonical::<S>(reduce::<S>(sums[i])))
+        });
         at += B * S::LANES;
     }
     n
@@ -326,9 +353,7 @@ pub(super) fn dot_integers<S: Lanes>(unit: S, a: &[K], x: &[i64]) -> K {
             let (k, x) = (unit.load_k(a, at), unit.load_signed(x, at));
             let short = x.magnitude();
             sum = if short.all_short() {
-                let k = left::<S>([k[0].negate_where(x), k[1].negate_where(x)]);
-                let c0 = <S::V>::add_short_product(sum[0], k[0], short);
-                [c0, <S::V>::add_short_product(sum[1], k[1], short)]
+                mac_short::<S>(sum, left::<S>([k[0].negate_where(x), k[1].negate_where(x)]), short)
             } else {
                 mac_base::<S>(sum, left::<S>(k), x.residue().split())
             };

@@ -86,6 +86,8 @@ pub(super) trait Vector: Copy {
     fn magnitude(self) -> Self;
     /// Sum of words without reduction, modulo 2^64.
     fn wrapping_add(self, other: Self) -> Self;
+    /// Bits of either.
+    fn or(self, other: Self) -> Self;
     /// Whether all words are below 2^32.
     fn all_short(self) -> bool;
     /// Words, for the end of a sum.
