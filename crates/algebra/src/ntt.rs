@@ -140,18 +140,19 @@ fn powers_of(x: F, count: usize) -> Vec<F> {
 }
 
 /// Passes of a transform of length 2^log_n on vectors of 2^log_lanes words: as many layers at a time
-/// as a vector has bits of index, the first pass what is left over. None if it is too short.
+/// as a vector has bits of index, then what is left over, then twice those layers as the last pass.
+/// The widest comes first, where a padded row is mostly zeros. None if the transform is too short.
 fn passes(log_n: u32, log_lanes: u32) -> Vec<Pass> {
-    let Some(layers) = log_n.checked_sub(2 * log_lanes) else { return Vec::new() };
+    let last = 2 * log_lanes;
     let mut passes = Vec::new();
     let mut log = log_n;
-    if layers % log_lanes != 0 {
-        passes.push(pass(log, layers % log_lanes));
-        log -= layers % log_lanes;
+    while log > last {
+        let layers = log_lanes.min(log - last);
+        passes.push(pass(log, layers));
+        log -= layers;
     }
-    while log > log_lanes {
+    if log == last {
         passes.push(pass(log, log_lanes));
-        log -= log_lanes;
     }
     passes
 }

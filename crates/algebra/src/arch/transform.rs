@@ -71,12 +71,17 @@ fn block_pass<S: Lanes, const R: usize, const PRESENT: usize>(unit: S, block: &m
             v[k] = unit.load(block, k * part + j);
             k += 1;
         }
-        let v = network::<S, R>(unit, v, PRESENT);
-        unit.store(block, j, v[0].canonical());
+        let mut v = network::<S, R>(unit, v, PRESENT);
+        v[0] = v[0].canonical();
         let mut k = 1;
         while k < R {
-            let w = unit.load(twiddles, (k - 1) * part + j);
-            unit.store(block, k * part + j, v[k].times(w).canonical());
+            v[k] = v[k].times(unit.load(twiddles, (k - 1) * part + j)).canonical();
+            k += 1;
+        }
+        // After all loads: a load waits for a store whose address differs by a multiple of 4096.
+        let mut k = 0;
+        while k < R {
+            unit.store(block, k * part + j, v[k]);
             k += 1;
         }
         j += S::LANES;
