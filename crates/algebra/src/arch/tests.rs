@@ -156,6 +156,54 @@ proptest! {
     }
 }
 
+/// The operations of a unit on any words, also those of p and above.
+#[cfg(target_arch = "x86_64")]
+fn operations<S: lanes::Lanes>(unit: S, [a, b]: [u64; 2]) -> Result<(), TestCaseError> {
+    use lanes::Vector;
+    let (x, y, w) = (F::new(a), F::new(b), F::new(b).value());
+    let (v, any, word) = (unit.splat(a), unit.splat(b), unit.splat(w));
+    let [mut low, mut high] = [vec![F::ZERO; S::LANES], vec![F::ZERO; S::LANES]];
+    let mut is = |made: S::V, expected: F| {
+        unit.store(&mut low, 0, made.canonical());
+        prop_assert_eq!(&low, &vec![expected; S::LANES], "{:#x} {:#x}", a, b);
+        Ok(())
+    };
+    is(v.add(word), x + y)?;
+    is(v.sub(word), x - y)?;
+    is(v.times(word), x * y)?;
+    is(v.shift_24(), x * F::new(1 << 24))?;
+    is(v.shift_48(), x * F::new(1 << 48))?;
+    is(v.shift_72(), x * F::new(1 << 24) * F::new(1 << 48))?;
+    is(v.residue(), F::from_i64(a.cast_signed()))?;
+    let sum = Vector::add_product(v.widen(), v.split(), any.split());
+    is(Vector::reduce(sum), x + x * y)?;
+    is(Vector::reduce(Vector::add_product(sum, v.split_seven(), any.split())), x + F::new(8) * x * y)?;
+    let short = b >> 32;
+    let sum = Vector::add_short_product(Vector::add_word(sum, any), v.split(), unit.splat(short));
+    is(Vector::reduce(sum), x + x * y + y + x * F::new(short))?;
+    high.fill(x);
+    prop_assert_eq!(v.sum_lanes(), high.into_iter().sum());
+    prop_assert_eq!(any.all_short(), short == 0);
+    Ok(())
+}
+
+#[cfg(target_arch = "x86_64")]
+proptest! {
+    #[test]
+    fn operations_of_units(
+        a in prop_oneof![any::<u64>(), (0..=40u64).prop_map(|x| u64::MAX - x), prop::sample::select(EDGES.to_vec())],
+        b in prop_oneof![any::<u64>(), Just(u64::MAX), Just(P), Just(P + 1), prop::sample::select(EDGES.to_vec())],
+    ) {
+        for level in Level::available() {
+            match level.0 {
+                Unit::Portable => {}
+                Unit::Avx2(unit) => operations(unit, [a, b])?,
+                Unit::Avx512(unit) => operations(unit, [a, b])?,
+            }
+        }
+    }
+}
+
 /// Sums longer than what the units add without reducing, of the largest words.
 #[test]
 fn long_sums() {
