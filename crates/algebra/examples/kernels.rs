@@ -95,6 +95,25 @@ fn combine_integers() -> Run {
     })
 }
 
+fn small(seed: u64, n: usize) -> Vec<i16> {
+    words(seed).take(n).map(|x| (x >> 48) as i16).collect()
+}
+
+fn combine_small() -> Run {
+    let (mut out, rows, weights) = (elements(1, N), small(2, 64 * N), elements(3, 64));
+    Box::new(move |level| {
+        let rows: Vec<&[i16]> = rows.chunks_exact(N).collect();
+        arch::combine_small(level, &mut out, &weights, &rows);
+    })
+}
+
+fn dot_small() -> Run {
+    let (a, x) = (elements(1, N), small(2, N));
+    Box::new(move |level| {
+        black_box(arch::dot_small(level, &a, &x));
+    })
+}
+
 fn dot() -> Run {
     let (a, b) = (elements(1, N), elements(2, N));
     Box::new(move |level| {
@@ -198,6 +217,8 @@ const KERNELS: &[Kernel] = &[
     Kernel { name: "dot", element: "product", elements: N, make: dot },
     Kernel { name: "dot_base", element: "product", elements: N, make: dot_base },
     Kernel { name: "dot_integers", element: "product", elements: N, make: dot_integers },
+    Kernel { name: "combine_small", element: "16-bit integer", elements: 64 * N, make: combine_small },
+    Kernel { name: "dot_small", element: "16-bit product", elements: N, make: dot_small },
     Kernel { name: "product_round", element: "pair of a, pair of b", elements: N, make: product_round },
     Kernel {
         name: "product_round_base",
@@ -221,10 +242,6 @@ const KERNELS: &[Kernel] = &[
     Kernel { name: "fraction_layer", element: "sum of two fractions", elements: N, make: fraction_layer },
     Kernel { name: "split_eq", element: "element split", elements: N, make: split_eq },
     Kernel { name: "encode 2^10 rate 1/2", element: "value", elements: 1 << 10, make: || encode(10, 1) },
-    Kernel { name: "encode 2^15 rate 1/1", element: "value", elements: 1 << 15, make: || encode(15, 0) },
-    Kernel { name: "encode 2^13 rate 1/1", element: "value", elements: 1 << 13, make: || encode(13, 0) },
-    Kernel { name: "encode 2^9 rate 1/1", element: "value", elements: 1 << 9, make: || encode(9, 0) },
-    Kernel { name: "encode 2^6 rate 1/1", element: "value", elements: 1 << 6, make: || encode(6, 0) },
     Kernel { name: "encode 2^12 rate 1/1", element: "value", elements: 1 << 12, make: || encode(12, 0) },
     Kernel { name: "encode 2^12 rate 1/2", element: "value", elements: 1 << 12, make: || encode(12, 1) },
     Kernel { name: "encode 2^12 rate 1/4", element: "value", elements: 1 << 12, make: || encode(12, 2) },

@@ -1,29 +1,52 @@
 //! Sums over 16-bit integers with coefficients in K: one pass over a model's weights.
 //!
-//! The plain texts define the results. At most 2^30 integers per call.
+//! The plain texts define the results; the fastest twin the processor can run does the work. At most
+//! 2^30 integers per call.
 
-use crate::field::{F, K};
+use crate::arch::{self, Level};
+use crate::field::K;
 
 /// Σ `a[i]`·`x[i]`; the shorter slice decides.
 pub fn dot_small(a: &[K], x: &[i16]) -> K {
-    let (mut c0, mut c1) = (0i128, 0i128);
-    for (&a, &x) in a.iter().zip(x) {
-        // |x| <= 2^15 and a < 2^64: 2^30 products stay below 2^127.
-        c0 = c0.wrapping_add(i128::from(x).wrapping_mul(i128::from(a.c0.value())));
-        c1 = c1.wrapping_add(i128::from(x).wrapping_mul(i128::from(a.c1.value())));
-    }
-    K::new(F::from_i128(c0), F::from_i128(c1))
+    arch::dot_small(Level::best(), a, x)
 }
 
 /// `out[i]` = Σ_r `weights[r]`·`rows[r][i]`; every row at least as long as `out`.
 pub fn combine_small(out: &mut [K], weights: &[K], rows: &[&[i16]]) {
-    for (i, slot) in out.iter_mut().enumerate() {
+    arch::combine_small(Level::best(), out, weights, rows);
+}
+
+pub(crate) mod plain {
+    //! The definitions.
+
+    use crate::field::{F, K};
+
+    /// Σ `a[i]`·`x[i]`; the shorter slice decides.
+    pub(crate) fn dot_small(a: &[K], x: &[i16]) -> K {
         let (mut c0, mut c1) = (0i128, 0i128);
-        for (&weight, row) in weights.iter().zip(rows) {
-            let x = i128::from(row.get(i).copied().unwrap_or(0));
-            c0 = c0.wrapping_add(x.wrapping_mul(i128::from(weight.c0.value())));
-            c1 = c1.wrapping_add(x.wrapping_mul(i128::from(weight.c1.value())));
+        for (&a, &x) in a.iter().zip(x) {
+            // |x| <= 2^15 and a < 2^64: 2^30 products stay below 2^127.
+            c0 = c0.wrapping_add(i128::from(x).wrapping_mul(i128::from(a.c0.value())));
+            c1 = c1.wrapping_add(i128::from(x).wrapping_mul(i128::from(a.c1.value())));
         }
-        *slot = K::new(F::from_i128(c0), F::from_i128(c1));
+        K::new(F::from_i128(c0), F::from_i128(c1))
+    }
+
+    /// `out[i]` = Σ_r `weights[r]`·`rows[r][i]`; what a row lacks is 0.
+    pub(crate) fn combine_small(out: &mut [K], weights: &[K], rows: &[&[i16]]) {
+        combine_small_from(0, out, weights, rows);
+    }
+
+    /// As [`combine_small`] for i >= `first` alone.
+    pub(crate) fn combine_small_from(first: usize, out: &mut [K], weights: &[K], rows: &[&[i16]]) {
+        for (i, slot) in out.iter_mut().enumerate().skip(first) {
+            let (mut c0, mut c1) = (0i128, 0i128);
+            for (&weight, row) in weights.iter().zip(rows) {
+                let x = i128::from(row.get(i).copied().unwrap_or(0));
+                c0 = c0.wrapping_add(x.wrapping_mul(i128::from(weight.c0.value())));
+                c1 = c1.wrapping_add(x.wrapping_mul(i128::from(weight.c1.value())));
+            }
+            *slot = K::new(F::from_i128(c0), F::from_i128(c1));
+        }
     }
 }

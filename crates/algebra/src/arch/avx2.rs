@@ -68,7 +68,14 @@ impl Lanes for Avx2 {
         V(on!(_mm256_permute4x64_epi64::<0b11_01_10_00>(natural)))
     }
     #[inline(always)]
-    fn prefetch(self, x: &[i64], at: usize) {
+    fn load_small(self, x: &[i16], at: usize) -> V {
+        let words: &[i16] = &x[at..at + 4];
+        // SAFETY: the slice has four integers of 16 bits; the load needs no alignment.
+        let natural = unsafe { _mm256_cvtepi16_epi64(_mm_loadl_epi64(words.as_ptr().cast())) };
+        V(on!(_mm256_permute4x64_epi64::<0b11_01_10_00>(natural)))
+    }
+    #[inline(always)]
+    fn prefetch<T>(self, x: &[T], at: usize) {
         // SAFETY: a hint; any address will do.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }

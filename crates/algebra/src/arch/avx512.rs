@@ -75,7 +75,15 @@ impl Lanes for Avx512 {
         V(on!(_mm512_permutexvar_epi64(order, natural)))
     }
     #[inline(always)]
-    fn prefetch(self, x: &[i64], at: usize) {
+    fn load_small(self, x: &[i16], at: usize) -> V {
+        let words: &[i16] = &x[at..at + 8];
+        let order = on!(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+        // SAFETY: the slice has eight integers of 16 bits; the load needs no alignment.
+        let natural = unsafe { _mm512_cvtepi16_epi64(_mm_loadu_si128(words.as_ptr().cast())) };
+        V(on!(_mm512_permutexvar_epi64(order, natural)))
+    }
+    #[inline(always)]
+    fn prefetch<T>(self, x: &[T], at: usize) {
         // SAFETY: a hint; any address will do.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }

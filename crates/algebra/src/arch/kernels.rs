@@ -18,11 +18,6 @@ pub(super) type Right<S> = [Factor<<S as Lanes>::V>; 3];
 
 /// Vector steps after which a sum of products in K is reduced.
 pub(super) const STRETCH: usize = MOST_PRODUCTS / 2;
-/// How many rows ahead a combination of rows fetches.
-const AHEAD: usize = 6;
-/// What makes a small signed integer an unsigned one.
-const OFFSET: u64 = 1 << 31;
-
 /// Elements that fill whole vectors.
 #[inline(always)]
 pub(super) fn whole<S: Lanes>(lengths: &[usize]) -> usize {
@@ -167,133 +162,6 @@ pub(super) fn add_scaled_base<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[F]) {
     plain::add_scaled_base(&mut out[n..], s, &x[n..]);
 }
 
-/// sum + s·x for short x, below 2^32.
-#[inline(always)]
-fn mac_short<S: Lanes>(sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
-    [<S::V>::add_short_product(sum[0], s[0], x), <S::V>::add_short_product(sum[1], s[1], x)]
-}
-
-/// sum + s·(x + 2^31) for any signed x.
-#[inline(always)]
-fn mac_long<S: Lanes>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
-    let x = x.residue().add(unit.splat(OFFSET)).split();
-    let product = reduce::<S>(mac_base::<S>(nothing(unit), s, x));
-    [<S::V>::add_word(sum[0], product[0]), <S::V>::add_word(sum[1], product[1])]
-}
-
-/// sum + s·(x + 2^31) for signed x; short words, which most are, cost less.
-#[inline(always)]
-fn mac_offset<S: Lanes>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
-    let short = x.wrapping_add(unit.splat(OFFSET));
-    if short.all_short() { mac_short::<S>(sum, s, short) } else { mac_long(unit, sum, s, x) }
-}
-
-/// −2^31·s: what [`mac_offset`] adds too much.
-fn excess(s: K) -> K {
-    -s.scale(F::new(OFFSET))
-}
-
-#[inline(always)]
-pub(super) fn add_scaled_integers<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[i64]) {
-    let n = whole::<S>(&[out.len(), x.len()]);
-    let factor = left::<S>(splat(unit, s));
-    let start = widen::<S>(splat(unit, excess(s)));
-    let mut at = 0;
-    while at < n {
-        let old = unit.load_k(out, at);
-        let sum = [<S::V>::add_word(start[0], old[0]), <S::V>::add_word(start[1], old[1])];
-        let sum = mac_offset(unit, sum, factor, unit.load_signed(x, at));
-        unit.store_k(out, at, canonical::<S>(reduce::<S>(sum)));
-        at += S::LANES;
-    }
-    plain::add_scaled_integers(&mut out[n..], s, &x[n..]);
-}
-
-#[inline(always)]
-pub(super) fn combine_integers<S: Lanes>(unit: S, out: &mut [K], weights: &[K], rows: &[&[i64]]) {
-    let mut n = out.len();
-    let mut sum = K::ZERO;
-    let mut row = 0;
-    while row < rows.len() && row < weights.len() {
-        n = n.min(rows[row].len());
-        sum += weights[row];
-        row += 1;
-    }
-    let start = splat(unit, excess(sum));
-    // As many sums as the registers hold.
-    let n = if S::LANES == 8 {
-        combine_blocks::<S, 4>(unit, &mut out[..n], start, weights, rows)
-    } else {
-        combine_blocks::<S, 1>(unit, &mut out[..n], start, weights, rows)
-    };
-    plain::combine_integers_from(n, out, weights, rows);
-}
-
-/// Says a statement for i = 0, .., B−1 and B <= 4. A loop that is not unrolled would keep the vectors
-/// it indexes in memory.
-macro_rules! each_below {
-    ($count:ident, $i:ident => $body:expr) => {
-        each_below!(0, $count, $i => $body);
-        each_below!(1, $count, $i => $body);
-        each_below!(2, $count, $i => $body);
-        each_below!(3, $count, $i => $body);
-    };
-    ($value:literal, $count:ident, $i:ident => $body:expr) => {
-        if $value < $count {
-            let $i = $value;
-            $body;
-        }
-    };
-}
-
-/// [`combine_integers`] over whole blocks of B vectors; the number of elements done.
-#[inline(always)]
-fn combine_blocks<S: Lanes, const B: usize>(
-    unit: S,
-    out: &mut [K],
-    start: Pair<S>,
-    weights: &[K],
-    rows: &[&[i64]],
-) -> usize {
-    let count = weights.len().min(rows.len());
-    let n = out.len() - out.len() % (B * S::LANES);
-    let mut at = 0;
-    while at < n {
-        let mut sums = [widen::<S>(start); B];
-        let mut row = 0;
-        while row < count {
-            let stretch = count.min(row + MOST_PRODUCTS);
-            while row < stretch {
-                let s = left::<S>(splat(unit, weights[row]));
-                let block = &rows[row][at..at + B * S::LANES];
-                let ahead = rows[count.min(row + AHEAD) - 1];
-                let mut words = [unit.splat(0); B];
-                let mut all = unit.splat(0);
-                each_below!(B, i => {
-                    unit.prefetch(ahead, at + i * S::LANES);
-                    words[i] = unit.load_signed(block, i * S::LANES);
-                    all = all.or(words[i].wrapping_add(unit.splat(OFFSET)))
-                });
-                if all.all_short() {
-                    each_below!(B, i => {
-                        let short = words[i].wrapping_add(unit.splat(OFFSET));
-                        sums[i] = mac_short::<S>(sums[i], s, short)
-                    });
-                } else {
-                    each_below!(B, i => sums[i] = mac_long(unit, sums[i], s, words[i]));
-                }
-                row += 1;
-            }
-            each_below!(B, i => sums[i] = widen::<S>(reduce::<S>(sums[i])));
-        }
-        each_below!(B, i => {
-            unit.store_k(out, at + i * S::LANES, canonical::<S>(reduce::<S>(sums[i])))
-        });
-        at += B * S::LANES;
-    }
-    n
-}
-
 #[inline(always)]
 pub(super) fn scale<S: Lanes>(unit: S, x: &mut [K], s: K) {
     let n = whole::<S>(&[x.len()]);
@@ -334,29 +202,6 @@ pub(super) fn dot_base<S: Lanes>(unit: S, a: &[K], b: &[F]) -> K {
         let mut sum = nothing(unit);
         while at < stretch {
             sum = mac_base::<S>(sum, left::<S>(unit.load_k(a, at)), unit.load_mixed(b, at).split());
-            at += S::LANES;
-        }
-        total += sum_lanes::<S>(sum);
-    }
-    total
-}
-
-#[inline(always)]
-pub(super) fn dot_integers<S: Lanes>(unit: S, a: &[K], x: &[i64]) -> K {
-    let n = whole::<S>(&[a.len(), x.len()]);
-    let mut total = plain::dot_integers(&a[n..], &x[n..]);
-    let mut at = 0;
-    while at < n {
-        let stretch = n.min(at + STRETCH * S::LANES);
-        let mut sum = nothing(unit);
-        while at < stretch {
-            let (k, x) = (unit.load_k(a, at), unit.load_signed(x, at));
-            let short = x.magnitude();
-            sum = if short.all_short() {
-                mac_short::<S>(sum, left::<S>([k[0].negate_where(x), k[1].negate_where(x)]), short)
-            } else {
-                mac_base::<S>(sum, left::<S>(k), x.residue().split())
-            };
             at += S::LANES;
         }
         total += sum_lanes::<S>(sum);

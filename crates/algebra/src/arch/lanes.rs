@@ -33,8 +33,10 @@ pub(super) trait Lanes: Copy {
     fn load_mixed(self, x: &[F], at: usize) -> Self::V;
     /// As [`Self::load_mixed`] for words in two's complement.
     fn load_signed(self, x: &[i64], at: usize) -> Self::V;
-    /// Brings words `at..` near.
-    fn prefetch(self, x: &[i64], at: usize);
+    /// As [`Self::load_signed`] for 16-bit integers.
+    fn load_small(self, x: &[i16], at: usize) -> Self::V;
+    /// Brings the line of element `at` near.
+    fn prefetch<T>(self, x: &[T], at: usize);
     /// Elements `at..` of K: all c0, all c1. Panics outside the slice.
     fn load_k(self, x: &[K], at: usize) -> [Self::V; 2];
     /// Inverse of [`Self::load`]; the words must be canonical.

@@ -19,6 +19,8 @@ mod avx2;
 mod avx512;
 pub mod blake3;
 #[cfg(target_arch = "x86_64")]
+mod integers;
+#[cfg(target_arch = "x86_64")]
 mod kernels;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
@@ -33,7 +35,8 @@ use std::sync::OnceLock;
 
 use crate::field::{F, K};
 use crate::ntt::{Plan, layers};
-use crate::slices::{Halves, Quarters, plain};
+use crate::slices::{self, Halves, Quarters};
+use crate::small;
 
 /// A way to run the kernels on this processor.
 #[derive(Clone, Copy, Debug)]
@@ -97,13 +100,13 @@ impl Level {
 /// A function that runs a kernel at a level: the plain text, or its twin compiled for the unit.
 macro_rules! at_level {
     (
-        $plain:ident, $twin:ident, $(#[$about:meta])*
+        $plain:path, $twin:ident, $(#[$about:meta])*
         $visible:vis fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?
     ) => {
         $(#[$about])*
         $visible fn $name(level: Level, $($arg: $type),*) $(-> $result)? {
             match level.0 {
-                Unit::Portable => $plain::$name($($arg),*),
+                Unit::Portable => $plain($($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 Unit::Avx2(unit) => {
                     #[target_feature(enable = "avx2")]
@@ -127,28 +130,29 @@ macro_rules! at_level {
     };
 }
 
-/// The kernels of [`crate::slices`].
+/// The kernels of a module with its plain texts in `plain`.
 macro_rules! kernels {
-    ($($twin:ident fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
+    ($home:ident: $($twin:ident fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
         at_level! {
-            plain, $twin,
-            #[doc = concat!("[`crate::slices::", stringify!($name), "`] at a level.")]
+            $home::plain::$name, $twin,
+            #[doc = concat!("[`crate::", stringify!($home), "::", stringify!($name), "`] at a level.")]
             pub fn $name($($arg: $type),*) $(-> $result)?
         }
     )*};
 }
 
 kernels! {
+    slices:
     kernels fn bind(low: &mut [K], high: &[K], rho: K);
     kernels fn bind_base(out: &mut [K], low: &[F], high: &[F], rho: K);
     kernels fn add_scaled(out: &mut [K], s: K, x: &[K]);
     kernels fn add_scaled_base(out: &mut [K], s: K, x: &[F]);
-    kernels fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]);
-    kernels fn combine_integers(out: &mut [K], weights: &[K], rows: &[&[i64]]);
+    integers fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]);
+    integers fn combine_integers(out: &mut [K], weights: &[K], rows: &[&[i64]]);
     kernels fn scale(x: &mut [K], s: K);
     kernels fn dot(a: &[K], b: &[K]) -> K;
     kernels fn dot_base(a: &[K], b: &[F]) -> K;
-    kernels fn dot_integers(a: &[K], x: &[i64]) -> K;
+    integers fn dot_integers(a: &[K], x: &[i64]) -> K;
     rounds fn product_round(a: Halves<'_, K>, b: Halves<'_, K>) -> [K; 2];
     rounds fn product_round_base(a: Halves<'_, K>, b: Halves<'_, F>) -> [K; 2];
     rounds fn product_bind_round(a: Quarters<'_>, b: Quarters<'_>, rho: K) -> [K; 2];
@@ -158,8 +162,14 @@ kernels! {
     rounds fn split_eq(low: &mut [K], high: &mut [K], x: K);
 }
 
+kernels! {
+    small:
+    integers fn dot_small(a: &[K], x: &[i16]) -> K;
+    integers fn combine_small(out: &mut [K], weights: &[K], rows: &[&[i16]]);
+}
+
 at_level! {
-    layers, transform,
+    layers::forward, transform,
     /// Transforms values in place by a plan for this level; coefficients from `present` on are taken as 0.
     pub(crate) fn forward(plan: &Plan, values: &mut [F], present: usize)
 }

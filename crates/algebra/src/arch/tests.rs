@@ -101,13 +101,16 @@ proptest! {
         }),
         x in integers(41),
         s in element(),
+        small in vec(vec(prop_oneof![any::<i16>(), Just(i16::MIN), Just(i16::MAX)], 80), 6),
     ) {
+        let small: Vec<&[i16]> = small.iter().map(Vec::as_slice).collect();
         let rows: Vec<&[i64]> = rows.iter().map(Vec::as_slice).collect();
         same(|level| {
-            let mut made = vec![v.clone(); 2];
+            let mut made = vec![v.clone(); 3];
             add_scaled_integers(level, &mut made[0], s, &x);
             combine_integers(level, &mut made[1], &weights, &rows);
-            (made, vec![dot_integers(level, &v, &x)])
+            combine_small(level, &mut made[2], &weights, &small);
+            (made, vec![dot_integers(level, &v, &x), dot_small(level, &v, small[0])])
         })?;
     }
 
@@ -211,6 +214,7 @@ fn long_sums() {
     let n = 8 * 2 * lanes::MOST_PRODUCTS + 5;
     let (a, x) = (vec![top; n], vec![-(1i64 << 31); n]);
     let base = vec![F::new(P - 1); n];
+    let small = vec![i16::MIN; n];
     let zero = vec![K::ZERO; n];
     let rows: Vec<&[i64]> = vec![&x[..41]; 2 * lanes::MOST_PRODUCTS + 3];
     let weights = vec![top; rows.len()];
@@ -218,9 +222,12 @@ fn long_sums() {
         let mut out = vec![K::ZERO; 41];
         combine_integers(level, &mut out, &weights, &rows);
         let mut sums = vec![dot(level, &a, &a), dot_base(level, &a, &base), dot_integers(level, &a, &x)];
+        sums.push(dot_small(level, &a, &small));
         sums.extend(product_round(level, halves(&a, &zero), halves(&a, &zero)));
         sums.extend(fraction_round(level, &a, [0; 4].map(|_| halves(&a, &zero)), top));
-        (vec![out], sums)
+        let mut from_small = vec![K::ZERO; 41];
+        combine_small(level, &mut from_small, &weights, &vec![&small[..41]; weights.len()]);
+        (vec![out, from_small], sums)
     })
     .unwrap();
 }
