@@ -10,10 +10,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use program::Prepared;
 use program::types::Program;
 use prove::random::Seed;
 use prove::{Table, commit_input, commit_model};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::failure::{BUDGET, Failure, KEY, OTHER_KEY, Outcome, PROVER};
 use crate::files::{BudgetFile, InputKey, ModelFile, ModelKey, Weights, read_bounded, write_whole};
@@ -29,15 +30,9 @@ const REPORT: &str = "report.json";
 const SECRET: u32 = 0o600;
 const DAMAGED: &str = "restore the directory from a copy made after its last proof, or commit again with a fresh key in another directory (this makes a new ID)";
 
-/// Private parameters by tensor number, as programs are run with them; zeroised on drop, no `Debug`.
+/// Private parameters by tensor number, as programs are run with them; they wipe themselves, no `Debug`.
 #[derive(Default)]
-pub struct Hidden(pub BTreeMap<u32, Arc<[i64]>>);
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        self.0.values_mut().filter_map(Arc::get_mut).for_each(Zeroize::zeroize);
-    }
-}
+pub struct Hidden(pub BTreeMap<u32, Prepared>);
 
 /// A committed model, ready to prove.
 pub struct ModelSecret {
@@ -143,7 +138,8 @@ fn secret(bytes: &[u8; 32]) -> Seed {
 }
 
 fn shared(weights: &Weights) -> Hidden {
-    Hidden(weights.0.iter().map(|(&tensor, values)| (tensor, values.as_slice().into())).collect())
+    let prepare = |(&tensor, values): (&u32, &Vec<i64>)| (tensor, Prepared::new(values.as_slice()));
+    Hidden(weights.0.iter().map(prepare).collect())
 }
 
 fn model_table(program: &Program, weights: &Weights, seed: &[u8; 32]) -> Outcome<Table> {

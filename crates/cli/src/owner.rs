@@ -189,7 +189,11 @@ fn open(loaded: &Loaded, compile: &CompileArgs, directory: &Path, progress: &Pro
         let mut ready = compile.compile(loaded, true, progress)?;
         ready.program.model_oracle = secret.program.model_oracle;
         let same = ready.weights.0.len() == secret.weights.0.len()
-            && ready.weights.0.iter().all(|(t, v)| secret.weights.0.get(t).is_some_and(|w| w[..] == v[..]));
+            && ready
+                .weights
+                .0
+                .iter()
+                .all(|(t, v)| secret.weights.0.get(t).is_some_and(|w| w.values()[..] == v[..]));
         if ready.program.digest() != secret.program.digest() || !same {
             return Err(other("the same model compiled with other data, options or another version"));
         }

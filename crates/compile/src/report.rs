@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use model::graph::ValueId;
 use model::tensor::{Data, Tensor};
+use program::Prepared;
 use program::types::Program;
 use serde::{Deserialize, Serialize};
 
@@ -182,7 +183,7 @@ pub(crate) struct Traced {
 /// What is compared.
 pub(crate) struct Comparison<'a> {
     pub(crate) program: &'a Program,
-    pub(crate) weights: &'a BTreeMap<u32, Vec<i64>>,
+    pub(crate) weights: &'a BTreeMap<u32, Prepared>,
     pub(crate) meta: &'a Metadata,
     pub(crate) samples: &'a [Vec<Tensor>],
     pub(crate) calibration: &'a Calibration,

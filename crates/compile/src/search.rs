@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::graph::{DType, Graph, Op, ValueId};
 use model::tensor::Tensor;
+use program::Prepared;
 use program::types::{Home, Program};
 
 use crate::calibrate::{Calibration, Range, calibrate};
@@ -479,9 +480,10 @@ fn finish(context: &Context<'_>, choice: &Choice, lowered: Lowered) -> Result<Co
     let place = |v: ValueId| context.graph.inputs.iter().position(|&i| i == v).unwrap_or(0);
     let numbered: Vec<(usize, u32)> = inputs.iter().zip(tensors).map(|(i, t)| (place(i.value), t)).collect();
     let values: Vec<ValueId> = context.proved.iter().map(|p| p.value).collect();
+    let prepare = |(&tensor, values): (&u32, &Vec<i64>)| (tensor, Prepared::new(values.as_slice()));
     let report = compare(&Comparison {
         program: &program,
-        weights: &weights,
+        weights: &weights.iter().map(prepare).collect(),
         meta: &meta,
         samples: context.samples,
         calibration: &context.calibration,

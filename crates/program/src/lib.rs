@@ -45,7 +45,9 @@ pub mod validate;
 pub mod wire;
 
 pub use builder::Builder;
-pub use execute::{Assignment, ExecuteError, Runner, check_all, execute, form_values, run, run_tensors};
+pub use execute::{
+    Assignment, ExecuteError, Prepared, Runner, check_all, execute, form_values, run, run_tensors,
+};
 pub use invalid::{Invalid, Reason, Site};
 pub use lower::{Lowered, Shape, lower};
 pub use types::{Disclosure, InputMode, Program, Reveal};

@@ -4,7 +4,11 @@
 //! sums stay in bounds; inputs and parameters are checked against their declared intervals first.
 
 mod contract;
+mod prepared;
 mod read;
+mod round;
+mod small;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,13 +17,16 @@ use std::sync::Arc;
 use zeroize::Zeroize;
 
 use crate::invalid::{Invalid, Site};
-use crate::lower::{Lowered, Multiplier, Place, Quotient, RoundStep, Step, lower_operators};
+use crate::lower::{Lowered, Place, Step, lower_operators};
 use crate::types::{Form, Program};
 
 use contract::contract;
-use read::{Values, read};
+use read::{Known, Values, read};
+use round::round_step;
+use tables::{multiplicities, table_step};
 
 pub use crate::check::{Broken, check_all};
+pub use prepared::Prepared;
 
 /// Values of every tensor of a [`Lowered`], by number.
 #[derive(Clone)]
@@ -146,7 +153,7 @@ impl From<Invalid> for ExecuteError {
 ///
 /// `inputs` holds the values of the private and committed inputs by tensor number (those of public
 /// slots may be given too, and must then agree), `model` those of the model tensors; both take
-/// `Vec<i64>` or `Arc<[i64]>`, the latter without a copy.
+/// `Vec<i64>`, or without a copy `Arc<[i64]>` or [`Prepared`].
 ///
 /// # Errors
 /// [`ExecuteError`] when values are missing or out of their declared interval, and when a claim
@@ -157,11 +164,11 @@ pub fn execute<I, M>(
     model: &BTreeMap<u32, M>,
 ) -> Result<Assignment, ExecuteError>
 where
-    I: Clone + Into<Arc<[i64]>>,
-    M: Clone + Into<Arc<[i64]>>,
+    I: Clone + Into<Prepared>,
+    M: Clone + Into<Prepared>,
 {
-    let mut values = start(lowered, inputs, model)?;
-    steps(lowered, &mut values, true)?;
+    let (mut values, known) = start(lowered, inputs, model)?;
+    steps(lowered, &mut values, &known, true)?;
     lins(lowered, &values)?;
     multiplicities(lowered, &mut values)?;
     let known = |(tensor, value): (u32, Option<_>)| value.ok_or(ExecuteError::Missing { tensor });
@@ -196,8 +203,8 @@ impl Runner {
         model: &BTreeMap<u32, M>,
     ) -> Result<Vec<Vec<i64>>, ExecuteError>
     where
-        I: Clone + Into<Arc<[i64]>>,
-        M: Clone + Into<Arc<[i64]>>,
+        I: Clone + Into<Prepared>,
+        M: Clone + Into<Prepared>,
     {
         let values = self.compute(inputs, model)?;
         let read = |&tensor: &u32| match values.get(tensor as usize) {
@@ -218,8 +225,8 @@ impl Runner {
         model: &BTreeMap<u32, M>,
     ) -> Result<BTreeMap<u32, Arc<[i64]>>, ExecuteError>
     where
-        I: Clone + Into<Arc<[i64]>>,
-        M: Clone + Into<Arc<[i64]>>,
+        I: Clone + Into<Prepared>,
+        M: Clone + Into<Prepared>,
     {
         let values = self.compute(inputs, model)?.into_iter().enumerate();
         Ok(values.filter_map(|(tensor, value)| Some((tensor as u32, value?))).collect())
@@ -231,11 +238,11 @@ impl Runner {
         model: &BTreeMap<u32, M>,
     ) -> Result<Values, ExecuteError>
     where
-        I: Clone + Into<Arc<[i64]>>,
-        M: Clone + Into<Arc<[i64]>>,
+        I: Clone + Into<Prepared>,
+        M: Clone + Into<Prepared>,
     {
-        let mut values = start(&self.lowered, inputs, model)?;
-        steps(&self.lowered, &mut values, false)?;
+        let (mut values, known) = start(&self.lowered, inputs, model)?;
+        steps(&self.lowered, &mut values, &known, false)?;
         Ok(values)
     }
 }
@@ -251,8 +258,8 @@ pub fn run<I, M>(
     model: &BTreeMap<u32, M>,
 ) -> Result<Vec<Vec<i64>>, ExecuteError>
 where
-    I: Clone + Into<Arc<[i64]>>,
-    M: Clone + Into<Arc<[i64]>>,
+    I: Clone + Into<Prepared>,
+    M: Clone + Into<Prepared>,
 {
     Runner::new(program, batch)?.run(inputs, model)
 }
@@ -268,8 +275,8 @@ pub fn run_tensors<I, M>(
     model: &BTreeMap<u32, M>,
 ) -> Result<BTreeMap<u32, Arc<[i64]>>, ExecuteError>
 where
-    I: Clone + Into<Arc<[i64]>>,
-    M: Clone + Into<Arc<[i64]>>,
+    I: Clone + Into<Prepared>,
+    M: Clone + Into<Prepared>,
 {
     Runner::new(program, batch)?.tensors(inputs, model)
 }
@@ -287,10 +294,10 @@ fn start<I, M>(
     lowered: &Lowered,
     inputs: &BTreeMap<u32, I>,
     model: &BTreeMap<u32, M>,
-) -> Result<Values, ExecuteError>
+) -> Result<(Values, Known), ExecuteError>
 where
-    I: Clone + Into<Arc<[i64]>>,
-    M: Clone + Into<Arc<[i64]>>,
+    I: Clone + Into<Prepared>,
+    M: Clone + Into<Prepared>,
 {
     let mut values: Values = lowered
         .tensors
@@ -301,15 +308,18 @@ where
         })
         .collect();
     for (&tensor, given) in inputs {
-        give(lowered, &mut values, tensor, given.clone().into(), false)?;
+        give(lowered, &mut values, tensor, &given.clone().into(), false)?;
     }
+    let mut known = Known::new();
     for (&tensor, given) in model {
-        give(lowered, &mut values, tensor, given.clone().into(), true)?;
+        let given: Prepared = given.clone().into();
+        give(lowered, &mut values, tensor, &given, true)?;
+        known.extend(given.facts.clone().map(|facts| (tensor, facts)));
     }
     let owned = |place: Place| matches!(place, Place::Model | Place::Committed(_));
     match (0..).zip(&lowered.tensors).find(|(i, t)| owned(t.place) && values[*i as usize].is_none()) {
         Some((tensor, _)) => Err(ExecuteError::Missing { tensor }),
-        None => Ok(values),
+        None => Ok((values, known)),
     }
 }
 
@@ -318,7 +328,7 @@ fn give(
     lowered: &Lowered,
     values: &mut Values,
     tensor: u32,
-    given: Arc<[i64]>,
+    given: &Prepared,
     model: bool,
 ) -> Result<(), ExecuteError> {
     let unexpected = ExecuteError::Unexpected { tensor };
@@ -333,24 +343,25 @@ fn give(
         return Err(unexpected);
     }
     let want = placed.axes.iter().product();
-    if given.len() != want {
-        return Err(ExecuteError::Length { tensor, want, got: given.len() });
+    let got = given.values.len();
+    if got != want {
+        return Err(ExecuteError::Length { tensor, want, got });
     }
     let (lo, hi) = (placed.lo, placed.hi);
-    if let Some(index) = given.iter().position(|&value| value < lo || value > hi) {
+    if let Some(index) = given.outside(lo, hi) {
         return Err(ExecuteError::Value { tensor, index, lo, hi });
     }
     match &placed.content {
-        Some(slot) if **slot != *given => Err(ExecuteError::SlotDiffers { tensor }),
+        Some(slot) if **slot != *given.values => Err(ExecuteError::SlotDiffers { tensor }),
         _ => {
-            values[tensor as usize] = Some(given);
+            values[tensor as usize] = Some(Arc::clone(&given.values));
             Ok(())
         }
     }
 }
 
 /// Runs all steps. Without `full`, columns that only serve the proof are skipped.
-fn steps(lowered: &Lowered, values: &mut Values, full: bool) -> Result<(), ExecuteError> {
+fn steps(lowered: &Lowered, values: &mut Values, known: &Known, full: bool) -> Result<(), ExecuteError> {
     for (tensor, placed) in lowered.tensors.iter().enumerate().take(lowered.declared) {
         if values[tensor].is_none() && placed.place == Place::Fresh {
             return Err(ExecuteError::Missing { tensor: tensor as u32 });
@@ -367,10 +378,10 @@ fn steps(lowered: &Lowered, values: &mut Values, full: bool) -> Result<(), Execu
                 table_step(lowered, values, axes, (*table, site), keys, outs)?;
             }
             Step::Commit { ip, column } => {
-                let sums = contract(&lowered.ips[*ip], lowered, values);
+                let sums = contract(&lowered.ips[*ip], lowered, values, known);
                 values[*column as usize] = Some(sums.into());
             }
-            Step::Round(round) => round_step(lowered, values, round, site, full)?,
+            Step::Round(round) => round_step(lowered, values, known, round, (site, full))?,
             Step::Split { axes, form, positive, negative } => {
                 let parts = dense(form, axes, lowered, values).into_owned();
                 values[*positive as usize] = Some(parts.iter().map(|&v| v.max(0)).collect());
@@ -419,149 +430,6 @@ fn limbs(
     Ok(())
 }
 
-fn table_step(
-    lowered: &Lowered,
-    values: &mut Values,
-    axes: &[usize],
-    (table, site): (usize, Site),
-    keys: &[Form],
-    outs: &[u32],
-) -> Result<(), ExecuteError> {
-    let table = &lowered.tables[table];
-    let coords: Vec<_> = keys.iter().map(|key| dense(key, axes, lowered, values)).collect();
-    let mut rows = vec![0usize; axes.iter().product()];
-    for (position, row) in rows.iter_mut().enumerate() {
-        let found = row_of(&table.keys, coords.iter().map(|coord| coord[position]));
-        *row = found.ok_or(ExecuteError::NotARow { site, position })?;
-    }
-    drop(coords);
-    for (&column, out) in outs.iter().zip(&table.outs) {
-        values[column as usize] = Some(rows.iter().map(|&row| out[row]).collect());
-    }
-    Ok(())
-}
-
-/// Row-major row of a tuple of keys; none when a key is not in its range.
-fn row_of(keys: &[(i64, usize)], tuple: impl Iterator<Item = i64>) -> Option<usize> {
-    let mut row = 0usize;
-    for (&(lo, count), key) in keys.iter().zip(tuple) {
-        let offset = usize::try_from(key.checked_sub(lo)?).ok()?;
-        if offset >= count {
-            return None;
-        }
-        row = row * count + offset;
-    }
-    Some(row)
-}
-
-/// `m * (acc + c) + extra + half` per position, before it is shifted.
-fn accumulators(lowered: &Lowered, values: &Values, round: &RoundStep) -> Vec<i128> {
-    let half = if round.shift == 0 { 0 } else { 1i128 << (round.shift - 1) };
-    let extra = dense(&round.extra, &round.axes, lowered, values);
-    let Some(ip) = round.ip else {
-        return extra.iter().map(|&extra| i128::from(extra) + half).collect();
-    };
-    let ip = &lowered.ips[ip];
-    let sums = contract(ip, lowered, values);
-    let value =
-        |m: i64, (sum, extra): (&i64, &i64)| i128::from(m) * i128::from(*sum) + i128::from(*extra) + half;
-    let pairs = sums.iter().zip(extra.iter());
-    match &ip.multiplier {
-        Multiplier::One(m) => pairs.map(|pair| value(*m, pair)).collect(),
-        Multiplier::Axis(axis, list) => {
-            let run: usize = round.axes[axis + 1..].iter().product();
-            let multipliers = (0..).map(|position: usize| list[position / run % list.len()]);
-            multipliers.zip(pairs).map(|(m, pair)| value(m, pair)).collect()
-        }
-    }
-}
-
-/// Number of zero limbs of a remainder of `shift` bits.
-fn zero_limbs(rest: i64, shift: u8, limb_bits: u8) -> i64 {
-    let mask = (1i64 << limb_bits) - 1;
-    (0..shift).step_by(usize::from(limb_bits)).filter(|&offset| (rest >> offset) & mask == 0).count() as i64
-}
-
-fn round_step(
-    lowered: &Lowered,
-    values: &mut Values,
-    round: &RoundStep,
-    site: Site,
-    full: bool,
-) -> Result<(), ExecuteError> {
-    let totals = accumulators(lowered, values, round);
-    let quotients: Vec<i64> = totals.iter().map(|total| (total >> round.shift) as i64).collect();
-    let mask = (1i128 << round.shift) - 1;
-    let need_rest = full || !round.ties.is_empty();
-    let rests: Vec<i64> =
-        if need_rest { totals.iter().map(|total| (total & mask) as i64).collect() } else { Vec::new() };
-    if full {
-        remainder_columns(values, round, &rests);
-    }
-    if let Some((table, out)) = round.table {
-        let table = &lowered.tables[table];
-        let mut results = Vec::with_capacity(quotients.len());
-        for (position, &quotient) in quotients.iter().enumerate() {
-            let zeros = rests.get(position).map_or(0, |&rest| zero_limbs(rest, round.shift, round.limb_bits));
-            let (keys, count) = round_keys(round, quotient, zeros);
-            let row = row_of(&table.keys, keys.into_iter().take(count));
-            let missing = || ExecuteError::NotARow { site, position };
-            results.push(table.outs[0][row.ok_or_else(missing)?]);
-        }
-        values[out as usize] = Some(results.into());
-    }
-    quotient_columns(values, round, quotients, full);
-    Ok(())
-}
-
-/// Keys of a Round's table, and how many there are.
-fn round_keys(round: &RoundStep, quotient: i64, zeros: i64) -> ([i64; 3], usize) {
-    let even = !round.ties.is_empty();
-    match round.quotient {
-        Quotient::Narrow { .. } if even => ([zeros, quotient, 0], 2),
-        Quotient::Narrow { .. } => ([quotient, 0, 0], 1),
-        Quotient::Wide { lo, low_bits, .. } => {
-            let (high, low) = ((quotient - lo) >> low_bits, (quotient - lo) & ((1 << low_bits) - 1));
-            let code = high.signum() + 1;
-            if even { ([code, zeros, low], 3) } else { ([code, low, 0], 2) }
-        }
-    }
-}
-
-fn quotient_columns(values: &mut Values, round: &RoundStep, quotients: Vec<i64>, full: bool) {
-    match round.quotient {
-        Quotient::Narrow { q } => {
-            if full || round.table.is_none() {
-                values[q as usize] = Some(quotients.into());
-            }
-        }
-        Quotient::Wide { lo, low_bits, low, high, code } if full => {
-            let mask = (1i64 << low_bits) - 1;
-            let column = |part: &dyn Fn(i64) -> i64| quotients.iter().map(|&q| part(q - lo)).collect();
-            values[low as usize] = Some(column(&|u| u & mask));
-            values[high as usize] = Some(column(&|u| u >> low_bits));
-            values[code as usize] = Some(column(&|u| (u >> low_bits).signum() + 1));
-        }
-        Quotient::Wide { .. } => {}
-    }
-}
-
-fn remainder_columns(values: &mut Values, round: &RoundStep, rests: &[i64]) {
-    let mask = (1i64 << round.limb_bits) - 1;
-    let limb = |place: usize| {
-        let offset = place * usize::from(round.limb_bits);
-        rests.iter().map(move |&rest| (rest >> offset) & mask)
-    };
-    for (place, column) in round.remainders.iter().enumerate() {
-        if let Some(column) = column {
-            values[*column as usize] = Some(limb(place).collect());
-        }
-    }
-    for (place, &column) in round.ties.iter().enumerate() {
-        values[column as usize] = Some(limb(place).map(|part| i64::from(part == 0)).collect());
-    }
-}
-
 /// Every linear relation holds; a false revealed value is found here.
 fn lins(lowered: &Lowered, values: &Values) -> Result<(), ExecuteError> {
     for lin in &lowered.lins {
@@ -569,30 +437,6 @@ fn lins(lowered: &Lowered, values: &Values) -> Result<(), ExecuteError> {
         if let Some(position) = found.iter().position(|&value| value != 0) {
             return Err(ExecuteError::NotZero { site: lin.site, position });
         }
-    }
-    Ok(())
-}
-
-/// Counts how often each row of each table is looked up.
-fn multiplicities(lowered: &Lowered, values: &mut Values) -> Result<(), ExecuteError> {
-    let rows = |keys: &[(i64, usize)]| keys.iter().map(|&(_, count)| count).product();
-    let mut counts: Vec<Vec<i64>> = lowered.tables.iter().map(|table| vec![0; rows(&table.keys)]).collect();
-    for look in &lowered.looks {
-        let table = &lowered.tables[look.table];
-        let coords: Vec<_> =
-            look.coords.iter().map(|form| dense(form, &look.axes, lowered, values)).collect();
-        for position in 0..look.axes.iter().product() {
-            let tuple = || coords.iter().map(|coord| coord[position]);
-            let row = row_of(&table.keys, tuple());
-            let outs = coords.iter().skip(table.keys.len());
-            let fits =
-                |row: &usize| table.outs.iter().zip(outs).all(|(out, coord)| out[*row] == coord[position]);
-            let missing = || ExecuteError::NotARow { site: look.site, position };
-            counts[look.table][row.filter(fits).ok_or_else(missing)?] += 1;
-        }
-    }
-    for (table, count) in lowered.tables.iter().zip(counts) {
-        values[table.multiplicity as usize] = Some(count.into());
     }
     Ok(())
 }

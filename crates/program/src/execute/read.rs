@@ -1,14 +1,20 @@
 //! Reading Forms as dense arrays.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::interval::axes_of;
 use crate::lower::Lowered;
 use crate::types::{Form, Map, View};
 
+use super::prepared::Facts;
+
 /// Values by tensor number, as far as they are known.
 pub(super) type Values = Vec<Option<Arc<[i64]>>>;
+
+/// Facts of prepared values by tensor number.
+pub(super) type Known = BTreeMap<u32, Arc<Facts>>;
 
 /// Marks an index outside the tensor.
 const OUTSIDE: i64 = -1;
@@ -36,7 +42,7 @@ pub(super) fn read<'a>(
             add_slice(&mut out, *coef, known(view));
         } else {
             let reduced = reduce(view, dims, lengths, known(view));
-            Reader::new(&reduced, order, lengths).add(&mut out, *coef);
+            Reader::new(&reduced.maps, &reduced.dims, order, lengths).add(&reduced.data, &mut out, *coef);
         }
     }
     Cow::Owned(out)
@@ -51,7 +57,7 @@ pub(super) fn is_plain(view: &View, dims: &[usize], order: &[usize], lengths: &[
         })
 }
 
-fn add_slice(out: &mut [i64], coef: i64, data: &[i64]) {
+pub(super) fn add_slice(out: &mut [i64], coef: i64, data: &[i64]) {
     for (out, &entry) in out.iter_mut().zip(data) {
         *out = out.wrapping_add(coef.wrapping_mul(entry));
     }
@@ -119,21 +125,21 @@ enum Move {
     Join(usize, Vec<i64>),
 }
 
-/// Walks through a reduced view in reading order.
-struct Reader<'a> {
-    data: &'a [i64],
+/// Walks through a tensor in reading order.
+pub(super) struct Reader {
     moves: Vec<Move>,
     sizes: Vec<usize>,
     base: i64,
 }
 
-impl<'a> Reader<'a> {
-    fn new(reduced: &'a Reduced<'_>, order: &[usize], lengths: &[usize]) -> Reader<'a> {
+impl Reader {
+    /// A walk through a tensor of shape `dims` by maps that add nothing up.
+    pub(super) fn new(maps: &[Map], dims: &[usize], order: &[usize], lengths: &[usize]) -> Reader {
         let sizes: Vec<usize> = order.iter().map(|&axis| lengths[axis]).collect();
         let mut moves: Vec<Move> = sizes.iter().map(|_| Move::Stay).collect();
         let mut base = 0i64;
-        let mut stride: i64 = reduced.data.len() as i64;
-        for (map, &dim) in reduced.maps.iter().zip(&reduced.dims) {
+        let mut stride = dims.iter().product::<usize>() as i64;
+        for (map, &dim) in maps.iter().zip(dims) {
             stride /= (dim as i64).max(1);
             let place = |axis: u8| order.iter().position(|&o| o == usize::from(axis)).unwrap_or(0);
             let offset = |index: i64| if index >= 0 && index < dim as i64 { index * stride } else { OUTSIDE };
@@ -157,18 +163,28 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Reader { data: &reduced.data, moves, sizes, base }
+        Reader { moves, sizes, base }
     }
 
     /// Adds `coef` times the view to `out`.
-    fn add(&self, out: &mut [i64], coef: i64) {
+    fn add(&self, data: &[i64], out: &mut [i64], coef: i64) {
         let mut at = vec![0usize; self.sizes.len()];
-        self.walk(0, self.base, &mut at, out, coef);
+        self.walk(0, self.base, &mut at, out, &mut |level, base, at, out: &mut [i64]| {
+            self.row(data, (level, base), at, out, coef);
+        });
     }
 
-    fn walk(&self, level: usize, base: i64, at: &mut [usize], out: &mut [i64], coef: i64) {
+    /// Calls `row` for every row of the innermost axis.
+    fn walk<T>(
+        &self,
+        level: usize,
+        base: i64,
+        at: &mut [usize],
+        out: &mut [T],
+        row: &mut impl FnMut(usize, i64, &[usize], &mut [T]),
+    ) {
         if level + 1 >= self.sizes.len() {
-            self.row(level, base, at, out, coef);
+            row(level, base, at, out);
             return;
         }
         let size = self.sizes[level];
@@ -178,23 +194,44 @@ impl<'a> Reader<'a> {
         let run = out.len() / size;
         for (x, part) in out.chunks_exact_mut(run).enumerate() {
             at[level] = x;
-            let offset = match &self.moves[level] {
-                Move::Stay | Move::Wait => 0,
-                Move::Alone(offsets) => offsets[x],
-                Move::Join(first, offsets) => offsets[at[*first] * size + x],
-            };
-            if offset != OUTSIDE {
-                self.walk(level + 1, base + offset, at, part, coef);
+            if let Some(offset) = self.offset(level, x, at) {
+                self.walk(level + 1, base + offset, at, part, row);
+            }
+        }
+    }
+
+    /// Offset of position x of an axis; none outside the tensor.
+    fn offset(&self, level: usize, x: usize, at: &[usize]) -> Option<i64> {
+        let offset = match &self.moves[level] {
+            Move::Stay | Move::Wait => 0,
+            Move::Alone(offsets) => offsets[x],
+            Move::Join(first, offsets) => offsets[at[*first] * self.sizes[level] + x],
+        };
+        (offset != OUTSIDE).then_some(offset)
+    }
+
+    /// Copies the view. The axes from `outer` on fill the first `width` entries of each part of `to`
+    /// that belongs to one position of the axes before; entries outside the tensor are left.
+    pub(super) fn copy(&self, data: &[i16], to: &mut [i16], (outer, width): (usize, usize)) {
+        let runs = self.runs();
+        let parts: usize = self.sizes[..outer].iter().product();
+        let stride = to.len() / parts.max(1);
+        let mut at = vec![0usize; self.sizes.len()];
+        for (part, to) in to.chunks_exact_mut(stride.max(1)).enumerate() {
+            if let Some(base) = self.enter(part, &mut at[..outer]) {
+                self.walk(outer, base, &mut at, &mut to[..width], &mut |level, base, at, out: &mut [i16]| {
+                    self.copy_row(data, (level, base), at, &runs, out);
+                });
             }
         }
     }
 
     /// The innermost axis.
-    fn row(&self, level: usize, base: i64, at: &[usize], out: &mut [i64], coef: i64) {
+    fn row(&self, data: &[i64], (level, base): (usize, i64), at: &[usize], out: &mut [i64], coef: i64) {
         let size = self.sizes.get(level).copied().unwrap_or(1);
         let offsets = match self.moves.get(level) {
             None | Some(Move::Stay | Move::Wait) => {
-                let entry = coef.wrapping_mul(self.data[base as usize]);
+                let entry = coef.wrapping_mul(data[base as usize]);
                 out.iter_mut().for_each(|out| *out = out.wrapping_add(entry));
                 return;
             }
@@ -203,10 +240,91 @@ impl<'a> Reader<'a> {
         };
         for (out, &offset) in out.iter_mut().zip(offsets) {
             if offset != OUTSIDE {
-                let entry = self.data[(base + offset) as usize];
+                let entry = data[(base + offset) as usize];
                 *out = out.wrapping_add(coef.wrapping_mul(entry));
             }
         }
+    }
+
+    /// Where a row-major position of the outer axes `at` begins; none outside the tensor.
+    fn enter(&self, mut part: usize, at: &mut [usize]) -> Option<i64> {
+        for (at, &size) in at.iter_mut().zip(&self.sizes).rev() {
+            *at = part % size;
+            part /= size;
+        }
+        let mut base = self.base;
+        for (level, &x) in at.iter().enumerate() {
+            base += self.offset(level, x, at)?;
+        }
+        Some(base)
+    }
+
+    /// Runs of the innermost axis, one per position of the axis it is joined with.
+    fn runs(&self) -> Vec<Option<Run>> {
+        match (self.moves.last(), self.sizes.last()) {
+            (Some(Move::Alone(offsets)), _) => vec![Run::of(offsets)],
+            (Some(Move::Join(_, offsets)), Some(&size)) => offsets.chunks(size.max(1)).map(Run::of).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The innermost axis, copied.
+    fn copy_row(
+        &self,
+        data: &[i16],
+        (level, base): (usize, i64),
+        at: &[usize],
+        runs: &[Option<Run>],
+        out: &mut [i16],
+    ) {
+        let (first, offsets) = match self.moves.get(level) {
+            None | Some(Move::Stay | Move::Wait) => return out.fill(data[base as usize]),
+            Some(Move::Alone(offsets)) => (0, offsets.as_slice()),
+            Some(Move::Join(first, offsets)) => (at[*first], offsets.as_slice()),
+        };
+        match runs[first] {
+            Some(run) if run.step == 1 => {
+                let from = &data[(base + run.offset) as usize..][..run.count];
+                out[run.first..run.first + run.count].copy_from_slice(from);
+            }
+            Some(run) => {
+                let places = (0..).map(|i| (base + run.offset + i * run.step) as usize);
+                let inside = out[run.first..run.first + run.count].iter_mut();
+                inside.zip(places).for_each(|(out, place)| *out = data[place]);
+            }
+            None => {
+                let offsets = offsets[first * self.sizes[level]..].iter();
+                let inside = out.iter_mut().zip(offsets).filter(|&(_, &offset)| offset != OUTSIDE);
+                inside.for_each(|(out, &offset)| *out = data[(base + offset) as usize]);
+            }
+        }
+    }
+}
+
+/// Positions inside the tensor that follow each other at equal distances.
+#[derive(Clone, Copy)]
+struct Run {
+    first: usize,
+    count: usize,
+    offset: i64,
+    step: i64,
+}
+
+impl Run {
+    /// The run of a list of offsets; none if they are not one.
+    fn of(offsets: &[i64]) -> Option<Run> {
+        let first = offsets.iter().position(|&offset| offset != OUTSIDE).unwrap_or(0);
+        let count = offsets[first..].iter().take_while(|&&offset| offset != OUTSIDE).count();
+        if offsets[first + count..].iter().any(|&offset| offset != OUTSIDE) {
+            return None;
+        }
+        let inside = &offsets[first..first + count];
+        let step = match inside {
+            [a, b, ..] => b - a,
+            _ => 1,
+        };
+        let even = inside.windows(2).all(|pair| pair[1] - pair[0] == step);
+        even.then_some(Run { first, count, offset: inside.first().copied().unwrap_or(0), step })
     }
 }
 
