@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::shell::{Tally, output, run};
-use crate::{deps, fuzz, manual, root, tidy};
+use crate::{counts, deps, fuzz, manual, root, tidy};
 
 /// Seconds per fuzz target in CI.
 const FUZZ_SECONDS: u32 = 20;
@@ -19,6 +19,7 @@ pub fn all(tally: &mut Tally) {
     tally.findings("deps", &deps::findings());
     tally.findings("manual", &manual::findings());
     licences(tally);
+    counts::check(tally);
     fuzz::all(tally, FUZZ_SECONDS);
 }
 

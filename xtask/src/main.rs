@@ -1,6 +1,8 @@
 //! Chores of the repository: `cargo xtask <chore>`. `.ci/run` calls the same chores.
 
 mod checks;
+mod counts;
+mod debian;
 mod deps;
 mod fuzz;
 mod manual;
@@ -19,10 +21,11 @@ usage: cargo xtask <chore>
 
   test      all tests; installs what they need first (a Python environment, ONNX's test cases)
   setup     only install what the tests need
-  check     format, clippy, documentation, tidiness, dependencies, licences, short fuzz runs
+  check     format, clippy, documentation, tidiness, dependencies, licences, counts, short fuzz runs
   ci        test, then check
   tidy      only the tidiness rules
   deps      count what the verifier stands on
+  counts    instructions of fixed work against bench/counts.json; `counts --update` records them
   manual    write the generated tables of docs/manual.md again
   vectors   regenerate the golden vectors (a change of theirs is a change of format)
   fuzz [s]  run every fuzz target, s seconds each (default 30)";
@@ -47,6 +50,8 @@ fn main() -> ExitCode {
         }
         ["tidy"] => tally.findings("tidy", &tidy::findings(&root())),
         ["manual"] => manual::write(&mut tally),
+        ["counts"] => counts::check(&mut tally),
+        ["counts", "--update"] => counts::update(&mut tally),
         ["deps"] => tally.findings("deps", &deps::findings()),
         ["vectors"] => tests::vectors(&mut tally),
         ["fuzz"] => fuzz::all(&mut tally, 30),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shell::{output, run};
+use crate::debian;
+use crate::shell::run;
 
 /// Where Debian's package puts ONNX's backend cases.
 const ONNX_CASES: &str = "/usr/share/libonnx-testdata/data/node";
@@ -41,16 +42,7 @@ pub fn onnx_cases() -> Result<(), String> {
     if std::env::var_os("ZEROTELL_ONNX_TESTDATA").is_some() || Path::new(ONNX_CASES).is_dir() {
         return Ok(());
     }
-    let as_root = output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
-    let apt = |words: &[&str]| {
-        let mut command = if as_root { Command::new("apt-get") } else { Command::new("sudo") };
-        if !as_root {
-            command.args(["-n", "apt-get"]);
-        }
-        run(command.args(words).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    let install = ["install", "--yes", "--no-install-recommends", "libonnx-testdata"];
-    if apt(&install) || (apt(&["update"]) && apt(&install)) {
+    if debian::install("libonnx-testdata") {
         return Ok(());
     }
     Err("ONNX's test cases are missing and apt-get could not install them: install Debian's package \

@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::python;
 use crate::shell::{Tally, run, run_counting};
+use crate::{counts, python};
 
 /// Installs what the tests need; the Python to run them with.
 pub fn set_up(tally: &mut Tally) -> Option<PathBuf> {
     if let Err(why) = python::onnx_cases() {
         eprintln!("{why}");
         tally.step("install ONNX's test cases", false);
+    }
+    if let Err(why) = counts::valgrind() {
+        eprintln!("{why}");
     }
     match python::environment() {
         Ok(python) => Some(python),

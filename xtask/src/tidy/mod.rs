@@ -48,6 +48,7 @@ fn files(root: &Path) -> Vec<File> {
             if path.is_dir() && !is_made(&name) {
                 folders.push(path);
             } else if path.is_file()
+                && !is_made(&name)
                 && let Ok(text) = std::fs::read_to_string(&path)
             {
                 let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");

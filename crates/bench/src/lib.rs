@@ -1,0 +1,16 @@
+//! Networks made up on the spot, and their proofs, to measure the proof system by itself.
+//!
+//! | what | run it with |
+//! |---|---|
+//! | where the time of a proof goes | `cargo run --release -p zerotell-bench --example profile` |
+//! | how long lowering and executing take | `cargo run --release -p zerotell-bench --example speed` |
+//! | instructions per stage, against a baseline | `cargo xtask counts` |
+//!
+//! Weights and inputs follow a fixed rule, seeds are fixed: every run does the same work.
+#![forbid(unsafe_code)]
+
+mod case;
+mod net;
+
+pub use case::{Case, contents};
+pub use net::{Net, Style, convolution, counted, perceptron};
