@@ -21,6 +21,8 @@ pub struct Units {
     pub row: f64,
     /// A private model parameter, with its opening.
     pub weight: f64,
+    /// What a private parameter beyond int8 costs more: its rows are folded byte by byte.
+    pub wide_weight: f64,
     /// A public parameter, evaluated by both sides.
     pub public_weight: f64,
     /// A multiplication of the integer run.
@@ -42,6 +44,7 @@ impl Default for Units {
             lookup: 26.0,
             row: 74.0,
             weight: 8.5,
+            wide_weight: 0.1,
             public_weight: 2.0,
             product: 0.5,
             operand: 6.0,
@@ -203,12 +206,16 @@ pub fn estimate(program: &Program, batch: u64, units: &Units, nodes: &[String]) 
         let positions = count(axes(operator), batch);
         let (columns, looks) = shape(operator, program, &mut implied);
         let products = contraction(operator).map_or(0, |c| positions * count(&c.sum, 1));
-        let (mut private, mut public) = (0, 0);
+        let (mut private, mut wide, mut public) = (0, 0, 0);
         for t in tensors(operator) {
             let Some(tensor) = program.tensors.get(t as usize) else { continue };
             if !std::mem::replace(&mut seen[t as usize], true) {
                 match tensor.home {
-                    Home::Model => private += count(&tensor.axes, 1),
+                    Home::Model => {
+                        let entries = count(&tensor.axes, 1);
+                        private += entries;
+                        wide += if tensor.lo < -128 || tensor.hi > 127 { entries } else { 0 };
+                    }
                     Home::Const => public += count(&tensor.axes, 1),
                     Home::Ones | Home::Input => {}
                 }
@@ -218,6 +225,7 @@ pub fn estimate(program: &Program, batch: u64, units: &Units, nodes: &[String]) 
         let ns = values as f64 * units.value
             + lookups as f64 * units.lookup
             + private as f64 * units.weight
+            + wide as f64 * units.wide_weight
             + public as f64 * units.public_weight
             + products as f64 * units.product
             + if products > 0 { positions as f64 * units.operand } else { 0.0 };
@@ -404,6 +412,10 @@ fn finish(
         program.tensors.iter().filter(|t| t.home == Home::Model).map(|t| count(&t.axes, 1)).sum();
     for t in program.tensors.iter().filter(|t| t.home == Home::Input) {
         limb_tables((64 - (t.hi - t.lo).leading_zeros()) as u8, program.limb_bits, &mut implied);
+    }
+    // A label is shown by comparing outputs, which are wide: whole limbs.
+    if !program.outputs.is_empty() {
+        implied.push(('u', program.limb_bits));
     }
     implied.retain(|t| t.1 > 0);
     implied.sort_unstable();

@@ -23,6 +23,8 @@ const FLIPS_LISTED: usize = 100;
 /// Signal-to-noise ratio of labelled outputs that is aimed at: with less, flips show
 /// up on data that are harder than the calibration samples.
 const SNR_AIM: f64 = 42.0;
+/// How far the ratio on a few samples may lie below that on all.
+const SNR_SPREAD: f64 = 2.0;
 
 /// A sample on which the label changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,6 +124,13 @@ impl Report {
             && self.outputs.iter().all(|o| o.snr_db >= SNR_AIM || o.agreement.is_none())
     }
 
+    /// Whether a few samples are enough to see that [`Report::comfortable`] is out of reach.
+    pub(crate) fn hopeless(&self) -> bool {
+        self.outputs
+            .iter()
+            .any(|o| o.snr_db < if o.agreement.is_some() { SNR_AIM } else { 30.0 } - SNR_SPREAD)
+    }
+
     /// [`Report::passes`], with one flip forgiven.
     pub fn nearly(&self, least: f64) -> bool {
         let flips: usize = self.outputs.iter().map(|o| o.flips).sum();
@@ -181,6 +190,7 @@ pub(crate) struct Traced {
 }
 
 /// What is compared.
+#[derive(Clone, Copy)]
 pub(crate) struct Comparison<'a> {
     pub(crate) program: &'a Program,
     pub(crate) weights: &'a BTreeMap<u32, Prepared>,

@@ -484,6 +484,14 @@ fn power_bound(values: &[i64]) -> i64 {
     most.next_power_of_two() as i64
 }
 
+/// The declared bound of weights: at most an eighth above the largest. A tight bound keeps intervals, and
+/// with them tables, small; the multipliers tell as much of the largest weight.
+fn round_up(most: i64) -> i64 {
+    let most = most.max(1);
+    let step = ((1i64 << most.ilog2()) / 8).max(1);
+    (most + step - 1) / step * step
+}
+
 /// Integer weights and biases, and the multipliers per channel.
 fn quantise(
     draft: &mut Draft,
@@ -510,12 +518,14 @@ fn quantise(
         ms[index(c)] = ms[index(c)].max(m_of(w));
     }
     let w_scale = |c: usize| ms[index(c)] * unit / plan.x_scale;
+    let largest = most.iter().enumerate().map(|(c, w)| (w / w_scale(c)).round_ties_even());
+    let bound = round_up(largest.fold(1.0, f64::max) as i64).min(limit);
     let mut content = Vec::with_capacity(if draft.sketch { 0 } else { plan.w.len() });
     for (c, row) in plan.w.chunks(inner).enumerate().filter(|_| !draft.sketch) {
         let s = w_scale(c);
         content.extend(row.iter().map(|w| ((w / s).round_ties_even() as i64).clamp(-limit, limit)));
     }
-    let tensor = draft.parameter(&plan.w_axes, content, (-limit, limit));
+    let tensor = draft.parameter(&plan.w_axes, content, (-bound, bound));
     let b = Form(vec![(1, View { tensor, maps: plan.w_maps.clone() })]);
     let c = bias_form(draft, plan, bias, |c| plan.x_scale * w_scale(c))?;
     let ints: Result<Vec<i64>, Problem> = ms.iter().map(|&m| multiplier(m)).collect();

@@ -107,12 +107,33 @@ impl std::fmt::Debug for Compiled {
     }
 }
 
-/// (weights, activations), cheapest first.
-///
-/// Weights cost the same at any width, so only activations decide.
-const CANDIDATES: [(u8, u8); 5] = [(8, 8), (10, 10), (12, 12), (14, 14), (16, 16)];
+/// (weights, activations) that are tried, in the order of what they cost.
+const CANDIDATES: [(u8, u8); 14] = [
+    (8, 7),
+    (10, 7),
+    (8, 8),
+    (10, 8),
+    (12, 8),
+    (8, 9),
+    (10, 9),
+    (12, 9),
+    (8, 10),
+    (10, 10),
+    (12, 10),
+    (12, 12),
+    (14, 14),
+    (16, 16),
+];
+/// The candidate whose best limb sizes are tried for the others.
+const TYPICAL: (u8, u8) = (10, 8);
+/// Least activation bits for outputs without labels, where errors are seen and not only flips.
+const VALUES_LEAST: u8 = 8;
 /// Limb sizes that are tried.
-const LIMBS: [u8; 3] = [8, 12, 16];
+const LIMBS: [u8; 10] = [6, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+/// How many of them are tried for every candidate.
+const LIMBS_KEPT: usize = 4;
+/// Samples that show whether a candidate is worth a full comparison.
+const SCREEN: usize = 32;
 /// The gate when none is given.
 const AGREEMENT_AIM: f64 = 0.999;
 
@@ -305,32 +326,51 @@ fn share_ranges(graph: &Graph, calibration: &Calibration) -> BTreeMap<ValueId, R
         .collect()
 }
 
-/// The first candidate that meets the gate, or the best one.
+/// A choice of bits with its cheapest limb size.
+struct Candidate {
+    choice: Choice,
+    limb: u8,
+    cost: f64,
+}
+
+/// The cheapest candidate that meets the gate, or the best one.
 fn choose(context: &Context<'_>) -> Result<Compiled, Vec<Problem>> {
-    let options = context.options;
-    let aim = options.min_agreement.unwrap_or(AGREEMENT_AIM);
-    let candidates: Vec<(u8, u8)> = match options.precision {
-        Precision::Auto if quantised(context.graph) => vec![(12, 12)],
-        Precision::Auto => CANDIDATES.to_vec(),
-        Precision::Bits { weights, activations } => vec![(weights, activations)],
-    };
-    let mut best: Option<Compiled> = None;
-    let mut problems = None;
-    for (weights, activations) in candidates {
-        match candidate(context, weights, activations) {
-            Ok(compiled) if compiled.report.comfortable(aim) => return Ok(compiled),
-            Ok(compiled) => {
+    let aim = context.options.min_agreement.unwrap_or(AGREEMENT_AIM);
+    let candidates = candidates(context)?;
+    let alone = candidates.len() == 1;
+    let (mut best, mut problems): (Option<Compiled>, _) = (None, None);
+    let mut failed: Vec<(u8, u8)> = Vec::new();
+    for (number, candidate) in candidates.iter().enumerate() {
+        let (weights, activations) = (candidate.choice.weight_bits, candidate.choice.activation_bits);
+        if failed.iter().any(|&(w, a)| weights <= w && activations <= a) {
+            continue;
+        }
+        let last = number + 1 == candidates.len();
+        match compiled(context, candidate, !last) {
+            Ok(Some(compiled)) => {
+                let labelled = compiled.report.agreement.is_some();
+                let fine = alone || labelled || activations >= VALUES_LEAST;
+                if fine && compiled.report.comfortable(aim) {
+                    return Ok(compiled);
+                }
                 if best.as_ref().is_none_or(|b| better(&compiled.report, &b.report)) {
                     best = Some(compiled);
                 }
+                failed.push((weights, activations));
             }
+            Ok(None) => failed.push((weights, activations)),
             Err(found) => {
                 problems.get_or_insert(found);
             }
         }
     }
-    let Some(mut best) = best else { return Err(problems.unwrap_or_default()) };
-    match options.min_agreement {
+    let Some(best) = best else { return Err(problems.unwrap_or_default()) };
+    settle(context, best, aim)
+}
+
+/// What to do with a program that is not comfortable.
+fn settle(context: &Context<'_>, mut best: Compiled, aim: f64) -> Result<Compiled, Vec<Problem>> {
+    match context.options.min_agreement {
         Some(least) if !best.report.passes(least) => Err(vec![refusal(&best.report, least)]),
         Some(_) => Ok(best),
         None if best.report.nearly(aim) => Ok(best),
@@ -341,6 +381,62 @@ fn choose(context: &Context<'_>) -> Result<Compiled, Vec<Problem>> {
             Ok(best)
         }
     }
+}
+
+/// All candidates, cheapest first. Sketches that cannot be made are left out, unless none can.
+fn candidates(context: &Context<'_>) -> Result<Vec<Candidate>, Vec<Problem>> {
+    let options = context.options;
+    let all: Vec<(u8, u8)> = match options.precision {
+        Precision::Auto if quantised(context.graph) => vec![(12, 12)],
+        Precision::Auto => CANDIDATES.to_vec(),
+        Precision::Bits { weights, activations } => vec![(weights, activations)],
+    };
+    let limbs = match options.limb_bits {
+        Some(limb) => vec![limb],
+        None if all.len() == 1 => LIMBS.to_vec(),
+        None => {
+            let ranked = sketches(context, &choice(context, TYPICAL), &LIMBS);
+            let kept: Vec<u8> =
+                ranked.iter().take(LIMBS_KEPT).filter_map(|r| Some(r.as_ref().ok()?.1)).collect();
+            if kept.is_empty() { LIMBS.to_vec() } else { kept }
+        }
+    };
+    let (mut found, mut problems) = (Vec::new(), None);
+    for bits in all {
+        let choice = choice(context, bits);
+        match sketches(context, &choice, &limbs).into_iter().next() {
+            Some(Ok((cost, limb))) => found.push(Candidate { choice, limb, cost }),
+            Some(Err(why)) => {
+                problems.get_or_insert(why);
+            }
+            None => {}
+        }
+    }
+    found.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    if found.is_empty() { Err(problems.unwrap_or_default()) } else { Ok(found) }
+}
+
+fn choice(context: &Context<'_>, (weight_bits, activation_bits): (u8, u8)) -> Choice {
+    let options = context.options;
+    Choice {
+        weight_bits,
+        activation_bits,
+        per_tensor: options.per_tensor_scales,
+        batch: options.batch,
+        units: options.units.clone(),
+    }
+}
+
+/// (cost, limb size) by sketches of the program, cheapest first, what cannot be made last.
+fn sketches(context: &Context<'_>, choice: &Choice, limbs: &[u8]) -> Vec<Result<(f64, u8), Vec<Problem>>> {
+    let sketch = |&limb: &u8| {
+        let program = lower(context, choice, limb, true)?.program;
+        Ok((estimate(&program, choice.batch as u64, &choice.units, &[]).prove_ms, limb))
+    };
+    let mut all: Vec<Result<(f64, u8), Vec<Problem>>> = limbs.iter().map(sketch).collect();
+    let cost = |r: &Result<(f64, u8), Vec<Problem>>| r.as_ref().map_or(f64::INFINITY, |r| r.0);
+    all.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+    all
 }
 
 fn quantised(graph: &Graph) -> bool {
@@ -366,35 +462,15 @@ fn refusal(report: &Report, aim: f64) -> Problem {
     )
 }
 
-/// Compiles with these bits and the cheapest limb size.
-fn candidate(context: &Context<'_>, weights: u8, activations: u8) -> Result<Compiled, Vec<Problem>> {
-    let options = context.options;
-    let choice = Choice {
-        weight_bits: weights,
-        activation_bits: activations,
-        per_tensor: options.per_tensor_scales,
-        batch: options.batch,
-        units: options.units.clone(),
-    };
-    let limb = match options.limb_bits {
-        Some(limb) => limb,
-        None => cheapest_limb(context, &choice)?,
-    };
-    let lowered = lower(context, &choice, limb, false)?;
-    finish(context, &choice, lowered).map_err(|p| vec![p])
-}
-
-/// The limb size with the least cost, by sketches of the program.
-fn cheapest_limb(context: &Context<'_>, choice: &Choice) -> Result<u8, Vec<Problem>> {
-    let mut best = (f64::INFINITY, LIMBS[0]);
-    for limb in LIMBS {
-        let sketch = lower(context, choice, limb, true)?;
-        let cost = estimate(&sketch.program, choice.batch as u64, &choice.units, &[]).prove_ms;
-        if cost < best.0 {
-            best = (cost, limb);
-        }
-    }
-    Ok(best.1)
+/// The program of a candidate with its report. With `screen`, none if the first samples show that it is
+/// not near enough.
+fn compiled(
+    context: &Context<'_>,
+    candidate: &Candidate,
+    screen: bool,
+) -> Result<Option<Compiled>, Vec<Problem>> {
+    let lowered = lower(context, &candidate.choice, candidate.limb, false)?;
+    finish(context, &candidate.choice, lowered, screen).map_err(|p| vec![p])
 }
 
 /// A lowered graph with final tensor numbers.
@@ -448,7 +524,12 @@ fn lower(context: &Context<'_>, choice: &Choice, limb: u8, sketch: bool) -> Resu
 }
 
 /// Oracle parameters, report and metadata.
-fn finish(context: &Context<'_>, choice: &Choice, lowered: Lowered) -> Result<Compiled, Problem> {
+fn finish(
+    context: &Context<'_>,
+    choice: &Choice,
+    lowered: Lowered,
+    screen: bool,
+) -> Result<Option<Compiled>, Problem> {
     let options = context.options;
     let Lowered { mut program, weights, inputs, outputs, traced, nodes, exact } = lowered;
     program.lambda = options.lambda;
@@ -481,19 +562,27 @@ fn finish(context: &Context<'_>, choice: &Choice, lowered: Lowered) -> Result<Co
     let numbered: Vec<(usize, u32)> = inputs.iter().zip(tensors).map(|(i, t)| (place(i.value), t)).collect();
     let values: Vec<ValueId> = context.proved.iter().map(|p| p.value).collect();
     let prepare = |(&tensor, values): (&u32, &Vec<i64>)| (tensor, Prepared::new(values.as_slice()));
-    let report = compare(&Comparison {
+    let prepared = weights.iter().map(prepare).collect();
+    let comparison = Comparison {
         program: &program,
-        weights: &weights.iter().map(prepare).collect(),
+        weights: &prepared,
         meta: &meta,
         samples: context.samples,
         calibration: &context.calibration,
         inputs: &numbered,
         outputs: &values,
         traced: &traced,
-    })?;
+    };
+    if screen && context.samples.len() > 2 * SCREEN {
+        let few = Comparison { samples: &context.samples[..SCREEN], ..comparison };
+        if compare(&few)?.hopeless() {
+            return Ok(None);
+        }
+    }
+    let report = compare(&comparison)?;
     meta.report_digest = report.digest();
     program.metadata = meta.to_bytes();
-    Ok(Compiled { program, weights, report, meta, nodes })
+    Ok(Some(Compiled { program, weights, report, meta, nodes }))
 }
 
 /// Shape of one batch element: a leading 1 is the batch.

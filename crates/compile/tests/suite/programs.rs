@@ -399,3 +399,55 @@ fn a_quantised_model_is_exact_without_calibration() {
         assert_eq!(compiled.meta.semantics, "exact", "{name}: {:?}", compiled.meta.notes);
     }
 }
+
+/// Committed values of all operators and tables, with lookups, weighed as the compiler does.
+fn cost(compiled: &zerotell_compile::Compiled) -> f64 {
+    let units = zerotell_compile::Units::default();
+    zerotell_compile::estimate(&compiled.program, 1, &units, &compiled.nodes).prove_ms
+}
+
+/// No fixed choice of bits that also keeps the labels is cheaper than the automatic one.
+#[test]
+fn auto_takes_the_cheapest_bits_that_keep_the_labels() {
+    let mut net = Net::new(7);
+    let x = net.input(&[1, 1, 12, 12]);
+    let c = net.conv(x, 4, &window(3, 1, 1), 1);
+    let c = net.relu(c);
+    let c = net.max_pool(c, &window(2, 2, 0));
+    let f = net.reshape(c, &[1, 144]);
+    let y = net.dense(f, 4);
+    net.output(y);
+    let samples = net.samples(100);
+    let auto = zerotell_compile::compile(&net.graph, &samples, &Default::default()).unwrap();
+    let limb = Some(auto.program.limb_bits);
+    for (weights, activations) in [(8, 8), (10, 8), (8, 10), (12, 12), (16, 16)] {
+        let precision = zerotell_compile::Precision::Bits { weights, activations };
+        let options = zerotell_compile::Options { precision, limb_bits: limb, ..Default::default() };
+        let fixed = zerotell_compile::compile(&net.graph, &samples, &options).unwrap();
+        if fixed.report.comfortable(0.999) {
+            assert!(cost(&auto) <= cost(&fixed), "{} against {}", auto.meta.precision, fixed.meta.precision);
+        }
+    }
+}
+
+/// The declared range of weights is hardly wider than the weights, so intervals and tables stay small.
+#[test]
+fn declared_ranges_of_weights_are_tight() {
+    let mut net = Net::new(3);
+    let x = net.input(&[1, 40]);
+    let h = net.dense(x, 30);
+    let h = net.relu(h);
+    let y = net.dense(h, 5);
+    net.output(y);
+    let samples = net.samples(60);
+    let compiled = zerotell_compile::compile(&net.graph, &samples, &bits(12, 8)).unwrap();
+    let matrices = compiled.weights.iter().filter(|(_, w)| w.len() > 100);
+    let mut seen = 0;
+    for (number, content) in matrices {
+        let most = content.iter().map(|w| w.abs()).max().unwrap();
+        let tensor = &compiled.program.tensors[*number as usize];
+        assert!(tensor.hi >= most && 8 * (tensor.hi - most) <= most.max(8), "{most} of {}", tensor.hi);
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
+}
