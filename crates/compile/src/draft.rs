@@ -7,6 +7,7 @@ use program::interval::{Fact, interval_of_form};
 use program::types::{Contraction, Domain, Form, Home, Map, Operator, Program, Round, Table, Tensor, View};
 
 use crate::problem::{INTERNAL, Problem, TOO_WIDE};
+use crate::round::Want;
 use crate::view::Len;
 
 /// What a provisional tensor number stands for.
@@ -41,6 +42,12 @@ pub(crate) struct Draft {
     pub(crate) node: String,
     /// Count costs only: parameters get no content, and the program is not finished.
     pub(crate) sketch: bool,
+    /// Roundings that could share a table.
+    pub(crate) wants: Vec<Want>,
+    /// Interval of the shared table over all quotients, by the ends of its clamp.
+    pub(crate) shared_tables: BTreeMap<(i64, i64), (i64, i64)>,
+    /// Whether `shared_tables` is decided: what it leaves out takes the wide form.
+    pub(crate) planned: bool,
     /// Whether some rounding is only near the float model's.
     pub(crate) inexact: bool,
 }
@@ -64,6 +71,9 @@ impl Draft {
             weights: BTreeMap::new(),
             node: String::new(),
             sketch: false,
+            wants: Vec::new(),
+            shared_tables: BTreeMap::new(),
+            planned: false,
             inexact: false,
         }
     }

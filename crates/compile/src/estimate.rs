@@ -55,6 +55,14 @@ impl Default for Units {
     }
 }
 
+impl Units {
+    /// What the wide form of a rounding costs more than a table over all quotients, per position:
+    /// two columns and a lookup.
+    pub(crate) fn wide(&self) -> f64 {
+        2.0 * self.value + self.lookup
+    }
+}
+
 /// One operator's share.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {

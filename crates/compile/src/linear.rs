@@ -280,6 +280,8 @@ pub(crate) struct Plan {
     pub(crate) w_maps: Vec<Map>,
     /// Real weights, row-major over `w_axes`.
     pub(crate) w: Vec<f64>,
+    /// Largest absolute weight of each channel.
+    pub(crate) most: Vec<f64>,
     /// Number of leading axes of the weights that are channels, and their
     /// position axes in the result.
     pub(crate) channel_axes: Vec<usize>,
@@ -296,6 +298,11 @@ impl Plan {
     /// Number of channels: rows of the weights.
     pub(crate) fn channels(&self) -> usize {
         self.w_axes[..self.channel_axes.len()].iter().map(|&n| n as usize).product()
+    }
+
+    /// Largest absolute weight.
+    pub(crate) fn largest(&self) -> f64 {
+        self.most.iter().copied().fold(0.0, f64::max)
     }
 }
 
@@ -331,6 +338,8 @@ pub(crate) fn plan(
         }
     };
     apply_gain(&mut plan, layer);
+    let row = (plan.w.len() / plan.channels().max(1)).max(1);
+    plan.most = plan.w.chunks(row).map(|row| row.iter().fold(0f64, |m, w| m.max(w.abs()))).collect();
     plan.stored = stored.get(&layer.w).and_then(|s| stored_scales(s, layer, w_shape, plan.channels()));
     Ok(plan)
 }
@@ -460,6 +469,7 @@ fn plan_conv(
         x_scale: x.scale,
         x_rms: x.rms,
         stored: None,
+        most: Vec::new(),
     })
 }
 
@@ -575,6 +585,7 @@ fn plan_right(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Res
         x_scale: x.scale,
         x_rms: x.rms,
         stored: None,
+        most: Vec::new(),
     })
 }
 
@@ -622,6 +633,7 @@ fn plan_left(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Resu
         x_scale: x.scale,
         x_rms: x.rms,
         stored: None,
+        most: Vec::new(),
     })
 }
 
@@ -661,6 +673,7 @@ fn plan_scale(
         x_scale: x.scale,
         x_rms: x.rms,
         stored: None,
+        most: Vec::new(),
     })
 }
 

@@ -6,6 +6,8 @@
 //! error is in the rounding of weights and of q. The table then maps q to the
 //! result and clamps it.
 
+use std::collections::BTreeMap;
+
 use program::types::{Contraction, Domain, Form, Round, Scale, View};
 
 use crate::calibrate::Range;
@@ -317,7 +319,7 @@ fn fine_shift(source: &Source) -> u8 {
 fn layer_bits(draft: &Draft, source: &Source, region: &Region, choice: &Choice, fine: bool) -> u8 {
     let Some(plan) = source.layer.as_ref().filter(|p| p.stored.is_none()) else { return choice.weight_bits };
     let fan_in = (plan.w.len() / plan.channels().max(1)).max(1) as f64;
-    let most = plan.w.iter().fold(0f64, |m, w| m.max(w.abs()));
+    let most = plan.largest();
     let error = |bits: u8| {
         0.29 * plan.x_scale * most / (weight_limit(bits) as f64 * region.scale) * fan_in.sqrt() * plan.x_rms
     };
@@ -344,7 +346,7 @@ fn shift_for(draft: &Draft, source: &Source, region: &Region, choice: &Choice) -
         let rms = if plan.x_rms > 0.0 { plan.x_rms } else { 100.0 };
         // Weight error sqrt(n) rms / (2^s sqrt 12) below a quarter of a unit.
         let noise = (1.2 * fan_in.sqrt() * rms).log2();
-        let most = plan.w.iter().fold(0f64, |m, w| m.max(w.abs()));
+        let most = plan.largest();
         let ratio = plan.x_scale * most / (weight_limit(choice.weight_bits) as f64 * region.scale);
         // Or multipliers of at least 4: then the weights keep their own bits.
         let own = if ratio > 0.0 { (4.0 / ratio).log2() } else { 0.0 };
@@ -373,7 +375,7 @@ fn shift_room(draft: &Draft, source: &Source, region: &Region) -> f64 {
     inner.extend(&plan.sum);
     let operand = draft.interval(&plan.a, &inner).map_or(1.0, |(lo, hi)| lo.abs().max(hi).max(1) as f64);
     let fan_in = (plan.w.len() / plan.channels().max(1)).max(1) as f64;
-    let most = plan.w.iter().fold(f64::MIN_POSITIVE, |m, w| m.max(w.abs()));
+    let most = plan.largest().max(f64::MIN_POSITIVE);
     // Half of 2^62, and multipliers are rounded up.
     (60.0 - (fan_in * operand * plan.x_scale * most / region.scale).log2()).floor().clamp(0.0, 40.0)
 }
@@ -506,19 +508,17 @@ fn quantise(
     let limit = weight_limit(choice.weight_bits);
     let channels = plan.channels().max(1);
     let inner = (plan.w.len() / channels).max(1);
-    let most: Vec<f64> =
-        plan.w.chunks(inner).map(|row| row.iter().fold(0f64, |m, w| m.max(w.abs()))).collect();
     let along = scale_axis(plan, choice);
     // The slack keeps an exact ratio from becoming the next integer.
     let m_of = |most: f64| (plan.x_scale * most / limit as f64 / unit - 1e-9).ceil().max(1.0);
     // Multiplier per index of the scale axis (or one), from the largest weight there.
     let index = |c: usize| along.map_or(0, |(place, _)| channel_index(plan, place, c));
     let mut ms = vec![1f64; along.map_or(1, |(_, len)| len)];
-    for (c, &w) in most.iter().enumerate() {
+    for (c, &w) in plan.most.iter().enumerate() {
         ms[index(c)] = ms[index(c)].max(m_of(w));
     }
     let w_scale = |c: usize| ms[index(c)] * unit / plan.x_scale;
-    let largest = most.iter().enumerate().map(|(c, w)| (w / w_scale(c)).round_ties_even());
+    let largest = plan.most.iter().enumerate().map(|(c, w)| (w / w_scale(c)).round_ties_even());
     let bound = round_up(largest.fold(1.0, f64::max) as i64).min(limit);
     let mut content = Vec::with_capacity(if draft.sketch { 0 } else { plan.w.len() });
     for (c, row) in plan.w.chunks(inner).enumerate().filter(|_| !draft.sketch) {
@@ -651,7 +651,7 @@ fn finish(
         check_finite(target, &at, region.first, region.first + (1i64 << region.log) - 1, region.scale, 0.0)?;
         let value = |q: i64| quant.clamp(at(q));
         let count = positions(&all, choice.batch);
-        choose_table(draft, choice, (count, ties), (lo, hi), region, &value)?
+        choose_table(draft, choice, (count, ties, target.expr.is_clamp()), (lo, hi), region, &value)?
     };
     let tensor = draft.round(Round {
         axes: all,
@@ -671,7 +671,7 @@ fn finish(
 fn choose_table(
     draft: &mut Draft,
     choice: &Choice,
-    (count, ties): (f64, usize),
+    (count, ties, is_clamp): (f64, usize, bool),
     (lo, hi): (i64, i64),
     region: &Region,
     value: &dyn Fn(i64) -> i64,
@@ -679,12 +679,23 @@ fn choose_table(
     let rows = hi - lo + 1;
     let units = &choice.units;
     let wide = Wide::cover(region, lo, hi, ties);
+    let ends = (value(region.first - 1), value(region.first + (1i64 << region.log)));
+    let clamps = ties == 0 && is_clamp;
+    if clamps && wide.is_some() && rows <= NARROW_ROWS {
+        draft.wants.push(Want { ends, interval: (lo, hi), count });
+        if let Some(&(first, last)) = draft.shared_tables.get(&ends).filter(|s| s.0 <= lo && hi <= s.1) {
+            let out = (first..=last).map(|q| q.clamp(ends.0, ends.1)).collect();
+            let table = draft.table(vec![(first, (last - first + 1) as u32)], out);
+            return Ok((Domain::Narrow { lo: 0, bits: 0 }, Some(table)));
+        }
+    }
     let narrow_cost = (rows * (ties as i64 + 1)) as f64 * units.row;
     let wide_cost = wide.as_ref().map_or(f64::INFINITY, |w| {
         let fresh = if draft.has_table(&w.keys(), &w.out(value)) { 0.0 } else { w.rows() as f64 };
-        (fresh + (1u64 << w.high) as f64) * units.row + count * (2.0 * units.value + units.lookup)
+        (fresh + (1u64 << w.high) as f64) * units.row + count * units.wide()
     });
-    if rows <= 1 << 17 && narrow_cost <= wide_cost {
+    let planned = clamps && wide.is_some() && draft.planned;
+    if rows <= NARROW_ROWS && narrow_cost <= wide_cost && !planned {
         let all: Vec<i64> = (lo..=hi).collect();
         let (keys, out) = with_ties(vec![(lo, rows as u32)], &all, ties, value);
         let table = draft.table(keys, out);
@@ -699,6 +710,52 @@ fn choose_table(
     })?;
     let table = draft.table(wide.keys(), wide.out(value));
     Ok((Domain::Wide { lo: wide.first, low_bits: wide.log, high_bits: wide.high }, Some(table)))
+}
+
+/// Most rows of a table over all quotients: the verifier reads every one.
+const NARROW_ROWS: i64 = 1 << 17;
+
+/// A rounding that clamps its quotient: it could share a table over all quotients with others that clamp
+/// to the same ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Want {
+    /// Least and largest result.
+    pub(crate) ends: (i64, i64),
+    /// Of the quotient.
+    pub(crate) interval: (i64, i64),
+    /// Positions.
+    pub(crate) count: f64,
+}
+
+/// Which intervals get one table over all their quotients, by the ends of the clamp: the cheapest choice
+/// between rows of that table and the columns of the wide form for those left out.
+pub(crate) fn share_tables(wants: &[Want], units: &Units) -> BTreeMap<(i64, i64), (i64, i64)> {
+    let mut by_ends: BTreeMap<(i64, i64), Vec<Want>> = BTreeMap::new();
+    for want in wants {
+        by_ends.entry(want.ends).or_default().push(*want);
+    }
+    let mut shared = BTreeMap::new();
+    for (ends, mut group) in by_ends {
+        group.sort_by_key(|w| w.interval.1 - w.interval.0);
+        let mut left: f64 = group.iter().map(|w| w.count).sum();
+        let mut hull = group[0].interval;
+        // Nothing shared: all are wide, with a table of their own and one of signs.
+        let wide_rows = (3 * (ends.1 - ends.0 + 1) + 256) as f64;
+        let mut best = (wide_rows * units.row + left * units.wide(), None);
+        for want in &group {
+            left -= want.count;
+            hull = (hull.0.min(want.interval.0), hull.1.max(want.interval.1));
+            let rows = (hull.1 - hull.0 + 1) as f64 + if left > 0.5 { wide_rows } else { 0.0 };
+            let cost = rows * units.row + left * units.wide();
+            if cost < best.0 {
+                best = (cost, Some(hull));
+            }
+        }
+        if let Some(hull) = best.1 {
+            shared.insert(ends, hull);
+        }
+    }
+    shared
 }
 
 /// A table over quotients. With ties, a key in front counts the zero limbs of the
@@ -787,7 +844,7 @@ pub(crate) fn commit(draft: &mut Draft, choice: &Choice, source: &Source, gain: 
             x_scale * scales.first().copied().unwrap_or(1.0)
         }
         (Some(plan), _) => {
-            let most = plan.w.iter().fold(0f64, |m, w| m.max(w.abs()));
+            let most = plan.largest();
             let w = if most > 0.0 { most / weight_limit(one.weight_bits) as f64 } else { 1.0 };
             plan.x_scale * w
         }
@@ -816,5 +873,40 @@ fn fine_unit(source: &Source) -> f64 {
         least
     } else {
         least / 1024.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Want, round_up, share_tables};
+    use crate::estimate::Units;
+
+    fn want(size: i64, count: f64) -> Want {
+        Want { ends: (0, 255), interval: (-size, size), count }
+    }
+
+    #[test]
+    fn bounds_are_at_most_an_eighth_too_wide() {
+        for most in [1, 7, 8, 9, 100, 255, 256, 2047, 70_000] {
+            let bound = round_up(most);
+            assert!(bound >= most && bound - most <= most / 8, "{most} -> {bound}");
+        }
+        assert_eq!(round_up(0), 1);
+    }
+
+    #[test]
+    fn tables_are_shared_as_long_as_rows_cost_less_than_columns() {
+        let units = Units::default();
+        let plan = |wants: &[Want]| share_tables(wants, &units).get(&(0, 255)).copied();
+        // Many positions pay for rows, few do not.
+        assert_eq!(plan(&[want(2000, 1e6)]), Some((-2000, 2000)));
+        assert_eq!(plan(&[want(2000, 10.0)]), None);
+        // A small layer joins a table that is there; a large interval with few positions stays out.
+        assert_eq!(plan(&[want(500, 10.0), want(2000, 1e6)]), Some((-2000, 2000)));
+        assert_eq!(plan(&[want(2000, 1e6), want(60_000, 100.0)]), Some((-2000, 2000)));
+        // Layers that clamp to other ends have tables of their own.
+        let other = Want { ends: (-128, 127), ..want(3000, 1e6) };
+        let both = share_tables(&[want(2000, 1e6), other], &units);
+        assert_eq!(both.values().copied().collect::<Vec<_>>(), [(-3000, 3000), (-2000, 2000)]);
     }
 }

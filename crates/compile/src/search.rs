@@ -16,7 +16,7 @@ use crate::oracle::model_oracle;
 use crate::problem::{AGREEMENT, INTERNAL, OPTION, OUTPUT, Problem};
 use crate::qdq;
 use crate::report::{Comparison, Report, Traced, compare};
-use crate::round::Choice;
+use crate::round::{Choice, Want, share_tables};
 use crate::scan::{Scan, Then, proved_output};
 use crate::value::Val;
 
@@ -108,22 +108,8 @@ impl std::fmt::Debug for Compiled {
 }
 
 /// (weights, activations) that are tried, in the order of what they cost.
-const CANDIDATES: [(u8, u8); 14] = [
-    (8, 7),
-    (10, 7),
-    (8, 8),
-    (10, 8),
-    (12, 8),
-    (8, 9),
-    (10, 9),
-    (12, 9),
-    (8, 10),
-    (10, 10),
-    (12, 10),
-    (12, 12),
-    (14, 14),
-    (16, 16),
-];
+const CANDIDATES: [(u8, u8); 9] =
+    [(8, 7), (8, 8), (10, 8), (8, 9), (10, 9), (10, 10), (12, 12), (14, 14), (16, 16)];
 /// The candidate whose best limb sizes are tried for the others.
 const TYPICAL: (u8, u8) = (10, 8);
 /// Least activation bits for outputs without labels, where errors are seen and not only flips.
@@ -131,7 +117,7 @@ const VALUES_LEAST: u8 = 8;
 /// Limb sizes that are tried.
 const LIMBS: [u8; 10] = [6, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 /// How many of them are tried for every candidate.
-const LIMBS_KEPT: usize = 4;
+const LIMBS_KEPT: usize = 3;
 /// Samples that show whether a candidate is worth a full comparison.
 const SCREEN: usize = 32;
 /// The gate when none is given.
@@ -429,8 +415,10 @@ fn choice(context: &Context<'_>, (weight_bits, activation_bits): (u8, u8)) -> Ch
 
 /// (cost, limb size) by sketches of the program, cheapest first, what cannot be made last.
 fn sketches(context: &Context<'_>, choice: &Choice, limbs: &[u8]) -> Vec<Result<(f64, u8), Vec<Problem>>> {
+    // Quotients hardly depend on the limb size.
+    let plan = limbs.iter().find_map(|&limb| shared(context, choice, limb).ok()).unwrap_or_default();
     let sketch = |&limb: &u8| {
-        let program = lower(context, choice, limb, true)?.program;
+        let program = lower(context, choice, limb, (&plan, true))?.program;
         Ok((estimate(&program, choice.batch as u64, &choice.units, &[]).prove_ms, limb))
     };
     let mut all: Vec<Result<(f64, u8), Vec<Problem>>> = limbs.iter().map(sketch).collect();
@@ -469,7 +457,8 @@ fn compiled(
     candidate: &Candidate,
     screen: bool,
 ) -> Result<Option<Compiled>, Vec<Problem>> {
-    let lowered = lower(context, &candidate.choice, candidate.limb, false)?;
+    let shared = shared(context, &candidate.choice, candidate.limb)?;
+    let lowered = lower(context, &candidate.choice, candidate.limb, (&shared, false))?;
     finish(context, &candidate.choice, lowered, screen).map_err(|p| vec![p])
 }
 
@@ -482,11 +471,33 @@ struct Lowered {
     traced: Vec<Traced>,
     nodes: Vec<String>,
     exact: bool,
+    wants: Vec<Want>,
 }
 
-fn lower(context: &Context<'_>, choice: &Choice, limb: u8, sketch: bool) -> Result<Lowered, Vec<Problem>> {
+/// Intervals of shared tables by the ends of their clamps.
+type Shared = BTreeMap<(i64, i64), (i64, i64)>;
+
+/// Which roundings should share tables.
+fn shared(context: &Context<'_>, choice: &Choice, limb: u8) -> Result<Shared, Vec<Problem>> {
+    let mut draft = Draft::new(limb, context.options.weights_private);
+    draft.sketch = true;
+    Ok(share_tables(&lower_into(context, choice, draft)?.wants, &choice.units))
+}
+
+fn lower(
+    context: &Context<'_>,
+    choice: &Choice,
+    limb: u8,
+    (shared, sketch): (&Shared, bool),
+) -> Result<Lowered, Vec<Problem>> {
     let mut draft = Draft::new(limb, context.options.weights_private);
     draft.sketch = sketch;
+    draft.planned = true;
+    draft.shared_tables = shared.clone();
+    lower_into(context, choice, draft)
+}
+
+fn lower_into(context: &Context<'_>, choice: &Choice, draft: Draft) -> Result<Lowered, Vec<Problem>> {
     let mut lowering = Lowering {
         scan: &context.scan,
         calibration: &context.calibration,
@@ -519,8 +530,9 @@ fn lower(context: &Context<'_>, choice: &Choice, limb: u8, sketch: bool) -> Resu
     let nodes = lowering.draft.made_for.clone();
     let exact = !lowering.draft.inexact;
     let inputs = lowering.inputs;
+    let wants = std::mem::take(&mut lowering.draft.wants);
     let (program, weights) = lowering.draft.finish(&tensors);
-    Ok(Lowered { program, weights, inputs, outputs, traced, nodes, exact })
+    Ok(Lowered { program, weights, inputs, outputs, traced, nodes, exact, wants })
 }
 
 /// Oracle parameters, report and metadata.
@@ -531,7 +543,7 @@ fn finish(
     screen: bool,
 ) -> Result<Option<Compiled>, Problem> {
     let options = context.options;
-    let Lowered { mut program, weights, inputs, outputs, traced, nodes, exact } = lowered;
+    let Lowered { mut program, weights, inputs, outputs, traced, nodes, exact, .. } = lowered;
     program.lambda = options.lambda;
     program.grind = options.grind;
     let entries: usize = weights.values().map(Vec::len).sum();
