@@ -7,9 +7,9 @@ vgg16_cifar      VGG-16 with batch normalisation, 3 x 32 x 32, 10 classes (Simon
 mobilenetv2_cifar  MobileNetV2, depthwise, ReLU6, 3 x 32 x 32, 10 classes (Sandler et al. 2018)
 resnet18_224     ResNet-18, 7 x 7 stem, 3 x 224 x 224, 1000 classes
 
-**They are trained a little**: some hundred steps, on digits pasted on photographs, most of them at half the size, so that
+**They are trained a little**: some dozens of steps, on digits pasted on photographs, most of them at half the size, so that
 activations and margins are those of a network that has learned something; training them well takes
-hours. Then every batch normalisation gets the statistics of its own input on training rows, and the last
+hours. The 224 x 224 network has the convolutions of the small one behind its own stem. Then every batch normalisation gets the statistics of its own input on training rows, and the last
 layer is fitted anew. With 10 classes it tells the digits; with 1000 it tells which of 1000 pieces of
 photographs is shown.
 
@@ -163,7 +163,8 @@ def train(build, x: np.ndarray, y: np.ndarray, steps: int, size: int = 32):
     for step in range(1, steps + 1):
         rows = rng.permutation(len(x))[:size]
         state, value = advance(state, jnp.float32(step), x[rows], y[rows])
-    print(f"loss after {steps} steps: {float(value):.3f}", flush=True)
+        if step % 10 == 0:
+            print(f"step {step} of {steps}: loss {float(value):.3f}", flush=True)
     return [np.asarray(w) for w in state[0][:-1]]
 
 
@@ -316,17 +317,21 @@ def small(build, steps: int, resize=lambda x: x):
     return made
 
 
+RESNET_STEPS = 70
+
+
 def resnet18_224(out: Path, name: str) -> dict:
-    build = lambda n: resnet18(n, large=True)
     x, y, _, _ = digits_on_photos(1000)
-    trained = train(build, doubled(x), y, 200)
+    trained = train(lambda n: resnet18(n, large=False), halved(x), y, RESNET_STEPS)
+    trained[0] = nets.he(np.random.default_rng(SEED), (64, 3, 7, 7), 3 * 7 * 7)
+    build = lambda n: resnet18(n, large=True)
     return make(out, name, build, pieces_of_photos(1000, 100), lambda f, _: nearest(f), trained)
 
 
 MODELS = {
-    "mobilenetv2_cifar": small(mobilenetv2, 400, halved),
-    "resnet18_cifar": small(lambda n: resnet18(n, large=False), 200, halved),
-    "vgg16_cifar": small(vgg16, 120),
+    "resnet18_cifar": small(lambda n: resnet18(n, large=False), RESNET_STEPS, halved),
+    "mobilenetv2_cifar": small(mobilenetv2, 150, halved),
+    "vgg16_cifar": small(vgg16, 50),
     "resnet18_224": resnet18_224,
 }
 
