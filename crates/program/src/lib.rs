@@ -40,6 +40,7 @@ pub mod interval;
 pub mod invalid;
 pub mod limits;
 pub mod lower;
+pub mod ranges;
 pub mod types;
 pub mod validate;
 pub mod wire;
@@ -50,6 +51,7 @@ pub use execute::{
 };
 pub use invalid::{Invalid, Reason, Site};
 pub use lower::{Lowered, Shape, lower};
+pub use ranges::range_programs;
 pub use types::{Disclosure, InputMode, Program, Reveal};
 pub use validate::validate;
 pub use wire::{Statement, model_id};

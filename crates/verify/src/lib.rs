@@ -34,6 +34,7 @@
 
 mod conversation;
 mod functional;
+mod ranges;
 mod relations;
 mod setup;
 mod soundness;
@@ -41,6 +42,7 @@ mod verdict;
 
 pub use conversation::{Challenges, Witness, converse};
 pub use functional::{Functionals, Position, form_expr, public_value};
+pub use ranges::{RangeRefusal, range_statement, verify_ranges};
 pub use relations::{InnerPoints, LookupChallenges, split_point};
 pub use setup::{Group, Setup, SetupError, input_shape, model_shape, sizing};
 pub use soundness::{Budget, Term as SoundnessTerm, budget};

@@ -3,6 +3,7 @@
 mod common;
 mod random;
 
+mod ranges;
 mod refusals;
 mod rounding;
 mod wire;

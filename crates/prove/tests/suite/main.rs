@@ -7,5 +7,6 @@ mod completeness;
 mod golden;
 mod limits;
 mod random;
+mod ranges;
 mod reference;
 mod soundness;
