@@ -184,6 +184,8 @@ pub const BAD_CONTEXT: &str = "ZT304";
 pub const BAD_RELATIONS: &str = "ZT305";
 /// Verdict: too few bits.
 pub const BAD_SECURITY: &str = "ZT306";
+/// Verdict: the range certificate is refused.
+pub const BAD_RANGES: &str = "ZT307";
 
 /// Long texts of the codes made here.
 pub const CODES: &[(&str, &str)] = &[
@@ -264,4 +266,8 @@ pub const CODES: &[(&str, &str)] = &[
         "Verdict: the proof does not show its statement. The statement or the proof was changed, or the claim is false.",
     ),
     (BAD_SECURITY, "Verdict: the parameters of the program prove fewer than 100 bits."),
+    (
+        BAD_RANGES,
+        "Verdict: the range certificate is damaged, about another model, incomplete, or does not show that the hidden weights lie in their declared intervals. It is the file of --ranges, or a .ztr file beside the model file. Without it the proof may still hold over F_p: leave --ranges out to see.",
+    ),
 ];

@@ -20,6 +20,13 @@
 //! | program | fr(Program with contents) |
 //! | oracles | `u8` count (0 or 1), 32-byte identities |
 //!
+//! | range certificate `.ztr` | bytes |
+//! |---|---|
+//! | name, version | `"ZTRC"`, `u16` 1 |
+//! | model | 32-byte identity |
+//! | root | 32-byte root of the model's oracle |
+//! | proofs | `u32` count; fr(proof) per part, in order |
+//!
 //! Secret files, mode 0600 in a directory of mode 0700:
 //!
 //! | `model.key` | bytes |
@@ -104,6 +111,16 @@ pub struct ModelFile {
     pub program: Program,
     /// Identities of its long-term oracles.
     pub oracles: Vec<[u8; 32]>,
+}
+
+/// Proofs that a model's hidden weights lie in their declared intervals.
+pub struct RangeFile {
+    /// The model's identity.
+    pub model: [u8; 32],
+    /// Root of its long-term oracle.
+    pub root: [u8; 32],
+    /// One proof per part.
+    pub proofs: Vec<Vec<u8>>,
 }
 
 /// The owner's secret of a committed model.
@@ -232,6 +249,30 @@ impl ModelFile {
     /// The model's identity.
     pub fn identity(&self) -> [u8; 32] {
         wire::model_id(&self.program.digest(), &self.oracles)
+    }
+}
+
+impl RangeFile {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::new(b"ZTRC");
+        w.put(&self.model);
+        w.put(&self.root);
+        w.put(&(self.proofs.len() as u32).to_le_bytes());
+        self.proofs.iter().for_each(|proof| w.framed(proof));
+        w.0.to_vec()
+    }
+
+    /// Reads a certificate; nothing is checked but its form.
+    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
+        let mut r = Reader::new(bytes, b"ZTRC")?;
+        let (model, root, count) = (r.array()?, r.array()?, r.u32()?);
+        if u64::from(count) > program::ranges::PARTS {
+            return Err("it has too many parts".into());
+        }
+        let proofs = (0..count).map(|_| r.framed().map(<[u8]>::to_vec)).collect::<Parsed<_>>()?;
+        r.end()?;
+        Ok(Self { model, root, proofs })
     }
 }
 

@@ -23,6 +23,7 @@ mod pipeline;
 mod progress;
 mod prove;
 mod random;
+mod ranges;
 mod reports;
 mod text;
 mod units;
@@ -49,6 +50,7 @@ pub mod parsers {
         let _ = files::InputKey::decode(bytes);
         let _ = files::BudgetFile::decode(bytes);
         let _ = files::CacheEntry::decode(bytes);
+        let _ = files::RangeFile::decode(bytes);
     }
 
     /// An npz archive or npy array: read or refused.
@@ -76,6 +78,8 @@ enum Verb {
     Compile(reports::CompileVerb),
     /// Commit a model or an input, and print its ID
     Commit(commit::CommitArgs),
+    /// Prove once that a model's hidden weights lie in their ranges
+    Certify(ranges::CertifyArgs),
     /// Predict time, memory and proof size
     Estimate(reports::EstimateVerb),
     /// Prove what a model answers to an input
@@ -100,6 +104,7 @@ impl Verb {
             Self::Explain(args) => check::explain(args),
             Self::Compile(args) => reports::compile(args),
             Self::Commit(args) => commit::run(args),
+            Self::Certify(args) => ranges::run(args),
             Self::Estimate(args) => reports::estimate(args),
             Self::Prove(args) => prove::run(args),
             Self::Verify(args) => verify::run(args),
@@ -117,6 +122,7 @@ impl Verb {
             Self::Explain(_) | Self::Demo(_) | Self::Operators(_) => false,
             Self::Compile(args) => args.output.json(),
             Self::Commit(args) => args.form.json(),
+            Self::Certify(args) => args.form.json(),
             Self::Estimate(args) => args.output.json(),
             Self::Prove(args) => args.form.json(),
             Self::Verify(args) => args.output.json(),

@@ -1,5 +1,8 @@
 //! What the system says of itself.
 
+use crate::failure::{Failure, MEMORY, Outcome};
+use crate::text;
+
 fn kilobytes(file: &str, key: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
@@ -14,6 +17,17 @@ pub fn peak_rss() -> Option<u64> {
 /// Memory that can be had, in bytes; none where the system does not say.
 pub fn available_memory() -> Option<u64> {
     kilobytes("/proc/meminfo", "MemAvailable").map(|kb| kb * 1024)
+}
+
+/// Refuses work that needs more memory than there is; where the system does not say, it is tried.
+pub fn refuse_beyond(needed: u64, free: Option<u64>, fix: &str) -> Outcome<()> {
+    match free {
+        Some(free) if needed > free => {
+            let reason = format!("about {} needed, {} free", text::size(needed), text::size(free));
+            Err(Failure::world(MEMORY, "memory", reason, fix))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Processor milliseconds of this process, all threads; none where the system does not say.

@@ -14,7 +14,7 @@ use crate::data::{RowArgs, Rows, graph_rows};
 use crate::engine::{
     Inputs, Prepared, Request, disagreements, finish, float_outputs, in_order, integers, prepare, reserve,
 };
-use crate::failure::{DISAGREEMENT, Failure, MEMORY, OTHER_KEY, Outcome, USAGE};
+use crate::failure::{DISAGREEMENT, Failure, OTHER_KEY, Outcome, USAGE};
 use crate::files::{encode_proof, write_whole};
 use crate::keys::{self, InputSecret};
 use crate::output::OutputArgs;
@@ -109,18 +109,8 @@ pub fn committed_input(owner: &Owner, directory: &Path) -> Outcome<InputSecret> 
 /// Refuses work that does not fit the memory there is.
 pub fn check_memory(owner: &Owner, batch: u32) -> Outcome<f64> {
     let estimate = units::rough(&owner.program, batch)?;
-    if let Some(free) = machine::available_memory()
-        && estimate.peak_ram_bytes > free
-    {
-        let reason =
-            format!("about {} needed, {} free", text::size(estimate.peak_ram_bytes), text::size(free));
-        return Err(Failure::world(
-            MEMORY,
-            "memory",
-            reason,
-            "prove fewer rows at once, or use a machine with more memory",
-        ));
-    }
+    let fix = "prove fewer rows at once, or use a machine with more memory";
+    machine::refuse_beyond(estimate.peak_ram_bytes, machine::available_memory(), fix)?;
     Ok(estimate.prove_ms)
 }
 

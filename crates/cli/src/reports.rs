@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use crate::failure::{Failure, MEMORY, Outcome};
+use crate::failure::Outcome;
 use crate::output::OutputArgs;
 use crate::pipeline::{CompileArgs, ModelArgs};
 use crate::progress::Progress;
@@ -93,19 +93,9 @@ pub fn estimate(args: &EstimateVerb) -> Outcome<ExitCode> {
     } else {
         print_estimate(&estimate);
     }
-    match machine::available_memory() {
-        Some(free) if free < estimate.peak_ram_bytes => {
-            let reason =
-                format!("about {} needed, {} free", text::size(estimate.peak_ram_bytes), text::size(free));
-            Err(Failure::world(
-                MEMORY,
-                "memory",
-                reason,
-                "prove fewer rows at once, or use a machine with more memory",
-            ))
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    let fix = "prove fewer rows at once, or use a machine with more memory";
+    machine::refuse_beyond(estimate.peak_ram_bytes, machine::available_memory(), fix)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_estimate(estimate: &compile::Estimate) {

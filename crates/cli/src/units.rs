@@ -45,6 +45,12 @@ fn predict(program: &Program, rows: u32, nodes: &[String], slowness: f64) -> Out
     Ok(counted.with_sizes(&sizes, program.operators.len(), slowness))
 }
 
+/// Peak memory of the prover for a setup that is known.
+pub fn peak_memory(program: &Program, rows: u32, setup: &Setup) -> u64 {
+    let counted = compile::estimate(program, u64::from(rows), &compile::Units::default(), &[]);
+    counted.with_sizes(&sizes(setup), program.operators.len(), 1.0).peak_ram_bytes
+}
+
 /// A statement of the right form, true or not: sizes depend on nothing else.
 fn statement(program: &Program, batch: u32, reveals: Vec<Reveal>) -> Outcome<Statement> {
     let inputs = program.tensors.iter().filter(|t| t.home == Home::Input).count();

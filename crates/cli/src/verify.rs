@@ -15,15 +15,15 @@ use verify::{Refusal, SetupError, Verdict};
 use crate::context::{self, ContextArgs, Parts};
 use crate::data::{self, RowArgs};
 use crate::failure::{
-    BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_MODEL, BAD_PROGRAM, BAD_RELATIONS, BAD_SECURITY, Failure,
-    MODEL_FILE, NO_MODEL, Outcome,
+    BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_MODEL, BAD_PROGRAM, BAD_RANGES, BAD_RELATIONS, BAD_SECURITY,
+    Failure, MODEL_FILE, NO_MODEL, Outcome,
 };
 use crate::files::{self, FILE_BYTES, ModelFile, ProofFile, read_bounded};
 use crate::npz::{self, Arrays};
 use crate::output::OutputArgs;
 use crate::pipeline::ms;
 use crate::text::{self, BAD, DIM, GOOD, paint};
-use crate::{meaning, text::clean};
+use crate::{meaning, ranges, text::clean};
 
 /// Flags of `verify`.
 #[derive(Args, Clone, Debug)]
@@ -43,6 +43,9 @@ pub struct VerifyArgs {
     /// The committed input must have this ID (zti1…)
     #[arg(long, value_name = "ID")]
     pub input_id: Option<String>,
+    /// Certificate of the hidden weights' ranges (.ztr); one beside the model file is found by itself
+    #[arg(long, value_name = "FILE")]
+    pub ranges: Option<PathBuf>,
     #[command(flatten)]
     pub rows: RowArgs,
     #[command(flatten)]
@@ -62,6 +65,8 @@ pub struct Expect {
     pub input_id: Option<[u8; 32]>,
     /// Parts of the context.
     pub context: Parts,
+    /// Bytes of a range certificate.
+    pub ranges: Option<Vec<u8>>,
 }
 
 /// How a check went.
@@ -100,6 +105,8 @@ pub struct Examination {
     pub input_ids: Vec<String>,
     /// The context.
     pub context: Value,
+    /// What the relations say, over the integers or mod p.
+    pub guarantee: &'static str,
     /// What kind of promise the integers are.
     pub semantics: Option<String>,
     /// From bytes in memory to verdict.
@@ -111,6 +118,14 @@ pub struct Examination {
     /// Proven bits of the union over all rounds.
     pub union_bits: u32,
 }
+
+/// What an accepted proof says, by the strength of its relations.
+const INTEGER: &str = "every relation of the program holds over the integers";
+/// As [`INTEGER`], when the weights are hidden and no certificate was given.
+const MODULAR: &str = "without a range certificate of the hidden weights (--ranges) every relation of the \
+    program holds in F_p: the outputs are one deterministic function of the committed field elements and \
+    the input, and all values computed on the way are in their proved ranges; that the committed elements \
+    are integers of the declared widths is the owner's word";
 
 /// A refusal: its code and the line of the checklist.
 type Refused = (&'static str, &'static str, String);
@@ -125,6 +140,7 @@ pub fn examine(bytes: &[u8], expect: &Expect) -> Examination {
         model: None,
         input_ids: Vec::new(),
         context: Value::Null,
+        guarantee: "nothing",
         semantics: None,
         verify_ms: 0.0,
         bits: 0,
@@ -163,7 +179,7 @@ impl Examination {
         self.model(&program, &statement, expect)?;
         self.input(&program, &statement, expect)?;
         self.context(&statement, expect)?;
-        self.relations(&program, &statement, &proof)?;
+        self.relations(&program, &statement, &proof, expect)?;
         let meta = meaning::read(&program);
         self.semantics = meta.as_ref().map(|m| clean(&m.semantics));
         self.shown = Some(meaning::shown(meta.as_ref(), &statement));
@@ -276,20 +292,42 @@ impl Examination {
         Ok(())
     }
 
-    fn relations(&mut self, program: &Program, statement: &Statement, proof: &[u8]) -> Result<(), Refused> {
+    fn relations(
+        &mut self,
+        program: &Program,
+        statement: &Statement,
+        proof: &[u8],
+        expect: &Expect,
+    ) -> Result<(), Refused> {
         let budget = match verify::verify(program, statement, proof) {
             Verdict::Accepted(accepted) => accepted.budget().clone(),
             Verdict::Rejected(why) => return Err(refusal(&why)),
         };
         let weakest = budget.weakest();
         (self.bits, self.weakest, self.union_bits) = (weakest.bits, weakest.name, budget.union());
+        let certified = expect.ranges.as_ref().map(|bytes| ranges::check(program, statement, bytes));
+        // Without a proved range of the hidden weights the claim is about numbers modulo p (spec N2).
+        let private = program.tensors.iter().any(|tensor| tensor.home == Home::Model);
+        let integer = !private || matches!(certified, Some(Ok(_)));
+        self.guarantee = if integer { INTEGER } else { MODULAR };
+        let strength = if integer { "over the integers" } else { "mod p (hidden weights: no range)" };
         let zk = if statement.zk { "zero knowledge" } else { "NOT zero knowledge" };
         let batch =
             if statement.batch > 1 { format!(", {} inferences", statement.batch) } else { String::new() };
-        // Without a proved range of the hidden weights the claim is about numbers modulo p (spec N2).
-        let private = program.tensors.iter().any(|tensor| tensor.home == Home::Model);
-        let strength = if private { "mod p (hidden weights: no range)" } else { "over the integers" };
         self.pass("relations", format!("proved{batch}, {zk}, {strength}"));
+        match certified {
+            Some(Ok(certified)) => {
+                self.pass("weight ranges", certified.words);
+                if certified.bits < self.bits {
+                    (self.bits, self.weakest) = (certified.bits, certified.weakest);
+                }
+            }
+            Some(Err(why)) => return Err((BAD_RANGES, "weight ranges", why)),
+            None if private => {
+                self.open("weight ranges", "not proved: a function mod p of what is committed")
+            }
+            None => self.pass("weight ranges", "public weights, compared with their ranges"),
+        }
         let bits = format!("{} bits proven, weakest term: {}", self.bits, self.weakest);
         self.pass("security bits", bits);
         Ok(())
@@ -316,6 +354,7 @@ impl Examination {
             "model": self.model,
             "input_ids": self.input_ids,
             "context": self.context,
+            "guarantee": if self.accepted() { self.guarantee } else { "nothing" },
             "semantics": self.semantics,
             "verify_ms": self.verify_ms,
             "bits": self.bits,
@@ -364,6 +403,9 @@ impl Examination {
                 self.bits,
                 self.weakest
             );
+            if self.guarantee == MODULAR {
+                anstream::println!("{}", paint(DIM, text::wrap(MODULAR, 79, "")));
+            }
             if self.checks.iter().any(|c| c.name == "model identity" && c.state == State::Open) {
                 anstream::println!(
                     "{}",
@@ -470,7 +512,8 @@ impl VerifyArgs {
             None => None,
         };
         let input_id = self.input_id.as_deref().map(text::parse_input_id).transpose()?;
-        Ok(Expect { model, input, input_id, context: self.context.parts() })
+        let ranges = ranges::read(self.ranges.as_deref(), self.model.as_deref())?;
+        Ok(Expect { model, input, input_id, context: self.context.parts(), ranges })
     }
 }
 

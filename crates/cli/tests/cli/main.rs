@@ -4,5 +4,6 @@ mod abuse;
 mod inputs;
 mod keys;
 mod modes;
+mod ranges;
 mod secrecy;
 mod world;

@@ -22,8 +22,16 @@ const PROVED: [&str; 13] = [
 ];
 /// Keys of the line that `verify --json` ends with.
 const VERIFIED: [&str; 8] = ["verdict", "code", "checks", "outputs", "label", "verify_ms", "bits", "weakest"];
-const CHECKS: [&str; 7] =
-    ["bytes", "program", "model identity", "input binding", "context", "relations", "security bits"];
+const CHECKS: [&str; 8] = [
+    "bytes",
+    "program",
+    "model identity",
+    "input binding",
+    "context",
+    "relations",
+    "weight ranges",
+    "security bits",
+];
 
 fn has_keys(line: &Value, keys: &[&str]) {
     for key in keys {

@@ -83,21 +83,29 @@ fn coverage(parts: &[Program]) -> BTreeMap<u32, Vec<u8>> {
     seen
 }
 
+type Case<'a> = &'a [(&'a [u32], i64, i64)];
+
+/// Tensors with the number of parts they take and the first bytes of the hash of the parts' digests;
+/// the second implementation knows the same.
+const CASES: [(Case<'_>, usize, &str); 5] = [
+    (&[(&[3, 4], -127, 127), (&[], 0, 5), (&[7], -1000, 1000)], 1, "f05c0e9accd16f62"),
+    // More than one part: long and flat, cut along the first axis; then along a later one.
+    (&[(&[2, 3, 1_800_000], -8, 7), (&[5], -5, 5)], 4, "106803ecce441307"),
+    (&[(&[9_000_001], -128, 127), (&[3, 1_300_000], -127, 127)], 5, "994ac66dfb65ed4a"),
+    (&[(&[2, 1, 4_100_000], -3, 3)], 4, "fde12258a36ab10f"),
+    // Two checks of three limbs each: six lookups per entry.
+    (&[(&[1_000_000], -300_000, 300_000)], 2, "e7c8ca02c98e77df"),
+];
+
 #[test]
 fn every_entry_is_checked_exactly_once() {
-    let cases: [&[(&[u32], i64, i64)]; 5] = [
-        &[(&[3, 4], -127, 127), (&[], 0, 5), (&[7], -1000, 1000)],
-        // More than one part: long and flat, cut along the first axis; then along a later one.
-        &[(&[2, 3, 1_800_000], -8, 7), (&[5], -5, 5)],
-        &[(&[9_000_001], -128, 127), (&[3, 1_300_000], -127, 127)],
-        &[(&[2, 1, 4_100_000], -3, 3)],
-        // Two checks of three limbs each: six lookups per entry.
-        &[(&[1_000_000], -300_000, 300_000)],
-    ];
-    for (case, parts) in cases.iter().zip([1, 4, 5, 4, 2]) {
+    for (case, parts, digest) in CASES {
         let program = program(case);
         let derived = range_programs(&program).unwrap();
         assert_eq!(derived.len(), parts, "{case:?}");
+        let mut hasher = blake3::Hasher::new();
+        derived.iter().for_each(|part| drop(hasher.update(&part.digest())));
+        assert_eq!(&hasher.finalize().to_hex()[..16], digest, "{case:?}");
         let seen = coverage(&derived);
         assert_eq!(seen.len(), case.len());
         for (tensor, counts) in seen {

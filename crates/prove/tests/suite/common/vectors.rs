@@ -1,9 +1,17 @@
 //! The golden vectors: small proofs and the lies made from them.
 
-use program::types::{InputMode, Reveal};
-use program::wire::{encode_statement, encode_with_contents};
+use std::collections::BTreeMap;
 
-use super::{Case, owner};
+use program::execute::execute;
+use program::lower::{Shape, lower};
+use program::range_programs;
+use program::types::{Home, InputMode, Reveal};
+use program::wire::{encode_statement, encode_with_contents};
+use verify::range_statement;
+use zerotell_prove::prove;
+use zerotell_prove::random::Seed;
+
+use super::{Case, Owner, owner};
 
 /// One vector.
 pub struct Vector {
@@ -73,6 +81,29 @@ pub fn all() -> Vec<Vector> {
             }
         }
         vectors.push(vector(name, statement, proof.bytes, true));
+        if name == "hidden-private-weights" {
+            vectors.push(certificate(&owner));
+        }
     }
     vectors
+}
+
+/// The only part of the range certificate of an owner's model.
+fn certificate(owner: &Owner) -> Vector {
+    let part = range_programs(&owner.program).unwrap().remove(0);
+    let statement = range_statement(&part, &owner.tables[0].root()).unwrap();
+    let shape = Shape { batch: 1, disclosure: &statement.disclosure, slots: &[] };
+    let lowered = lower(&part, &shape).unwrap();
+    let numbered = owner.program.tensors.iter().zip(&owner.assignment.values);
+    let hidden = numbered.filter(|(tensor, _)| tensor.home == Home::Model).map(|(_, values)| values.clone());
+    let none = BTreeMap::<u32, Vec<i64>>::new();
+    let assignment = execute(&lowered, &none, &(0..).zip(hidden).collect()).unwrap();
+    let proof = prove(&part, &statement, &assignment, &[&owner.tables[0]], &Seed::new([4; 32])).unwrap();
+    Vector {
+        name: "range-certificate",
+        program: encode_with_contents(&part),
+        statement: encode_statement(&statement),
+        proof: proof.bytes,
+        accept: true,
+    }
 }
