@@ -20,7 +20,7 @@ KEYS, FEW, ROWS, TABLES, LIMB = 1 << 16, 256, 1 << 18, 128, 8
 
 
 def methods(tensors):
-    """Per tensor: ("table", keys) or ("checks", bits, both). [V3]"""
+    """Per tensor: ("table", keys) or ("checks", bits, both). [J3]"""
     kinds = {}
     for t in tensors:
         n = t.hi - t.lo + 1
@@ -44,14 +44,14 @@ def methods(tensors):
 
 
 def lookups(method):
-    """Lookups per entry. [V3]"""
+    """Lookups per entry. [J3]"""
     if method[0] == "table":
         return 1
     return max(1, -(-method[1] // LIMB)) * (2 if method[2] else 1)
 
 
 def cut(axes, most):
-    """Boxes (fixed indices, start, axes) of at most `most` entries, row-major. [V4]"""
+    """Boxes (fixed indices, start, axes) of at most `most` entries, row-major. [J4]"""
     if not axes:
         return [([], 0, [])]
     whole = product(axes) <= most
@@ -67,7 +67,7 @@ def cut(axes, most):
 
 
 def parts(tensors, how):
-    """Boxes (tensor, fixed, start, axes), packed in order. [V4]"""
+    """Boxes (tensor, fixed, start, axes), packed in order. [J4]"""
     out, room = [], 0
     if sum(product(t.axes) * lookups(m) for t, m in zip(tensors, how)) > PARTS * (PART // 2):
         raise Reject("too many hidden numbers for a certificate")
@@ -85,7 +85,7 @@ def parts(tensors, how):
 
 
 def operators(tensors, how, boxes):
-    """Operators and tables of one part. [V5]"""
+    """Operators and tables of one part. [J5]"""
     one, op = len(tensors), SimpleNamespace
     scalar = [(1, view(one))]
     ops, keys = [], []
@@ -109,7 +109,7 @@ def operators(tensors, how, boxes):
 
 
 def range_programs(program):
-    """(Program bytes, digest) of every part. [V1]"""
+    """(Program bytes, digest) of every part. [J1]"""
     Analysis(program)
     model = [t for t in program.tensors if t.home == "model"]
     if not model:
@@ -130,7 +130,7 @@ def range_programs(program):
 
 
 def statement(program, digest, root):
-    """The Statement of one part; everything but the root is derived. [V6]"""
+    """The Statement of one part; everything but the root is derived. [J6]"""
     o = program.model_oracle
     shapes = [t.axes for t in program.tensors if t.home == "model"]
     T = 0 if o.log_t is None else 1 << o.log_t
@@ -145,7 +145,7 @@ def statement(program, digest, root):
 
 
 def verify_certificate(program_bytes, root, proofs):
-    """The model's identity; raises Reject. [V7]"""
+    """The model's identity; raises Reject. [J7]"""
     program = read_program(program_bytes)
     derived = range_programs(program)
     if len(derived) != len(proofs):

@@ -1,5 +1,5 @@
 //! The range certificate of a model: Programs that prove the declared interval of every private
-//! parameter (spec V1-V6).
+//! parameter (spec J1-J6).
 //!
 //! They follow from the model's Program alone and read the same long-term oracle: same tensors, same
 //! order, same parameters. So a verifier makes them itself and compares digests.
@@ -89,7 +89,7 @@ impl Kind {
     }
 }
 
-/// How each model tensor's interval is proved (spec V3).
+/// How each model tensor's interval is proved (spec J3).
 fn plan(tensors: &[Tensor]) -> Result<Vec<How>, Invalid> {
     let mut kinds: Vec<Kind> = Vec::new();
     let mut places: BTreeMap<(i64, u64), usize> = BTreeMap::new();
@@ -121,7 +121,7 @@ fn plan(tensors: &[Tensor]) -> Result<Vec<How>, Invalid> {
     Ok(kind_of.iter().filter_map(|&kind| kinds.get(kind)).map(Kind::how).collect())
 }
 
-/// Cuts a tensor into boxes of at most `most` entries, in row-major order (spec V4).
+/// Cuts a tensor into boxes of at most `most` entries, in row-major order (spec J4).
 fn cut(tensor: usize, axes: &[u32], most: u64, into: &mut Vec<Piece>) {
     let inner = |axis: usize| entries(axes.get(axis.saturating_add(1)..).unwrap_or_default());
     let whole = entries(axes) <= most;
@@ -197,7 +197,7 @@ fn view(piece: &Piece) -> View {
 }
 
 /// A column that equals a tensor's first entry: it gives the Program its output, and a reader to
-/// tensors of which this part checks nothing (spec V5).
+/// tensors of which this part checks nothing (spec J5).
 fn first_entry(index: usize, tensor: &Tensor, one: u32) -> Operator {
     let maps = tensor.axes.iter().map(|_| Map::Fix { at: 0 }).collect();
     let read = |view| Form(vec![(1, view)]);

@@ -1,4 +1,4 @@
-//! The range certificate of a model: one ordinary proof per derived Program (spec V1-V8).
+//! The range certificate of a model: one ordinary proof per derived Program (spec J1-J7).
 
 use core::fmt;
 
@@ -54,7 +54,7 @@ impl fmt::Display for RangeRefusal {
 impl core::error::Error for RangeRefusal {}
 
 /// The Statement that the proof of one part shows: it opens the model's own oracle, nothing else,
-/// and reveals nothing. Everything but the root follows from the part's Program (spec V6).
+/// and reveals nothing. Everything but the root follows from the part's Program (spec J6).
 ///
 /// # Errors
 /// When the part has no model oracle, or one with parameters that are not allowed.
