@@ -32,7 +32,7 @@ pub enum RangeRefusal {
         /// Its number.
         part: usize,
         /// Why.
-        why: Refusal,
+        why: Box<Refusal>,
     },
 }
 
@@ -98,7 +98,7 @@ pub fn verify_ranges(
         let statement = range_statement(part, root).map_err(RangeRefusal::Oracle)?;
         let budget = match verify(part, &statement, proof.as_ref()) {
             Verdict::Accepted(accepted) => accepted.budget().clone(),
-            Verdict::Rejected(why) => return Err(RangeRefusal::Part { part: number, why }),
+            Verdict::Rejected(why) => return Err(RangeRefusal::Part { part: number, why: Box::new(why) }),
         };
         let weaker = weakest.as_ref().is_none_or(|other| budget.weakest().bits < other.weakest().bits);
         if weaker {
