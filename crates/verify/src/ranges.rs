@@ -13,9 +13,9 @@ use crate::{Budget, Refusal, SetupError, Verdict, model_shape, verify};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RangeRefusal {
     /// The model's Program cannot be certified.
-    Invalid(Invalid),
+    Invalid(Box<Invalid>),
     /// The parameters of the model's oracle are not allowed.
-    Oracle(SetupError),
+    Oracle(Box<SetupError>),
     /// The weights are public: their ranges are checked in clear.
     Public,
     /// A part is missing or one too many.
@@ -53,6 +53,10 @@ impl fmt::Display for RangeRefusal {
 
 impl core::error::Error for RangeRefusal {}
 
+fn oracle_refused(why: SetupError) -> RangeRefusal {
+    RangeRefusal::Oracle(Box::new(why))
+}
+
 /// The Statement that the proof of one part shows: it opens the model's own oracle, nothing else,
 /// and reveals nothing. Everything but the root follows from the part's Program (spec J6).
 ///
@@ -85,17 +89,17 @@ pub fn verify_ranges(
     root: &[u8; 32],
     proofs: &[impl AsRef<[u8]>],
 ) -> Result<Budget, RangeRefusal> {
-    let (shape, _) = model_shape(program).map_err(RangeRefusal::Oracle)?.ok_or(RangeRefusal::Public)?;
+    let (shape, _) = model_shape(program).map_err(oracle_refused)?.ok_or(RangeRefusal::Public)?;
     if shape.id(root) != *oracle {
         return Err(RangeRefusal::OtherModel);
     }
-    let parts = range_programs(program).map_err(RangeRefusal::Invalid)?;
+    let parts = range_programs(program).map_err(|why| RangeRefusal::Invalid(Box::new(why)))?;
     if parts.len() != proofs.len() {
         return Err(RangeRefusal::Parts { expected: parts.len(), found: proofs.len() });
     }
     let mut weakest: Option<Budget> = None;
     for (number, (part, proof)) in parts.iter().zip(proofs).enumerate() {
-        let statement = range_statement(part, root).map_err(RangeRefusal::Oracle)?;
+        let statement = range_statement(part, root).map_err(oracle_refused)?;
         let budget = match verify(part, &statement, proof.as_ref()) {
             Verdict::Accepted(accepted) => accepted.budget().clone(),
             Verdict::Rejected(why) => return Err(RangeRefusal::Part { part: number, why: Box::new(why) }),
