@@ -25,6 +25,9 @@ pub struct ContextArgs {
     pub valid_until: Option<String>,
 }
 
+/// Key of the place of a proof among several, which the prover adds by itself.
+pub const PART: &str = "part";
+
 /// The parts of a context by name.
 pub type Parts = BTreeMap<String, String>;
 
@@ -42,21 +45,25 @@ impl ContextArgs {
 
     /// Canonical bytes.
     pub fn bytes(&self) -> Outcome<Vec<u8>> {
-        let parts = self.parts();
-        if parts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let bytes = serde_json::json!(parts).to_string().into_bytes();
-        if bytes.len() as u64 > program::limits::CONTEXT {
-            return Err(Failure::misuse(
-                CONTEXT,
-                "--context",
-                format!("{} bytes", bytes.len()),
-                "shorten it to 4096",
-            ));
-        }
-        Ok(bytes)
+        encode(&self.parts())
     }
+}
+
+/// Canonical bytes of parts.
+pub fn encode(parts: &Parts) -> Outcome<Vec<u8>> {
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bytes = serde_json::json!(parts).to_string().into_bytes();
+    if bytes.len() as u64 > program::limits::CONTEXT {
+        return Err(Failure::misuse(
+            CONTEXT,
+            "--context",
+            format!("{} bytes", bytes.len()),
+            "shorten it to 4096",
+        ));
+    }
+    Ok(bytes)
 }
 
 /// The parts of canonical bytes; none if they are not this JSON.

@@ -101,7 +101,7 @@ pub fn integers(owner: &Owner, inputs: &Inputs) -> Outcome<(Integers, u32, usize
 }
 
 /// Slots of the statement: public inputs, then what is revealed.
-fn slots(
+pub fn slots(
     owner: &Owner,
     request: &Request,
     integers: &Integers,
@@ -147,7 +147,7 @@ pub fn prepare(owner: &Owner, request: &Request) -> Outcome<Prepared> {
     let started = Instant::now();
     let (integers, batch, saturated) = integers(owner, &request.inputs)?;
     let outputs = program::run(&owner.program, batch, &integers, &owner.weights.0).map_err(prover)?;
-    check_bounds(owner, request, &outputs)?;
+    check_bounds(owner, &request.reveals, &outputs, 0)?;
     let mode = match &request.inputs {
         Inputs::Rows { public: true, .. } => InputMode::Public,
         Inputs::Rows { public: false, .. } => InputMode::Private,
@@ -185,9 +185,10 @@ pub fn prepare(owner: &Owner, request: &Request) -> Outcome<Prepared> {
     })
 }
 
-/// Refuses bounds that do not hold, before anything is spent on a proof.
-fn check_bounds(owner: &Owner, request: &Request, outputs: &[Vec<i64>]) -> Outcome<()> {
-    for reveal in &request.reveals {
+/// Refuses bounds that do not hold, before anything is spent on a proof. The outputs are those of the
+/// rows from `first` on.
+pub fn check_bounds(owner: &Owner, reveals: &[Reveal], outputs: &[Vec<i64>], first: usize) -> Outcome<()> {
+    for reveal in reveals {
         let Reveal::Threshold { output, index, at_least, bound } = reveal else { continue };
         let width: usize = owner.meta.outputs.get(*output as usize).map_or(1, |o| o.shape.iter().product());
         let rows = outputs.get(*output as usize).map_or(&[][..], Vec::as_slice).chunks(width.max(1));
@@ -195,7 +196,7 @@ fn check_bounds(owner: &Owner, request: &Request, outputs: &[Vec<i64>]) -> Outco
             row.get(*index as usize).is_some_and(|q| if *at_least { q >= bound } else { q <= bound })
         };
         if let Some(row) = rows.map(holds).position(|ok| !ok) {
-            let reason = format!("the claim is false at row {row}: there is no proof of it");
+            let reason = format!("the claim is false at row {}: there is no proof of it", first + row);
             return Err(Failure::misuse(FALSE_CLAIM, "--reveal", reason, "claim what is true of this input"));
         }
     }

@@ -186,6 +186,8 @@ pub const BAD_RELATIONS: &str = "ZT305";
 pub const BAD_SECURITY: &str = "ZT306";
 /// Verdict: the range certificate is refused.
 pub const BAD_RANGES: &str = "ZT307";
+/// Verdict: the manifest is refused.
+pub const BAD_MANIFEST: &str = "ZT308";
 
 /// Long texts of the codes made here.
 pub const CODES: &[(&str, &str)] = &[
@@ -266,6 +268,10 @@ pub const CODES: &[(&str, &str)] = &[
         "Verdict: the proof does not show its statement. The statement or the proof was changed, or the claim is false.",
     ),
     (BAD_SECURITY, "Verdict: the parameters of the program prove fewer than 100 bits."),
+    (
+        BAD_MANIFEST,
+        "Verdict: the manifest of a split batch is damaged or incomplete, a file it lists is missing or another one, or a proof is not about the rows it is listed for. All proofs must lie beside the manifest under their own names.",
+    ),
     (
         BAD_RANGES,
         "Verdict: the range certificate is damaged, about another model, incomplete, or does not show that the hidden weights lie in their declared intervals. It is the file of --ranges, or a .ztr file beside the model file. Without it the proof may still hold over F_p: leave --ranges out to see.",

@@ -5,6 +5,7 @@
 //! Exit codes: 0 done or accepted, 1 rejected, 2 misuse, 3 fault.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod cache;
 mod context;
 mod data;
@@ -15,6 +16,7 @@ mod files;
 mod inspect;
 mod keys;
 mod machine;
+mod manifest;
 mod meaning;
 mod npz;
 mod output;
@@ -51,6 +53,7 @@ pub mod parsers {
         let _ = files::BudgetFile::decode(bytes);
         let _ = files::CacheEntry::decode(bytes);
         let _ = files::RangeFile::decode(bytes);
+        let _ = crate::manifest::Manifest::decode(bytes);
     }
 
     /// An npz archive or npy array: read or refused.

@@ -159,9 +159,6 @@ fn integer_bound(output: &OutputMeta, bound: f64, at_least: bool) -> Option<i64>
     Some(q)
 }
 
-/// Rows listed in words.
-const LISTED: usize = 16;
-
 /// What a statement shows, in words and as data.
 pub struct Shown {
     /// Lines for people.
@@ -205,13 +202,6 @@ pub fn shown(meta: Option<&Metadata>, statement: &Statement) -> Shown {
     shown
 }
 
-/// Says that not all rows are listed.
-fn more_rows(shown: &mut Shown, rows: usize) {
-    if rows > LISTED {
-        shown.lines.push(format!("… {rows} rows in all (--json has them)"));
-    }
-}
-
 fn values(shown: &mut Shown, meta: Option<&Metadata>, output: u32, slot: &[i64], batch: u32) {
     let about = meta.and_then(|m| m.outputs.get(output as usize));
     let width = slot.len() / (batch.max(1) as usize);
@@ -222,12 +212,9 @@ fn values(shown: &mut Shown, meta: Option<&Metadata>, output: u32, slot: &[i64],
         let words: Vec<String> = reals.iter().take(16).map(|&x| text::real(x)).collect();
         let more = if reals.len() > 16 { format!(" … {} in all", reals.len()) } else { String::new() };
         let which = if batch > 1 { format!(" row {number}") } else { String::new() };
-        if number < LISTED {
-            shown.lines.push(format!("{name}{which} = {}{more}", words.join("  ")));
-        }
+        shown.lines.push(format!("{name}{which} = {}{more}", words.join("  ")));
         rows.push(json!(reals));
     }
-    more_rows(shown, slot.len() / width.max(1));
     if let Some(about) = about.filter(|o| o.kind == "logits" && shown.label.is_null()) {
         let all: Vec<i64> = slot.chunks(width.max(1)).filter_map(|row| label_of(about, row)).collect();
         if !all.is_empty() {
@@ -255,7 +242,7 @@ fn last_step(shown: &mut Shown, about: Option<&OutputMeta>, slot: &[i64]) {
     let Some(about) = about.filter(|o| o.then != "none") else { return };
     let step = text::clean(&about.then);
     let line = if step == "sigmoid" {
-        let words = slot.iter().take(LISTED).map(|&q| text::real(probability(real(about, q))));
+        let words = slot.iter().map(|&q| text::real(probability(real(about, q))));
         format!("(its sigmoid, a probability: {})", words.collect::<Vec<_>>().join("  "))
     } else {
         format!("(scores before the model's last step, {step}, which the reader can do)")
@@ -274,13 +261,12 @@ fn named(output: Option<&OutputMeta>, label: i64) -> Value {
 fn labels(shown: &mut Shown, meta: Option<&Metadata>, output: u32, slot: &[i64]) {
     let about = meta.and_then(|m| m.outputs.get(output as usize));
     let name = name_of(meta, output);
-    for (row, &label) in slot.iter().enumerate().take(LISTED) {
+    for (row, &label) in slot.iter().enumerate() {
         let which = if slot.len() > 1 { format!(" row {row}") } else { String::new() };
         let words = label_name(about, label)
             .map_or_else(|| format!("class {label}"), |n| format!("{n} (class {label})"));
         shown.lines.push(format!("label of {name}{which} = {words}"));
     }
-    more_rows(shown, slot.len());
     shown.label = single(slot.iter().map(|&l| named(about, l)).collect());
     shown.reveals.push(json!({"kind": "label", "output": name, "integers": slot, "label": shown.label}));
 }

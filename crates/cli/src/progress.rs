@@ -20,6 +20,13 @@ impl Progress {
         Self { shown: !quiet && std::io::stderr().is_terminal() }
     }
 
+    /// A line that stays, where progress is shown.
+    pub fn note(&self, words: &str) {
+        if self.shown {
+            anstream::eprintln!("{words}");
+        }
+    }
+
     /// Starts a phase. With an expected time, the time left is shown.
     pub fn phase(&self, name: &'static str, expected_ms: Option<f64>) -> Phase {
         if !self.shown {

@@ -1,5 +1,6 @@
 //! `prove`: model and input in, proof file out.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use program::types::Reveal;
 use program::wire::Statement;
 use serde_json::json;
 
+use crate::batch::{self, SplitArgs};
 use crate::context::ContextArgs;
 use crate::data::{RowArgs, Rows, graph_rows};
 use crate::engine::{
@@ -42,6 +44,8 @@ pub struct ProveArgs {
     pub input_key: Option<PathBuf>,
     #[command(flatten)]
     pub secrets: SecretArgs,
+    #[command(flatten)]
+    pub split: SplitArgs,
     /// What to show: output, label or `out[0]>=0.5` (repeat for more) [default: label, or output]
     #[arg(long, value_name = "WHAT")]
     pub reveal: Vec<String>,
@@ -52,7 +56,7 @@ pub struct ProveArgs {
     pub compile: CompileArgs,
     #[command(flatten)]
     pub context: ContextArgs,
-    /// Where the proof goes
+    /// Where the proof goes; of several proofs, their manifest, with the proofs beside it
     #[arg(short, long, value_name = "FILE", default_value = "proof.ztp")]
     pub output: PathBuf,
     #[command(flatten)]
@@ -109,22 +113,25 @@ pub fn committed_input(owner: &Owner, directory: &Path) -> Outcome<InputSecret> 
 /// Refuses work that does not fit the memory there is.
 pub fn check_memory(owner: &Owner, batch: u32) -> Outcome<f64> {
     let estimate = units::rough(&owner.program, batch)?;
-    let fix = "prove fewer rows at once, or use a machine with more memory";
+    let fix = "prove fewer rows at once (--max-memory splits them), or use a machine with more memory";
     machine::refuse_beyond(estimate.peak_ram_bytes, machine::available_memory(), fix)?;
     Ok(estimate.prove_ms)
 }
 
-fn agree(args: &ProveArgs, owner: &Owner, prepared: &Prepared, floats: &[Vec<f32>]) -> Outcome<()> {
-    let rows = disagreements(owner, prepared.statement.batch, &prepared.outputs, floats);
-    if rows.is_empty() || args.allow_disagreement {
+/// Refuses answers with other labels than the float model gives. The outputs are those of the rows
+/// from `first` on.
+pub fn agree(owner: &Owner, rows: Range<usize>, outputs: &[Vec<i64>], floats: &[Vec<f32>]) -> Outcome<()> {
+    let batch = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let Some(row) = disagreements(owner, batch, outputs, floats).first().map(|row| rows.start + row) else {
         return Ok(());
-    }
-    let reason = format!("the integer program and the float model give other labels at row {}", rows[0]);
+    };
+    let reason = format!("the integer program and the float model give other labels at row {row}");
     let fix = "use more precision (--precision 16), or --allow-disagreement to prove the integer answer";
     Err(Failure::misuse(DISAGREEMENT, "--input", reason, fix))
 }
 
-fn mode(owner: &Owner, statement: &Statement) -> String {
+/// In words what is hidden and what is shown.
+pub fn mode(owner: &Owner, statement: &Statement) -> String {
     let model = if owner.committed.is_some() { "private model" } else { "public model" };
     let input = match statement.disclosure.inputs.first() {
         Some(InputMode::Public) => "public input",
@@ -150,33 +157,73 @@ pub fn run(args: &ProveArgs) -> Outcome<ExitCode> {
     let reveals = meaning::reveals(&owner.meta, &args.reveal)?;
     let zk = owner.committed.is_some() || !args.public_input;
     let request = Request { inputs, reveals, context, zk };
-    let batch = integers(&owner, &request.inputs)?.1;
-    let expected = check_memory(&owner, batch)?;
-    let phase = progress.phase("run", None);
-    let prepared = prepare(&owner, &request)?;
-    drop(phase);
-    let floats = rows.map(|rows| float_outputs(&owner, &loaded, &rows)).transpose()?;
-    if let Some(floats) = &floats {
-        agree(args, &owner, &prepared, floats)?;
+    if let Some(most) = args.split.most_rows(&owner, &request)? {
+        return batch::run(
+            args,
+            &owner,
+            &loaded,
+            &request,
+            rows.as_deref().unwrap_or_default(),
+            most,
+            &progress,
+        );
     }
-    let left = reserve(&owner, &request)?;
-    let phase = progress.phase("prove", Some(expected));
-    let (proof, finish_ms) = finish(&owner, &request, &prepared, &phase)?;
-    drop(phase);
-    let bytes = encode_proof(&owner.program, &prepared.statement, &proof);
-    write_whole(&args.output, &bytes, 0o644)?;
-    let made =
-        Made { prove_ms: prepared.prepare_ms + finish_ms, proof: proof.len(), file: bytes.len(), left };
+    let mut floats = None;
+    let (prepared, made) = make(&owner, &request, &args.output, &progress, |prepared| {
+        floats = rows.as_ref().map(|rows| float_outputs(&owner, &loaded, rows)).transpose()?;
+        match &floats {
+            Some(floats) if !args.allow_disagreement => {
+                agree(&owner, 0..prepared.statement.batch as usize, &prepared.outputs, floats)
+            }
+            _ => Ok(()),
+        }
+    })?;
     report(args, &owner, &prepared, &made, floats.as_deref());
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs the program, lets `check` look at the answer, reserves an opening, proves, writes the file.
+pub fn make(
+    owner: &Owner,
+    request: &Request,
+    path: &Path,
+    progress: &Progress,
+    check: impl FnOnce(&Prepared) -> Outcome<()>,
+) -> Outcome<(Prepared, Made)> {
+    let batch = integers(owner, &request.inputs)?.1;
+    let expected = check_memory(owner, batch)?;
+    let phase = progress.phase("run", None);
+    let prepared = prepare(owner, request)?;
+    drop(phase);
+    check(&prepared)?;
+    let left = reserve(owner, request)?;
+    let phase = progress.phase("prove", Some(expected));
+    let (proof, finish_ms) = finish(owner, request, &prepared, &phase)?;
+    drop(phase);
+    let bytes = encode_proof(&owner.program, &prepared.statement, &proof);
+    write_whole(path, &bytes, 0o644)?;
+    let made = Made {
+        prove_ms: prepared.prepare_ms + finish_ms,
+        proof: proof.len(),
+        file: bytes.len(),
+        digest: *blake3::hash(&bytes).as_bytes(),
+        left,
+    };
+    Ok((prepared, made))
+}
+
 /// Sizes and times of a proof that was made.
-struct Made {
-    prove_ms: f64,
-    proof: usize,
-    file: usize,
-    left: Option<u64>,
+pub struct Made {
+    /// Milliseconds, from the integers of the input to the proof.
+    pub prove_ms: f64,
+    /// Bytes of the proof.
+    pub proof: usize,
+    /// Bytes of its file.
+    pub file: usize,
+    /// BLAKE3 hash of the file.
+    pub digest: [u8; 32],
+    /// Openings left.
+    pub left: Option<u64>,
 }
 
 fn report(args: &ProveArgs, owner: &Owner, prepared: &Prepared, made: &Made, floats: Option<&[Vec<f32>]>) {

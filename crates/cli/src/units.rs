@@ -45,6 +45,11 @@ fn predict(program: &Program, rows: u32, nodes: &[String], slowness: f64) -> Out
     Ok(counted.with_sizes(&sizes, program.operators.len(), slowness))
 }
 
+/// Peak memory of the prover for that many private rows.
+pub fn peak_of_rows(program: &Program, rows: u32, reveals: &[Reveal]) -> Outcome<u64> {
+    Ok(peak_memory(program, rows, &setup(program, rows, reveals.to_vec())?))
+}
+
 /// Peak memory of the prover for a setup that is known.
 pub fn peak_memory(program: &Program, rows: u32, setup: &Setup) -> u64 {
     let counted = compile::estimate(program, u64::from(rows), &compile::Units::default(), &[]);

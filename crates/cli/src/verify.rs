@@ -1,18 +1,20 @@
 //! `verify`: public bytes in, a checklist and a verdict out. Reads files, writes none, opens no
 //! socket.
 
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
+use compile::Metadata;
 use program::InputMode;
 use program::types::{Home, Program};
 use program::wire::Statement;
 use serde_json::{Value, json};
 use verify::{Refusal, SetupError, Verdict};
 
-use crate::context::{self, ContextArgs, Parts};
+use crate::context::{self, ContextArgs, PART, Parts};
 use crate::data::{self, RowArgs};
 use crate::failure::{
     BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_MODEL, BAD_PROGRAM, BAD_RANGES, BAD_RELATIONS, BAD_SECURITY,
@@ -23,12 +25,12 @@ use crate::npz::{self, Arrays};
 use crate::output::OutputArgs;
 use crate::pipeline::ms;
 use crate::text::{self, BAD, DIM, GOOD, paint};
-use crate::{meaning, ranges, text::clean};
+use crate::{manifest, meaning, ranges, text::clean};
 
 /// Flags of `verify`.
 #[derive(Args, Clone, Debug)]
 pub struct VerifyArgs {
-    /// The proof file
+    /// The proof file, or the manifest of several
     #[arg(value_name = "PROOF.ztp")]
     pub proof: PathBuf,
     /// The model the proof must be about: its ID (zt1…) or the owner's model file (.ztm)
@@ -67,6 +69,17 @@ pub struct Expect {
     pub context: Parts,
     /// Bytes of a range certificate.
     pub ranges: Option<Vec<u8>>,
+    /// Which of several proofs this is.
+    pub part: Option<Part>,
+}
+
+/// The place of a proof among those of a manifest.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its rows.
+    pub rows: Range<usize>,
+    /// Rows of all proofs.
+    pub total: usize,
 }
 
 /// How a check went.
@@ -91,6 +104,28 @@ pub struct Check {
     pub detail: String,
 }
 
+impl Check {
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        let state = match self.state {
+            State::Passed => "passed",
+            State::Failed => "failed",
+            State::Open => "not compared",
+        };
+        json!({"name": self.name, "state": state, "detail": self.detail})
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        let (mark, style) = match self.state {
+            State::Passed => ("ok", GOOD),
+            State::Failed => ("NO", BAD),
+            State::Open => ("--", DIM),
+        };
+        format!("  {}  {:<15} {}", paint(style, mark), self.name, self.detail)
+    }
+}
+
 /// The verdict with everything that is shown of it.
 pub struct Examination {
     /// `ok`, or the code of the first refusal.
@@ -107,6 +142,10 @@ pub struct Examination {
     pub context: Value,
     /// What the relations say, over the integers or mod p.
     pub guarantee: &'static str,
+    /// The statement; only when accepted.
+    pub statement: Option<Statement>,
+    /// What the program's numbers mean; only when accepted.
+    pub meta: Option<Metadata>,
     /// What kind of promise the integers are.
     pub semantics: Option<String>,
     /// From bytes in memory to verdict.
@@ -141,6 +180,8 @@ pub fn examine(bytes: &[u8], expect: &Expect) -> Examination {
         input_ids: Vec::new(),
         context: Value::Null,
         guarantee: "nothing",
+        statement: None,
+        meta: None,
         semantics: None,
         verify_ms: 0.0,
         bits: 0,
@@ -183,6 +224,7 @@ impl Examination {
         let meta = meaning::read(&program);
         self.semantics = meta.as_ref().map(|m| clean(&m.semantics));
         self.shown = Some(meaning::shown(meta.as_ref(), &statement));
+        (self.meta, self.statement) = (meta, Some(statement));
         Ok(())
     }
 
@@ -232,7 +274,7 @@ impl Examination {
         let modes = &statement.disclosure.inputs;
         let mut bound = false;
         if let Some((arrays, rows)) = &expect.input {
-            compare_inputs(program, statement, arrays, rows).or_else(refuse)?;
+            compare_inputs(program, statement, (arrays, rows), expect.part.as_ref()).or_else(refuse)?;
             self.pass("input binding", "the public inputs are the data given");
             bound = true;
         }
@@ -283,11 +325,17 @@ impl Examination {
                 return Err((BAD_CONTEXT, "context", detail));
             }
         }
-        let words: Vec<String> = parts.iter().map(|(k, v)| format!("{k} \"{}\"", clean(v))).collect();
-        match (parts.is_empty(), parts.len() == expect.context.len()) {
+        let own: Vec<_> = parts.iter().filter(|(key, _)| *key != PART).collect();
+        let wanted = expect.context.keys().filter(|key| *key != PART).count();
+        let words: Vec<String> = own.iter().map(|(k, v)| format!("{k} \"{}\"", clean(v))).collect();
+        match (own.is_empty(), own.len() == wanted) {
             (true, _) => self.open("context", "none: the proof is bound to no occasion"),
             (false, true) => self.pass("context", words.join(", ")),
             (false, false) => self.open("context", format!("{} (not all compared)", words.join(", "))),
+        }
+        if let (Some(place), None) = (parts.get(PART), expect.context.get(PART)) {
+            let detail = format!("{}: one proof of several, the manifest has all", clean(place));
+            self.open("part", detail);
         }
         Ok(())
     }
@@ -335,19 +383,11 @@ impl Examination {
 
     /// The verdict as one JSON object.
     pub fn json(&self) -> Value {
-        let check = |c: &Check| {
-            let state = match c.state {
-                State::Passed => "passed",
-                State::Failed => "failed",
-                State::Open => "not compared",
-            };
-            json!({"name": c.name, "state": state, "detail": c.detail})
-        };
         let shown = self.shown.as_ref();
         json!({
             "verdict": if self.accepted() { "accepted" } else { "rejected" },
             "code": self.code,
-            "checks": self.checks.iter().map(check).collect::<Vec<_>>(),
+            "checks": self.checks.iter().map(Check::json).collect::<Vec<_>>(),
             "outputs": shown.map(|s| &s.outputs),
             "label": shown.map(|s| &s.label),
             "reveals": shown.map(|s| &s.reveals),
@@ -365,16 +405,20 @@ impl Examination {
 
     /// The checklist for people.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for check in &self.checks {
-            let (mark, style) = match check.state {
-                State::Passed => ("ok", GOOD),
-                State::Failed => ("NO", BAD),
-                State::Open => ("--", DIM),
-            };
-            lines.push(format!("  {}  {:<15} {}", paint(style, mark), check.name, check.detail));
+        self.checks.iter().map(Check::line).collect()
+    }
+
+    /// What an accepted proof does not show, said to people.
+    pub fn warnings(&self) {
+        if self.guarantee == MODULAR {
+            anstream::println!("{}", paint(DIM, text::wrap(MODULAR, 79, "")));
         }
-        lines
+        if self.checks.iter().any(|c| c.name == "model identity" && c.state == State::Open) {
+            anstream::println!(
+                "{}",
+                paint(BAD, "Nothing pins the model: anyone can make a model that says this.")
+            );
+        }
     }
 
     /// Everything for people, the verdict last.
@@ -403,15 +447,7 @@ impl Examination {
                 self.bits,
                 self.weakest
             );
-            if self.guarantee == MODULAR {
-                anstream::println!("{}", paint(DIM, text::wrap(MODULAR, 79, "")));
-            }
-            if self.checks.iter().any(|c| c.name == "model identity" && c.state == State::Open) {
-                anstream::println!(
-                    "{}",
-                    paint(BAD, "Nothing pins the model: anyone can make a model that says this.")
-                );
-            }
+            self.warnings();
         } else {
             anstream::println!("\n{}  {} ({time})", paint(BAD, "rejected"), self.code);
         }
@@ -430,8 +466,8 @@ fn refusal(why: &Refusal) -> Refused {
 fn compare_inputs(
     program: &Program,
     statement: &Statement,
-    arrays: &Arrays,
-    rows: &RowArgs,
+    (arrays, rows): (&Arrays, &RowArgs),
+    part: Option<&Part>,
 ) -> Result<(), String> {
     let words =
         |f: Failure| f.items.first().map(|i| format!("{}: {}", i.place, i.reason)).unwrap_or_default();
@@ -448,10 +484,18 @@ fn compare_inputs(
             ));
         }
         let found = data::rows(arrays, &input.name, &input.shape, meta.inputs.len()).map_err(words)?;
-        let range = if rows.rows.is_none() && found.count == statement.batch as usize {
+        let total = part.map_or(statement.batch as usize, |part| part.total);
+        let chosen = if rows.rows.is_none() && found.count == total {
             0..found.count
         } else {
             rows.range(found.count).map_err(words)?
+        };
+        let range = match part {
+            Some(_) if chosen.len() != total => {
+                return Err(format!("the proofs are about {total} rows, {} were given", chosen.len()));
+            }
+            Some(part) => chosen.start + part.rows.start..chosen.start + part.rows.end,
+            None => chosen,
         };
         let picked = found.pick(&range);
         let integers =
@@ -513,14 +557,25 @@ impl VerifyArgs {
         };
         let input_id = self.input_id.as_deref().map(text::parse_input_id).transpose()?;
         let ranges = ranges::read(self.ranges.as_deref(), self.model.as_deref())?;
-        Ok(Expect { model, input, input_id, context: self.context.parts(), ranges })
+        let context = self.context.parts();
+        Ok(Expect { model, input, input_id, context, ranges, part: None })
     }
 }
 
 /// Runs the verb. Exit code 0: accepted, 1: rejected.
 pub fn run(args: &VerifyArgs) -> Outcome<ExitCode> {
-    let expect = args.expect()?;
+    let mut expect = args.expect()?;
     let bytes = read_bounded(&args.proof, FILE_BYTES)?;
+    if manifest::is_manifest(&bytes) {
+        let directory = args.proof.parent().unwrap_or(Path::new(""));
+        let whole = manifest::examine_all(&bytes, directory, &mut expect);
+        if args.output.json() {
+            println!("{}", whole.json());
+        } else {
+            whole.print();
+        }
+        return Ok(ExitCode::from(u8::from(!whole.accepted())));
+    }
     let examination = examine(&bytes, &expect);
     if args.output.json() {
         println!("{}", examination.json());

@@ -1,6 +1,7 @@
 //! The built binary, end to end.
 
 mod abuse;
+mod batch;
 mod inputs;
 mod keys;
 mod modes;
