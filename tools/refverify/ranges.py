@@ -121,7 +121,7 @@ def range_programs(program):
         ops, tables = operators(model, how, part)
         said = f'{{"part":{i},"parts":{len(boxes)},"program":"{program.digest.hex()}","proves":"ranges"}}'
         p = SimpleNamespace(
-            lam=program.lam, grind=program.grind, limb_bits=LIMB, model_oracle=program.model_oracle,
+            lam=program.lam, grind=program.grind, limb_bits=LIMB, ladder=program.ladder, model_oracle=program.model_oracle,
             tensors=[tensor("model", t.axes, t.lo, t.hi) for t in model] + [tensor("ones", [])],
             tables=tables, operators=ops, outputs=[len(model) + 1], metadata=said.encode(),
         )

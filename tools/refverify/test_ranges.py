@@ -8,7 +8,7 @@ import pytest
 import encode
 from encode import tensor, view, whole
 from field import Reject
-from oracle import product
+from oracle import LADDER, product
 from ranges import cut, main, parts, range_programs, read_certificate, statement, verify_certificate
 from tape import H, fr, u32
 from test_refverify import VECTORS
@@ -35,7 +35,7 @@ def program(tensors):
         ops.append(SimpleNamespace(name="commit", axes=axes, contraction=con))
     declared = [tensor("input", [0], 0, 1)] + [tensor("model", *t) for t in tensors]
     p = SimpleNamespace(
-        lam=100, grind=0, limb_bits=8, tensors=declared, model_oracle=model, tables=[], operators=ops,
+        lam=100, grind=0, limb_bits=8, ladder=LADDER, tensors=declared, model_oracle=model, tables=[], operators=ops,
         outputs=[0], metadata=b"",
     )
     return encode.program_bytes(p)[0]

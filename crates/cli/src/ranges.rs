@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use program::Prepared;
 use program::types::{Home, Program};
 use program::wire::{Statement, encode_statement};
 use program::{execute, model_id, range_programs};
@@ -106,7 +106,7 @@ fn check_memory(setup: &Setup, part: &Program) -> Outcome<()> {
 fn prove_part(
     part: &Program,
     table: &Table,
-    weights: &BTreeMap<u32, Arc<[i64]>>,
+    weights: &BTreeMap<u32, Prepared>,
     owner: &Seed,
 ) -> Outcome<Vec<u8>> {
     let statement = range_statement(part, &table.root()).map_err(prover)?;

@@ -254,6 +254,7 @@ fn part_program(
         lambda: base.lambda,
         grind: base.grind,
         limb_bits: LIMB_BITS,
+        ladder: base.ladder.clone(),
         outputs: vec![number(declared.len())],
         tensors: declared,
         model_oracle: base.model_oracle,

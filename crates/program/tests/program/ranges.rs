@@ -26,6 +26,7 @@ fn program(tensors: &[(&[u32], i64, i64)]) -> Program {
         lambda: 100,
         grind: 0,
         limb_bits: 8,
+        ladder: Default::default(),
         operators: operators.collect(),
         outputs: vec![0],
         tensors: all,
