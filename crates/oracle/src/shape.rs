@@ -112,15 +112,20 @@ impl Shape {
             && (1..=1024).contains(&self.rows)
     }
 
-    /// tag (spec O3).
-    pub fn tag(&self) -> [u8; 32] {
-        let mut bytes = frame(b"zerotell/oracle");
-        bytes.push(self.role.byte());
-        bytes.push(u8::from(self.extension));
+    /// Role, field, R, lg C, lg T, lg n and layout, as tags and links spell them (spec O3).
+    pub fn parameters(&self) -> Vec<u8> {
+        let mut bytes = vec![self.role.byte(), u8::from(self.extension)];
         bytes.extend(u32::try_from(self.rows).unwrap_or(u32::MAX).to_le_bytes());
         let log = |x: usize| u8::try_from(x).unwrap_or(u8::MAX);
         bytes.extend([log(self.log_c), self.log_t.map_or(u8::MAX, log), log(self.log_n)]);
         bytes.extend(self.layout);
+        bytes
+    }
+
+    /// tag (spec O3).
+    pub fn tag(&self) -> [u8; 32] {
+        let mut bytes = frame(b"zerotell/oracle");
+        bytes.extend(self.parameters());
         hash(&bytes)
     }
 

@@ -49,7 +49,7 @@
 //! | inputs | list `u8` mode (0 public, 1 private, 2 committed) |
 //! | reveals | list: `u8` 0, `u32` output (values); `u8` 1, `u32` output (label); `u8` 2, `u32` output, `u32` index, `u8` at least, `i64` bound (threshold) |
 //! | oracles | list of 32-byte identities, list of 32-byte roots, as many |
-//! | link | 32 zero bytes |
+//! | link | 32-byte digest of the links, zero if there are none |
 //! | slots | list of list `i64` |
 //! | context | fr |
 
@@ -81,7 +81,7 @@ pub struct Statement {
     pub identity: Vec<[u8; 32]>,
     /// Roots opened, in the same order.
     pub roots: Vec<[u8; 32]>,
-    /// Digest of a link between an identity and a root; zero in this version.
+    /// Digest of the links from identities to roots; zero if all roots are the identities' own.
     pub link: [u8; 32],
     /// Slot contents: public inputs in tensor order, then values and labels in order of reveals.
     pub slots: Vec<Vec<i64>>,
@@ -802,9 +802,6 @@ pub fn decode_statement(bytes: &[u8]) -> Result<Statement, DecodeError> {
         return r.fail("there must be as many roots as identities");
     }
     let link = r.array()?;
-    if link != [0; 32] {
-        return r.fail("links are not part of this version");
-    }
     let most = limits::TENSORS.saturating_add(limits::REVEALS);
     let slots = r.list(most, Reader::slot)?;
     let context = r.framed(limits::CONTEXT)?;

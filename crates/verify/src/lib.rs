@@ -19,6 +19,9 @@
 //! | 6'   | prover   | A, B (zk, not masked)             | `ip.clear`  |
 //! | 6''  | verifier | η                                 | `eta`       |
 //! | 7-9  | both     | the ladder, see `oracle`          |             |
+//!
+//! A proof may open a fresh commitment of the same data instead of the identity's own: [`verify_linked`]
+//! takes the [`Link`]s that lead to it.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -32,16 +35,23 @@
     )
 )]
 
+mod chain;
 mod conversation;
 mod functional;
+mod link;
 mod ranges;
 mod relations;
 mod setup;
 mod soundness;
 mod verdict;
 
+pub use chain::{CHAIN_MAX, ChainError, Link, Linked, Links, links_digest};
 pub use conversation::{Challenges, Witness, converse};
 pub use functional::{Functionals, Position, form_expr, public_value};
+pub use link::{
+    LinkError, LinkSetup, LinkStatement, LinkWitness, OracleRecord, link, verifier_links, verify_link,
+    verify_link_at,
+};
 pub use ranges::{RangeRefusal, range_statement, verify_ranges};
 pub use relations::{InnerPoints, LookupChallenges, split_point};
 pub use setup::{Group, Setup, SetupError, input_shape, model_shape, sizing};
@@ -49,4 +59,5 @@ pub use soundness::{Budget, Term as SoundnessTerm, budget};
 pub use tape::Reject;
 pub use verdict::{
     Accepted, Nobody, PROOF_VERSION, Refusal, Verdict, model_identity, verifier_converses, verify, verify_at,
+    verify_linked,
 };

@@ -4,6 +4,8 @@
 //! bits, rounded down. The proof is round-by-round sound up to the weakest term; the union over all
 //! rounds is given beside it.
 
+use oracle::Plan;
+
 use crate::Setup;
 
 /// The error of one kind of round is at most 2^-bits.
@@ -39,7 +41,7 @@ impl Budget {
 }
 
 /// Bits of an error of at most `count` / #K, where #K = p² > 2^127.99.
-fn over_field(count: usize) -> u32 {
+pub(crate) fn over_field(count: usize) -> u32 {
     127u32.saturating_sub(count.max(1).ilog2())
 }
 
@@ -57,16 +59,6 @@ pub fn budget(setup: &Setup) -> Budget {
         .saturating_add(lowered.lins.len())
         .saturating_add(setup.private.len().saturating_mul(2))
         .saturating_add(5);
-    let mut folds = 0usize;
-    let mut opened = 0usize;
-    for level in &plan.levels {
-        let n: usize = level.oracles.iter().map(|shape| shape.positions()).sum();
-        folds = folds.max(n);
-        opened = opened.max(level.oracles.iter().map(|shape| shape.queries(setup.sizing.lambda)).sum());
-    }
-    let closing =
-        plan.closing.as_ref().map_or(0, |(end, pads)| end.positions().saturating_add(pads.positions()));
-    let security = u32::from(setup.sizing.lambda).saturating_add(u32::from(setup.sizing.grind));
     let terms = vec![
         Term { name: "lookups", bits: over_field(setup.leaves.total) },
         Term { name: "lookup rounds", bits: over_field(3) },
@@ -74,17 +66,38 @@ pub fn budget(setup: &Setup) -> Budget {
         Term { name: "inner-product batch", bits: over_field(setup.dims.len()) },
         Term { name: "inner-product rounds", bits: over_field(2) },
         Term { name: "constraint batch", bits: over_field(constraints) },
+    ];
+    let terms = terms.into_iter().chain(ladder_terms(plan)).collect();
+    let gkr = setup.layers.saturating_mul(setup.layers.saturating_add(3));
+    let rounds = gkr
+        .saturating_add(setup.dims.iter().copied().max().unwrap_or(0))
+        .saturating_add(ladder_rounds(plan))
+        .saturating_add(8);
+    Budget { terms, rounds }
+}
+
+/// The terms of an opening.
+pub(crate) fn ladder_terms(plan: &Plan) -> [Term; 4] {
+    let mut folds = 0usize;
+    let mut opened = 0usize;
+    for level in &plan.levels {
+        let n: usize = level.oracles.iter().map(|shape| shape.positions()).sum();
+        folds = folds.max(n);
+        opened = opened.max(level.oracles.iter().map(|shape| shape.queries(plan.sizing.lambda)).sum());
+    }
+    let closing =
+        plan.closing.as_ref().map_or(0, |(end, pads)| end.positions().saturating_add(pads.positions()));
+    let security = u32::from(plan.sizing.lambda).saturating_add(u32::from(plan.sizing.grind));
+    [
         Term { name: "row folds", bits: over_field(folds.saturating_add(2)) },
         Term { name: "query batch", bits: over_field(opened) },
         Term { name: "closing move", bits: over_field(closing.saturating_add(1)) },
         Term { name: "column queries", bits: security },
-    ];
-    let gkr = setup.layers.saturating_mul(setup.layers.saturating_add(3));
-    let ladder = plan.levels.iter().map(|level| level.rounds.saturating_add(2)).sum::<usize>();
-    let rounds = gkr
-        .saturating_add(setup.dims.iter().copied().max().unwrap_or(0))
-        .saturating_add(ladder)
-        .saturating_add(plan.last_variables())
-        .saturating_add(8);
-    Budget { terms, rounds }
+    ]
+}
+
+/// Rounds of an opening.
+pub(crate) fn ladder_rounds(plan: &Plan) -> usize {
+    let levels = plan.levels.iter().map(|level| level.rounds.saturating_add(2)).sum::<usize>();
+    levels.saturating_add(plan.last_variables())
 }

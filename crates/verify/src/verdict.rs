@@ -7,13 +7,13 @@ use program::wire::{Statement, encode_statement, model_id};
 use tape::{End, Reject, VerifierEnd};
 
 use crate::conversation::converse;
-use crate::{Budget, Setup, SetupError, budget};
+use crate::{Budget, ChainError, Linked, Links, Setup, SetupError, budget, chain};
 
 /// First two bytes of every proof.
 pub const PROOF_VERSION: u16 = 1;
 
 /// Least proven bits of an accepted proof.
-const BITS_MIN: u32 = 100;
+pub(crate) const BITS_MIN: u32 = 100;
 
 /// What [`verify`] says.
 #[derive(Debug)]
@@ -28,9 +28,15 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Accepted {
     budget: Budget,
+    linked: Vec<Linked>,
 }
 
 impl Accepted {
+    /// Which oracles were newly shown to hold the data of their identities.
+    pub fn linked(&self) -> &[Linked] {
+        &self.linked
+    }
+
     /// The proven soundness budget.
     pub fn budget(&self) -> &Budget {
         &self.budget
@@ -49,6 +55,8 @@ pub enum Refusal {
         /// Proven bits.
         bits: u32,
     },
+    /// No links lead from the identities to the opened roots.
+    Links(ChainError),
 }
 
 impl fmt::Display for Refusal {
@@ -57,6 +65,7 @@ impl fmt::Display for Refusal {
             Self::Setup(why) => write!(f, "{why}"),
             Self::Proof(why) => write!(f, "{why}"),
             Self::Weak { bits } => write!(f, "the parameters prove {bits} bits, {BITS_MIN} are required"),
+            Self::Links(why) => write!(f, "{why}"),
         }
     }
 }
@@ -70,27 +79,41 @@ pub fn model_identity(program: &Program, statement: &Statement) -> [u8; 32] {
     model_id(&program.digest(), statement.identity.get(..count).unwrap_or(&statement.identity))
 }
 
-/// Checks that the proof shows the Statement about the Program.
+/// Checks that the proof shows the Statement about the Program. A Statement that opens other than
+/// its identities' own roots is refused: see [`verify_linked`].
 pub fn verify(program: &Program, statement: &Statement, proof: &[u8]) -> Verdict {
-    match check(program, statement, proof) {
-        Ok(budget) => Verdict::Accepted(Accepted { budget }),
+    verify_linked(program, statement, proof, &Links::NONE)
+}
+
+/// As [`verify`], with the links that lead from the identities to the opened roots.
+pub fn verify_linked(program: &Program, statement: &Statement, proof: &[u8], links: &Links<'_>) -> Verdict {
+    match check(program, statement, proof, links) {
+        Ok(accepted) => Verdict::Accepted(accepted),
         Err(refusal) => Verdict::Rejected(refusal),
     }
 }
 
-fn check(program: &Program, statement: &Statement, proof: &[u8]) -> Result<Budget, Refusal> {
+fn check(
+    program: &Program,
+    statement: &Statement,
+    proof: &[u8],
+    links: &Links<'_>,
+) -> Result<Accepted, Refusal> {
     let setup = Setup::new(program, statement).map_err(Refusal::Setup)?;
     let budget = budget(&setup);
     let bits = budget.weakest().bits;
     if bits < BITS_MIN {
         return Err(Refusal::Weak { bits });
     }
+    let model = model_identity(program, statement);
+    let linked = chain::check(&setup, model, statement, links).map_err(Refusal::Links)?;
     verify_at(&setup, statement, proof).map_err(Refusal::Proof)?;
-    Ok(budget)
+    Ok(Accepted { budget, linked })
 }
 
 /// The conversation alone, at a setup made before. It checks no security level: at other than
-/// version 1's parameters it is for tests.
+/// version 1's parameters it is for tests. It does not ask how the opened roots are linked to their
+/// identities.
 pub fn verify_at(setup: &Setup, statement: &Statement, proof: &[u8]) -> Result<(), Reject> {
     let (version, body) = proof.split_first_chunk::<2>().ok_or(Reject::Truncated { label: "version" })?;
     let found = u16::from_le_bytes(*version);
@@ -122,7 +145,7 @@ pub enum Nobody {}
 
 mod nobody {
     use super::Nobody;
-    use crate::{Challenges, Functionals, LookupChallenges, Witness};
+    use crate::{Challenges, Functionals, LinkWitness, LookupChallenges, Witness};
     use algebra::K;
     use oracle::Opened;
 
@@ -203,6 +226,14 @@ mod nobody {
             match *self {}
         }
         fn reply(&mut self, _: K) -> Vec<K> {
+            match *self {}
+        }
+    }
+    impl LinkWitness for Nobody {
+        fn commit_pads(&mut self) -> [u8; 32] {
+            match *self {}
+        }
+        fn link_point(&mut self, _: &[K]) {
             match *self {}
         }
     }

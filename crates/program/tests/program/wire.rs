@@ -116,7 +116,6 @@ fn statements_round_trip() {
         change(&mut other);
         decode_statement(&encode_statement(&other)).unwrap_err().what
     };
-    assert_eq!(refused(&|s| s.link[31] = 1), "links are not part of this version");
     assert_eq!(refused(&|s| s.batch = 0), "the batch size is 0 or too large");
     assert_eq!(refused(&|s| s.context = vec![0; 4097]), "a byte string is longer than its limit");
     assert_eq!(refused(&|s| s.roots.truncate(1)), "there must be as many roots as identities");
