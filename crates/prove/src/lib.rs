@@ -16,6 +16,7 @@
 mod fractions;
 mod functional;
 mod inner;
+mod link;
 mod product;
 mod prover;
 pub mod random;
@@ -26,5 +27,6 @@ mod table;
 mod tests;
 mod values;
 
+pub use link::{LinkAbout, prove_link, recommit};
 pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at, prove_observed};
 pub use table::Table;

@@ -11,8 +11,8 @@ use program::types::{Home, Program};
 use program::wire::{Statement, encode_statement};
 use tape::{Mark, ProverEnd};
 use verify::{
-    Challenges, Functionals, LookupChallenges, PROOF_VERSION, Setup, SetupError, Witness, converse,
-    model_shape,
+    Challenges, Functionals, LinkError, LookupChallenges, PROOF_VERSION, Setup, SetupError, Witness,
+    converse, model_shape,
 };
 use zeroize::Zeroizing;
 
@@ -33,6 +33,10 @@ pub enum ProveError {
         /// Its index.
         oracle: usize,
     },
+    /// The link's statement is refused.
+    Link(LinkError),
+    /// The tables to be linked do not hold the same data.
+    OtherData,
     /// A challenge hit an exceptional value (probability < 2^-110): try again with another seed.
     Unlucky,
 }
@@ -42,6 +46,8 @@ impl fmt::Display for ProveError {
         match self {
             Self::Setup(why) => write!(f, "{why}"),
             Self::OtherTable { oracle } => write!(f, "table {oracle} is not the one the statement opens"),
+            Self::Link(why) => write!(f, "{why}"),
+            Self::OtherData => write!(f, "the tables do not hold the same data"),
             Self::Unlucky => write!(f, "a challenge hit an exceptional value; prove again"),
         }
     }

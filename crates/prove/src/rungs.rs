@@ -106,6 +106,18 @@ impl<'a, S: Source> Ladder<'a, S> {
         self.base = tables;
     }
 
+    /// Gives level-0 tables whose rows the caller has bound: functional and data, C entries each.
+    pub fn begin_folded(&mut self, tables: Vec<&'a Table>, rows: Vec<[Vec<K>; 2]>) {
+        let bound = |[functional, data]: [Vec<K>; 2]| Rows::Whole {
+            functional,
+            data: Some(Zeroizing::new(data)),
+            sum: None,
+        };
+        self.rows = rows.into_iter().map(bound).collect();
+        self.factors = vec![K::ONE; tables.len()];
+        self.base = tables;
+    }
+
     fn table(&self, oracle: usize) -> &Table {
         match (&self.inner, self.level) {
             (Some(inner), 1..) => inner,

@@ -1,5 +1,7 @@
 //! The hiding test and the attacks on the transcript, on the real prover at small parameters.
 
+mod link;
+
 use std::sync::Mutex;
 
 use algebra::field::P;

@@ -3,9 +3,11 @@
 use core::fmt;
 
 use oracle::Shape;
+use program::limits;
 use program::wire::Statement;
 use tape::{frame, hash};
 
+use crate::link::Reader;
 use crate::{LinkError, LinkStatement, Setup, verify_link};
 
 /// Most links from an identity to an opened root.
@@ -44,6 +46,39 @@ pub fn links_digest(chains: &[Vec<Link>]) -> [u8; 32] {
         chain.iter().for_each(|link| bytes.extend(link.digest()));
     }
     hash(&bytes)
+}
+
+/// Bytes of the chains of a proof, as proof files carry them (spec K8).
+pub fn encode_links(chains: &[Vec<Link>]) -> Vec<u8> {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let mut bytes = count(chains.len()).to_vec();
+    for chain in chains {
+        bytes.extend(count(chain.len()));
+        for link in chain {
+            bytes.extend(frame(&link.statement.encode()));
+            bytes.extend(frame(&link.proof));
+        }
+    }
+    bytes
+}
+
+/// Reads what [`encode_links`] writes.
+///
+/// # Errors
+/// [`LinkError::Malformed`] unless the bytes are the one spelling of some chains.
+pub fn decode_links(bytes: &[u8]) -> Result<Vec<Vec<Link>>, LinkError> {
+    let mut r = Reader(bytes);
+    let mut chains = Vec::new();
+    for _ in 0..r.count(limits::ORACLES)? {
+        let mut chain = Vec::new();
+        for _ in 0..r.count(u64::try_from(CHAIN_MAX).unwrap_or(0))? {
+            let statement = LinkStatement::decode(r.framed()?)?;
+            chain.push(Link { statement, proof: r.framed()?.to_vec() });
+        }
+        chains.push(chain);
+    }
+    r.end()?;
+    Ok(chains)
 }
 
 /// Evidence that an oracle holds the data of an identity.

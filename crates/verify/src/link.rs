@@ -133,19 +133,36 @@ impl LinkStatement {
         let [lambda, grind] = r.array()?;
         let (subject, total) = (r.array()?, u64::from_le_bytes(r.array()?));
         let (parent, child) = (r.record()?, r.record()?);
-        let length = u64::from_le_bytes(r.array()?);
-        let length = Some(length).filter(|&n| n <= limits::CONTEXT).and_then(|n| usize::try_from(n).ok());
-        let context = r.take(length.ok_or(LinkError::Malformed("the context is too long"))?)?.to_vec();
-        if !r.0.is_empty() {
-            return Err(LinkError::Malformed("bytes follow the end"));
+        let context = r.framed()?.to_vec();
+        r.end()?;
+        if u64::try_from(context.len()).is_ok_and(|length| length > limits::CONTEXT) {
+            return Err(LinkError::Malformed("the context is too long"));
         }
         Ok(Self { lambda, grind, subject, total, parent, child, context })
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Reads what links are spelled with; nothing is allocated for a length that is not there.
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// A count of at most `most`.
+    pub(crate) fn count(&mut self, most: u64) -> Result<u64, LinkError> {
+        let count = Some(u64::from(u32::from_le_bytes(self.array()?))).filter(|&n| n <= most);
+        count.ok_or(LinkError::Malformed("there are too many links"))
+    }
+
+    /// Bytes behind their length.
+    pub(crate) fn framed(&mut self) -> Result<&'a [u8], LinkError> {
+        let length = usize::try_from(u64::from_le_bytes(self.array()?));
+        self.take(length.map_err(|_| LinkError::Malformed("it is cut short"))?)
+    }
+
+    /// Refuses left-over bytes.
+    pub(crate) fn end(&self) -> Result<(), LinkError> {
+        if self.0.is_empty() { Ok(()) } else { Err(LinkError::Malformed("bytes follow the end")) }
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], LinkError> {
         let (part, rest) = self.0.split_at_checked(count).ok_or(LinkError::Malformed("it is cut short"))?;
         self.0 = rest;
@@ -384,8 +401,12 @@ mod tests {
         assert_eq!(malformed(&|b| b[48] = 1), "an oracle is neither M nor X");
         assert_eq!(malformed(&|b| b[49] = 1), "an oracle is not over F");
         assert_eq!(malformed(&|b| b.push(0)), "bytes follow the end");
-        let length = bytes.len() - 11;
-        assert_eq!(malformed(&|b| b[length + 6] = 1), "the context is too long");
+        let mut long = statement();
+        long.context = vec![0; 4097];
+        assert_eq!(
+            LinkStatement::decode(&long.encode()),
+            Err(LinkError::Malformed("the context is too long"))
+        );
     }
 
     #[test]

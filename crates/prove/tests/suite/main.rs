@@ -6,6 +6,7 @@ mod common;
 mod completeness;
 mod golden;
 mod limits;
+mod links;
 mod random;
 mod ranges;
 mod reference;

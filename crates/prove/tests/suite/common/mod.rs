@@ -11,8 +11,9 @@ use program::types::{
     Round, Scale, Tensor, View,
 };
 use program::wire::Statement;
+use verify::{Link, links_digest, model_identity};
 use zerotell_prove::random::Seed;
-use zerotell_prove::{Proof, Table, commit_input, commit_model, prove};
+use zerotell_prove::{LinkAbout, Proof, Table, commit_input, commit_model, prove, prove_link, recommit};
 
 fn aff(axis: u8) -> Map {
     Map::Aff { axis, step: 1, off: 0 }
@@ -196,5 +197,40 @@ impl Owner {
     pub fn prove(&self) -> Proof {
         let tables: Vec<&Table> = self.tables.iter().collect();
         prove(&self.program, &self.statement, &self.assignment, &tables, &Seed::new([3; 32])).unwrap()
+    }
+}
+
+impl Owner {
+    /// What links of an oracle are about.
+    pub fn about(&self, oracle: usize) -> LinkAbout {
+        let model = oracle == 0 && self.program.model_oracle.is_some();
+        let subject = if model {
+            model_identity(&self.program, &self.statement)
+        } else {
+            self.statement.identity[oracle]
+        };
+        let total = if model { 66 } else { u64::from(self.statement.batch) * 5 };
+        LinkAbout { security: [100, 0], subject, total }
+    }
+
+    /// Opens every oracle at this distance from its identity; gives the links.
+    pub fn advance(&mut self, depths: &[usize]) -> Vec<Vec<Link>> {
+        let mut chains = Vec::new();
+        for (oracle, &depth) in depths.iter().enumerate() {
+            let about = self.about(oracle);
+            let mut chain = Vec::new();
+            for step in 0..depth {
+                let seed = |kind: usize| Seed::new([(100 * oracle + 10 * kind + step) as u8; 32]);
+                let parent = &self.tables[oracle];
+                let child = recommit(parent, parent.shape().clone(), &seed(1)).unwrap();
+                chain
+                    .push(prove_link(about.statement([parent, &child]), [parent, &child], &seed(2)).unwrap());
+                self.tables[oracle] = child;
+            }
+            chains.push(chain);
+        }
+        self.statement.roots = self.tables.iter().map(Table::root).collect();
+        self.statement.link = links_digest(&chains);
+        chains
     }
 }
