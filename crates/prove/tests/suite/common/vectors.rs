@@ -7,7 +7,7 @@ use program::lower::{Shape, lower};
 use program::range_programs;
 use program::types::{Home, InputMode, Reveal};
 use program::wire::{encode_statement, encode_with_contents};
-use verify::range_statement;
+use verify::{Link, encode_links, links_digest, range_statement};
 use zerotell_prove::prove;
 use zerotell_prove::random::Seed;
 
@@ -20,19 +20,22 @@ pub struct Vector {
     program: Vec<u8>,
     statement: Vec<u8>,
     proof: Vec<u8>,
+    links: Option<Vec<u8>>,
     accept: bool,
 }
 
 impl Vector {
     /// File names and contents.
-    pub fn files(&self) -> [(&'static str, &[u8]); 4] {
+    pub fn files(&self) -> Vec<(&'static str, &[u8])> {
         let expect: &[u8] = if self.accept { b"accept\n" } else { b"reject\n" };
-        [
-            ("program.bin", &self.program),
+        let mut files = vec![
+            ("program.bin", self.program.as_slice()),
             ("statement.bin", &self.statement),
             ("proof.bin", &self.proof),
             ("expect.txt", expect),
-        ]
+        ];
+        files.extend(self.links.as_deref().map(|links| ("links.bin", links)));
+        files
     }
 }
 
@@ -58,6 +61,7 @@ pub fn all() -> Vec<Vector> {
             program: encode_with_contents(&owner.program),
             statement,
             proof,
+            links: None,
             accept,
         };
         let statement = encode_statement(&owner.statement);
@@ -85,6 +89,44 @@ pub fn all() -> Vec<Vector> {
             vectors.push(certificate(&owner));
         }
     }
+    vectors.extend(linked(case(true, InputMode::Committed, values(), 1, true)));
+    vectors
+}
+
+/// A proof that opens commitments linked to the identities, and lies made from its links.
+fn linked(case: Case) -> Vec<Vector> {
+    let mut owner = owner(&case);
+    let chains = owner.advance(&[1, 1]);
+    let proof = owner.prove().bytes;
+    let vector = |name, chains: Option<&[Vec<Link>]>, accept| Vector {
+        name,
+        program: encode_with_contents(&owner.program),
+        statement: encode_statement(&owner.statement),
+        proof: proof.clone(),
+        links: chains.map(encode_links),
+        accept,
+    };
+    let mut swapped = chains.clone();
+    swapped.reverse();
+    let mut vectors = vec![
+        vector("hidden-linked", Some(&chains), true),
+        vector("lie-no-links", None, false),
+        vector("lie-links-swapped", Some(&swapped), false),
+    ];
+    // A byte of a link's proof, named by the statement.
+    let mut changed = chains;
+    let last = changed[1][0].proof.len() - 1;
+    changed[1][0].proof[last] ^= 1;
+    owner.statement.link = links_digest(&changed);
+    let proof = owner.prove().bytes;
+    vectors.push(Vector {
+        name: "lie-link",
+        program: encode_with_contents(&owner.program),
+        statement: encode_statement(&owner.statement),
+        proof,
+        links: Some(encode_links(&changed)),
+        accept: false,
+    });
     vectors
 }
 
@@ -104,6 +146,7 @@ fn certificate(owner: &Owner) -> Vector {
         program: encode_with_contents(&part),
         statement: encode_statement(&statement),
         proof: proof.bytes,
+        links: None,
         accept: true,
     }
 }
