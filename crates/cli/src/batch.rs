@@ -21,7 +21,7 @@ use crate::manifest::{self, Entry, Manifest, merged};
 use crate::owner::Owner;
 use crate::pipeline::Loaded;
 use crate::progress::Progress;
-use crate::prove::{ProveArgs, agree, make, mode};
+use crate::prove::{ProveArgs, advance, agree, make, mode};
 use crate::text::{self, DIM, GOOD, paint};
 use crate::verify::{Expect, examine};
 use crate::{machine, meaning, units};
@@ -161,7 +161,7 @@ impl Run {
 /// Everything about a batch that is split.
 struct Batch<'a> {
     args: &'a ProveArgs,
-    owner: &'a Owner,
+    owner: &'a mut Owner,
     /// About all rows.
     request: &'a Request,
     /// Rows in the program's order.
@@ -201,7 +201,7 @@ impl Batch<'_> {
     fn check(&self, loaded: &Loaded, graph_rows: &[Rows]) -> Outcome<[u8; 32]> {
         let key = blake3::derive_key("zerotell v1 unfinished run", self.secret());
         let mut hasher = blake3::Hasher::new_keyed(&key);
-        let (owner, reveals) = (self.owner, &self.request.reveals);
+        let (owner, reveals) = (&*self.owner, &self.request.reveals);
         let about = format!("{:?} {} {:?}", reveals, self.request.zk, self.parts);
         hasher.update(&owner.identity()).update(about.as_bytes()).update(&self.request.context);
         hasher.update(&[u8::from(matches!(self.request.inputs, Inputs::Rows { public: true, .. }))]);
@@ -262,12 +262,13 @@ impl Batch<'_> {
         })
     }
 
-    fn prove(&self, number: usize, run: &str, progress: &Progress) -> Outcome<Part> {
-        let (rows, path) = (&self.parts[number], self.path(number));
-        let request = self.request(rows, context::encode(&self.context(rows, run))?);
-        let (prepared, made) = make(self.owner, &request, &path, progress, |_| Ok(()))?;
+    fn prove(&mut self, number: usize, run: &str, progress: &Progress) -> Outcome<Part> {
+        let (rows, path) = (self.parts[number].clone(), self.path(number));
+        let mut request = self.request(&rows, context::encode(&self.context(&rows, run))?);
+        let (prepared, made) = make(self.owner, &mut request, &path, progress, |_, _| Ok(()))?;
+        advance(self.owner, &mut request, progress);
         Ok(Part {
-            entry: Entry { file: name(&path), rows: rows.clone(), digest: made.digest },
+            entry: Entry { file: name(&path), rows, digest: made.digest },
             statement: prepared.statement,
             prove_ms: made.prove_ms,
             proof_bytes: made.proof,
@@ -290,7 +291,7 @@ fn remove_manifest(path: &Path) -> Outcome<()> {
 /// Proves all rows, at most `most` in a proof, and writes the manifest last.
 pub fn run(
     args: &ProveArgs,
-    owner: &Owner,
+    owner: &mut Owner,
     loaded: &Loaded,
     request: &Request,
     graph_rows: &[Rows],
@@ -300,7 +301,7 @@ pub fn run(
     let Inputs::Rows { rows, .. } = &request.inputs else { return Ok(ExitCode::SUCCESS) };
     let total = rows.first().map_or(0, |r| r.count);
     let parts = (0..total).step_by(most).map(|start| start..total.min(start + most)).collect();
-    let batch = Batch { args, owner, request, rows, parts, total };
+    let mut batch = Batch { args, owner, request, rows, parts, total };
     let phase = progress.phase("run", None);
     let run = Run::begin(&args.output, &batch.check(loaded, graph_rows)?)?;
     drop(phase);
@@ -321,7 +322,7 @@ pub fn run(
         made.push(part);
     }
     let proofs = made.iter().map(|part| part.entry.clone()).collect();
-    let manifest = Manifest { model: owner.id(), run: run.name.clone(), rows: total, proofs };
+    let manifest = Manifest { model: batch.owner.id(), run: run.name.clone(), rows: total, proofs };
     write_whole(&args.output, &manifest.encode(), 0o644)?;
     run.finish()?;
     report(&batch, &made);
@@ -329,7 +330,7 @@ pub fn run(
 }
 
 fn report(batch: &Batch<'_>, made: &[Part]) {
-    let (args, owner) = (batch.args, batch.owner);
+    let (args, owner) = (batch.args, &*batch.owner);
     let statements: Vec<Statement> = made.iter().map(|part| part.statement.clone()).collect();
     let Some(all) = merged(&statements) else { return };
     let shown = meaning::shown(Some(&owner.meta), &all);

@@ -106,7 +106,7 @@ impl Setting {
         }
         self.prepare_ms.push(prepared.prepare_ms);
         self.prove_ms.push(prepared.prepare_ms + finish_ms);
-        let bytes = encode_proof(&self.owner.program, &prepared.statement, &proof);
+        let bytes = encode_proof(&self.owner.program, &prepared.statement, &proof, &prepared.chains);
         let expect = Expect { model: Some(self.owner.identity()), ..Default::default() };
         let verdict = examine(&bytes, &expect);
         if !verdict.accepted() {

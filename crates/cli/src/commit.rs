@@ -1,6 +1,6 @@
 //! `commit`: a model or an input becomes an ID that later proofs are bound to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,6 +8,7 @@ use program::types::{Home, Program};
 use serde_json::json;
 
 use crate::data::{RowArgs, rows};
+use crate::epochs::{self, Commitment, Commitments, Committed};
 use crate::failure::{DATA_FIT, Failure, MODEL_FILE, Outcome, USAGE};
 use crate::files::{FILE_BYTES, ModelFile, read_bounded, write_whole};
 use crate::output::OutputArgs;
@@ -21,8 +22,11 @@ use crate::{keys, meaning, npz};
 #[derive(Args, Clone, Debug)]
 pub struct CommitArgs {
     /// The model to commit, an ONNX file
-    #[arg(value_name = "MODEL.onnx", required_unless_present = "input")]
+    #[arg(value_name = "MODEL.onnx", required_unless_present_any = ["input", "status"])]
     pub onnx: Option<PathBuf>,
+    /// Commit nothing: show the epochs of this key directory and the openings they have left
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["onnx", "input"])]
+    pub status: Option<PathBuf>,
     /// Length of a symbolic dimension (repeat for more)
     #[arg(long = "dim", value_name = "NAME=N")]
     pub dims: Vec<String>,
@@ -50,6 +54,9 @@ pub struct CommitArgs {
 
 /// Runs the verb.
 pub fn run(args: &CommitArgs) -> Outcome<ExitCode> {
+    if let Some(directory) = &args.status {
+        return status(args, directory);
+    }
     match (&args.onnx, &args.input) {
         (Some(onnx), _) => model(args, onnx.clone()),
         (None, Some(input)) => commit_input(args, input),
@@ -63,13 +70,13 @@ fn model(args: &CommitArgs, onnx: PathBuf) -> Outcome<ExitCode> {
     let progress = Progress::new(args.form.json());
     let loaded = ModelArgs { model: onnx, dims: args.dims.clone() }.load()?;
     let owner = owner(&loaded, &args.compile, &args.secrets, &progress)?;
-    let oracles: Vec<[u8; 32]> = owner.committed.iter().map(|(table, _)| table.id()).collect();
+    let oracles: Vec<[u8; 32]> = owner.committed.iter().map(Committed::id).collect();
     let file = ModelFile { program: owner.program.clone(), oracles };
     if let Some(path) = &args.output {
         write_whole(path, &file.encode(), 0o644)?;
     }
     let id = owner.id();
-    let budget = owner.committed.as_ref().map(|(_, budget)| budget.read()).transpose()?;
+    let state = owner.committed.as_ref().map(Committed::commitments).transpose()?;
     if args.form.json() {
         let line = json!({
             "model": id,
@@ -78,8 +85,8 @@ fn model(args: &CommitArgs, onnx: PathBuf) -> Outcome<ExitCode> {
             "fresh": owner.fresh,
             "key": owner.directory.as_ref().map(|d| d.display().to_string()),
             "model_file": args.output.as_ref().map(|p| p.display().to_string()),
-            "openings": budget.as_ref().map(|b| b.total),
-            "openings_left": budget.as_ref().map(|b| b.total - b.used),
+            "openings": state.as_ref().and_then(|s| s.list.first()).map(|one| one.total),
+            "openings_left": state.as_ref().map(Commitments::proofs_left),
             "agreement": owner.report.agreement,
             "compile_ms": owner.compile_ms,
             "commit_ms": owner.commit_ms,
@@ -91,13 +98,52 @@ fn model(args: &CommitArgs, onnx: PathBuf) -> Outcome<ExitCode> {
     anstream::println!(
         "publish   the ID; verifiers may also want the model file, which holds no private weights"
     );
-    if let (Some(directory), Some(budget)) = (&owner.directory, budget) {
+    if let (Some(directory), Some(state)) = (&owner.directory, state) {
         let word = if owner.fresh { "made" } else { "was there already" };
         anstream::println!("key       {} ({word}; keep it secret)", directory.display());
         anstream::println!("file      {}", directory.join(keys::PUBLIC).display());
-        anstream::println!("openings  {} of {} left", budget.total - budget.used, budget.total);
+        anstream::println!(
+            "proofs    {} left before the next epoch, which follows by itself",
+            state.proofs_left()
+        );
     }
     anstream::println!("\n{}", owner.report.to_text());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the epochs of a key.
+fn status(args: &CommitArgs, directory: &Path) -> Outcome<ExitCode> {
+    let state = epochs::read(directory)?;
+    if args.form.json() {
+        let epoch = |(i, one): (usize, &Commitment)| {
+            json!({
+                "epoch": one.number,
+                "links": state.depth(i),
+                "openings": one.total,
+                "used": one.used,
+                "proofs_left": one.proofs_left(),
+                "links_left": one.links_left(),
+            })
+        };
+        let epochs: Vec<_> = state.list.iter().enumerate().map(epoch).collect();
+        println!("{}", json!({"epochs": epochs, "openings_left": state.proofs_left(), "made": state.next}));
+        return Ok(ExitCode::SUCCESS);
+    }
+    anstream::println!("epoch  links  openings  used  left for proofs  for links");
+    for (i, one) in state.list.iter().enumerate() {
+        let (proofs, links) = (one.proofs_left(), one.links_left());
+        let depth = state.depth(i);
+        anstream::println!(
+            "{:>5}  {depth:>5}  {:>8}  {:>4}  {proofs:>15}  {links:>9}",
+            one.number,
+            one.total,
+            one.used
+        );
+    }
+    anstream::println!(
+        "{} proofs are left before the next epoch, which follows by itself",
+        state.proofs_left()
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,7 +163,7 @@ fn input_axes(program: &Program, batch: usize) -> Outcome<Vec<usize>> {
     }
 }
 
-fn commit_input(args: &CommitArgs, path: &std::path::Path) -> Outcome<ExitCode> {
+fn commit_input(args: &CommitArgs, path: &Path) -> Outcome<ExitCode> {
     let (Some(model), Some(directory)) = (&args.model, &args.input_key) else {
         return Err(Failure::misuse(
             USAGE,
@@ -149,13 +195,13 @@ fn commit_input(args: &CommitArgs, path: &std::path::Path) -> Outcome<ExitCode> 
     let q = quantised.map_err(|e| Failure::misuse(DATA_FIT, path.display(), e, "check the input"))?;
     let secret =
         keys::create_input(directory, &file.program, meaning::input_digest(&meta, 0), axes, q.values)?;
-    let (id, budget) = (text::input_id(&secret.table.id()), secret.budget.read()?);
+    let (id, state) = (text::input_id(&secret.committed.id()), secret.committed.commitments()?);
     if args.form.json() {
         let line = json!({
             "input": id,
             "rows": picked.count,
             "key": directory.display().to_string(),
-            "openings": budget.total,
+            "openings": state.list.first().map(|one| one.total),
             "saturated": q.saturated,
         });
         println!("{line}");
@@ -163,7 +209,11 @@ fn commit_input(args: &CommitArgs, path: &std::path::Path) -> Outcome<ExitCode> 
     }
     anstream::println!("input ID  {id}");
     anstream::println!("key       {} (keep it secret)", directory.display());
-    anstream::println!("rows      {}, openings {}", picked.count, budget.total);
+    anstream::println!("rows      {}", picked.count);
+    anstream::println!(
+        "proofs    {} left before the next epoch, which follows by itself",
+        state.proofs_left()
+    );
     if q.saturated > 0 {
         anstream::println!(
             "{}",

@@ -9,6 +9,7 @@ use compile::Options;
 use model::ImportOptions;
 use program::types::{Home, Reveal};
 use program::wire::Statement;
+use verify::Link;
 
 use crate::context::ContextArgs;
 use crate::data::{Rows, graph_rows};
@@ -105,6 +106,7 @@ struct Committed {
 struct Sent {
     bytes: Vec<u8>,
     statement: Statement,
+    chains: Vec<Vec<Link>>,
     proof: Vec<u8>,
     prove_ms: f64,
 }
@@ -152,27 +154,27 @@ impl Committed {
     }
 
     /// The prover's side: everything secret stays in here.
-    fn prove(&self, row: usize, public: bool) -> Outcome<Sent> {
+    fn prove(&mut self, row: usize, public: bool) -> Outcome<Sent> {
         let rows = in_order(&self.owner, &self.loaded, &self.row(row)?);
-        let request = Request {
+        let mut request = Request {
             inputs: Inputs::Rows { rows, public },
             reveals: vec![Reveal::Label { output: 0 }],
             context: ContextArgs { context: Some(OCCASION.into()), ..Default::default() }.bytes()?,
             zk: true,
         };
-        let prepared = prepare(&self.owner, &request)?;
-        reserve(&self.owner, &request)?;
+        let mut prepared = prepare(&self.owner, &request)?;
+        reserve(&mut self.owner, &mut request, &mut prepared)?;
         let (proof, finish_ms) = finish(&self.owner, &request, &prepared, &Phase::silent())?;
-        let bytes = encode_proof(&self.owner.program, &prepared.statement, &proof);
+        let bytes = encode_proof(&self.owner.program, &prepared.statement, &proof, &prepared.chains);
         let prove_ms = prepared.prepare_ms + finish_ms;
-        Ok(Sent { bytes, statement: prepared.statement, proof, prove_ms })
+        Ok(Sent { bytes, statement: prepared.statement, chains: prepared.chains, proof, prove_ms })
     }
 
     /// A forger's proof file: another statement over the same proof.
     fn forge(&self, sent: &Sent, change: impl FnOnce(&mut Statement)) -> Vec<u8> {
         let mut statement = sent.statement.clone();
         change(&mut statement);
-        encode_proof(&self.owner.program, &statement, &sent.proof)
+        encode_proof(&self.owner.program, &statement, &sent.proof, &sent.chains)
     }
 }
 
@@ -252,7 +254,7 @@ fn commitments(patients: &Committed, digits: &Committed) {
     say("The IDs are published once. They name the models and tell nothing of the weights.");
 }
 
-fn patient(c: &Committed, number: usize) -> Outcome<Sent> {
+fn patient(c: &mut Committed, number: usize) -> Outcome<Sent> {
     heading(2, "A patient's diagnosis, privately");
     say(&format!(
         "Patient {number} of the test set: 30 measurements of cells, real data. The prover runs the model and proves \
@@ -269,7 +271,7 @@ fn patient(c: &Committed, number: usize) -> Outcome<Sent> {
     Ok(sent)
 }
 
-fn digit(c: &Committed, number: usize) -> Outcome<()> {
+fn digit(c: &mut Committed, number: usize) -> Outcome<()> {
     heading(3, "A handwritten digit, privately");
     draw(&c.row(number)?);
     say("Only the prover sees this picture.");
@@ -277,7 +279,7 @@ fn digit(c: &Committed, number: usize) -> Outcome<()> {
     accepted(&sent, &verifier(&sent.bytes, &c.owner.id())?)
 }
 
-fn forgeries(c: &Committed, honest: &Sent, number: usize, scratch: &Scratch) -> Outcome<()> {
+fn forgeries(c: &mut Committed, honest: &Sent, number: usize, scratch: &Scratch) -> Outcome<()> {
     heading(4, "Three forgeries");
     let id = c.owner.id();
     let other = c.forge(honest, |s| s.slots.iter_mut().flatten().for_each(|label| *label = 1 - *label));
@@ -298,7 +300,7 @@ fn forgeries(c: &Committed, honest: &Sent, number: usize, scratch: &Scratch) -> 
         "A proof that shows its measurements is accepted. The forger puts the next patient's measurements in their place.",
         &verifier(&other, &id)?,
     )?;
-    let impostor = commit(&PATIENTS, &scratch.path().join("impostor"))?;
+    let mut impostor = commit(&PATIENTS, &scratch.path().join("impostor"))?;
     let sent = impostor.prove(number, false)?;
     let own = verifier(&sent.bytes, &impostor.owner.id())?;
     if !own.accepted() {
@@ -333,13 +335,13 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     let started = Instant::now();
     anstream::println!("{}", paint(HEAD, "zerotell: a private model's answer to a private input, proved"));
     let scratch = Scratch::new()?;
-    let patients = commit(&PATIENTS, &scratch.path().join("patients"))?;
-    let digits = commit(&DIGITS, &scratch.path().join("digits"))?;
+    let mut patients = commit(&PATIENTS, &scratch.path().join("patients"))?;
+    let mut digits = commit(&DIGITS, &scratch.path().join("digits"))?;
     meaning::required(&patients.owner.program)?;
     commitments(&patients, &digits);
-    let honest = patient(&patients, args.patient)?;
-    digit(&digits, args.digit)?;
-    forgeries(&patients, &honest, args.patient, &scratch)?;
+    let honest = patient(&mut patients, args.patient)?;
+    digit(&mut digits, args.digit)?;
+    forgeries(&mut patients, &honest, args.patient, &scratch)?;
     seen();
     let time = text::time(ms(started));
     anstream::println!("\nDone in {time}. This is a demonstration of proving, not a medical device.");
@@ -350,6 +352,6 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
 #[cfg(test)]
 pub fn sample() -> Outcome<(Vec<u8>, [u8; 32])> {
     let scratch = Scratch::new()?;
-    let patients = commit(&PATIENTS, &scratch.path().join("model"))?;
+    let mut patients = commit(&PATIENTS, &scratch.path().join("model"))?;
     Ok((patients.prove(0, false)?.bytes, patients.owner.identity()))
 }

@@ -9,9 +9,10 @@ use program::wire::{Statement, encode_statement};
 use program::{Assignment, Disclosure, ExecuteError, InputMode};
 use prove::Table;
 use prove::random::Seed;
-use verify::Setup;
+use verify::{Link, Setup, links_digest};
 
 use crate::data::{Rows, sample};
+use crate::epochs::Committed;
 use crate::failure::{DATA_FIT, FALSE_CLAIM, Failure, Outcome, PROVER, USAGE};
 use crate::keys::InputSecret;
 use crate::meaning::has_label;
@@ -50,6 +51,8 @@ pub struct Prepared {
     pub setup: Setup,
     /// The statement.
     pub statement: Statement,
+    /// Links that lead from the identities to the roots it opens.
+    pub chains: Vec<Vec<Link>>,
     assignment: Assignment,
     inputs_digest: [u8; 32],
     /// Integer outputs, in order.
@@ -153,8 +156,7 @@ pub fn prepare(owner: &Owner, request: &Request) -> Outcome<Prepared> {
         Inputs::Rows { public: false, .. } => InputMode::Private,
         Inputs::Committed(_) => InputMode::Committed,
     };
-    let tables = tables(owner, request);
-    let statement = Statement {
+    let mut statement = Statement {
         program_digest: owner.program.digest(),
         zk: request.zk,
         batch,
@@ -162,12 +164,13 @@ pub fn prepare(owner: &Owner, request: &Request) -> Outcome<Prepared> {
             inputs: vec![mode; input_tensors(owner).len()],
             reveals: request.reveals.clone(),
         },
-        identity: tables.iter().map(|table| table.id()).collect(),
-        roots: tables.iter().map(|table| table.root()).collect(),
+        identity: Vec::new(),
+        roots: Vec::new(),
         link: [0; 32],
         slots: slots(owner, request, &integers, &outputs, batch),
         context: request.context.clone(),
     };
+    let chains = state_epochs(owner, request, &mut statement);
     let setup = Setup::new(&owner.program, &statement).map_err(prover)?;
     let mut hasher = blake3::Hasher::new();
     integers.values().flat_map(|v| v.iter()).for_each(|x| {
@@ -177,6 +180,7 @@ pub fn prepare(owner: &Owner, request: &Request) -> Outcome<Prepared> {
     Ok(Prepared {
         setup,
         statement,
+        chains,
         assignment,
         inputs_digest: *hasher.finalize().as_bytes(),
         outputs,
@@ -203,31 +207,57 @@ pub fn check_bounds(owner: &Owner, reveals: &[Reveal], outputs: &[Vec<i64>], fir
     Ok(())
 }
 
-/// The long-term tables a proof opens.
-fn tables<'a>(owner: &'a Owner, request: &'a Request) -> Vec<&'a Table> {
-    let model = owner.committed.iter().map(|(table, _)| table);
+/// What a proof opens: the model, then the input.
+fn committed<'a>(owner: &'a Owner, request: &'a Request) -> impl Iterator<Item = &'a Committed> {
     let input = match &request.inputs {
-        Inputs::Committed(secret) => Some(&secret.table),
+        Inputs::Committed(secret) => Some(&secret.committed),
         Inputs::Rows { .. } => None,
     };
-    model.chain(input).collect()
+    owner.committed.iter().chain(input)
 }
 
-/// Reserves an opening of every table; the counts are on the disk when this returns.
-/// Gives the least number of openings left.
-pub fn reserve(owner: &Owner, request: &Request) -> Outcome<Option<u64>> {
-    let model = owner.committed.iter().map(|(_, budget)| budget);
-    let input = match &request.inputs {
-        Inputs::Committed(secret) => Some(&secret.budget),
+fn committed_mut<'a>(
+    owner: &'a mut Owner,
+    request: &'a mut Request,
+) -> impl Iterator<Item = &'a mut Committed> {
+    let input = match &mut request.inputs {
+        Inputs::Committed(secret) => Some(&mut secret.committed),
         Inputs::Rows { .. } => None,
     };
-    let mut left = None;
-    for budget in model.chain(input) {
-        let state = budget.reserve()?;
-        let own = state.total - state.used;
-        left = Some(left.map_or(own, |least: u64| least.min(own)));
+    owner.committed.iter_mut().chain(input)
+}
+
+/// States which epochs are opened. Gives the links that lead to them.
+fn state_epochs(owner: &Owner, request: &Request, statement: &mut Statement) -> Vec<Vec<Link>> {
+    statement.identity = committed(owner, request).map(Committed::id).collect();
+    statement.roots = committed(owner, request).map(|one| one.table.root()).collect();
+    let chains: Vec<Vec<Link>> = committed(owner, request).map(|one| one.chain.clone()).collect();
+    statement.link = links_digest(&chains);
+    chains
+}
+
+/// Reserves an opening of every table; the counts are on the disk when this returns. If an epoch has
+/// ended meanwhile the next one is stated. Gives the least number of openings left before the next.
+pub fn reserve(owner: &mut Owner, request: &mut Request, prepared: &mut Prepared) -> Outcome<Option<u64>> {
+    let (mut left, mut moved) = (None, false);
+    for one in committed_mut(owner, request) {
+        let reserved = one.reserve()?;
+        moved |= reserved.moved;
+        left = Some(left.map_or(reserved.left, |least: u64| least.min(reserved.left)));
+    }
+    if moved {
+        prepared.chains = state_epochs(owner, request, &mut prepared.statement);
     }
     Ok(left)
+}
+
+/// Makes the next epochs where few openings are left. To be called after a proof was written.
+pub fn prepare_epochs(owner: &mut Owner, request: &mut Request) -> Outcome<bool> {
+    let mut made = false;
+    for one in committed_mut(owner, request) {
+        made |= one.prepare_next()?;
+    }
+    Ok(made)
 }
 
 /// Proves. Gives the proof bytes and the milliseconds; `phase` is told what the prover is busy with.
@@ -247,7 +277,7 @@ pub fn finish(
         }
         Inputs::Rows { .. } => seed,
     };
-    let tables = tables(owner, request);
+    let tables: Vec<&Table> = committed(owner, request).map(|one| &one.table).collect();
     let proof = prove::prove_observed(
         &prepared.setup,
         &prepared.statement,

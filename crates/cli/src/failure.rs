@@ -189,6 +189,9 @@ pub const BAD_RANGES: &str = "ZT307";
 /// Verdict: the manifest is refused.
 pub const BAD_MANIFEST: &str = "ZT308";
 
+/// Verdict: no links from the identity to what the proof opens.
+pub const BAD_LINKS: &str = "ZT309";
+
 /// Long texts of the codes made here.
 pub const CODES: &[(&str, &str)] = &[
     (
@@ -218,7 +221,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         BUDGET,
-        "A committed model or input hides its values for a fixed number of openings only; each proof uses up one. The count is written before proving, so a proof that was started counts. When it is used up, commit again with a fresh key (this makes a new ID); `--openings N` at commit makes room for more.",
+        "A committed model or input hides its values for a fixed number of openings only; each proof uses up one. The count is written before proving, so a proof that was started counts. Normally `prove` goes on by itself: it commits the same values afresh and links the new commitment to the ID. A commitment with room for fewer than 4 openings cannot do that: commit again with a fresh key (this makes a new ID) and `--openings N`.",
     ),
     (
         OTHER_KEY,
@@ -275,5 +278,9 @@ pub const CODES: &[(&str, &str)] = &[
     (
         BAD_RANGES,
         "Verdict: the range certificate is damaged, about another model, incomplete, or does not show that the hidden weights lie in their declared intervals. It is the file of --ranges, or a .ztr file beside the model file. Without it the proof may still hold over F_p: leave --ranges out to see.",
+    ),
+    (
+        BAD_LINKS,
+        "Verdict: the proof opens a later commitment of the model or input, and the links in the file do not lead to it from the identity: they are missing, changed, about something else, or not proved.",
     ),
 ];

@@ -9,10 +9,11 @@
 //!
 //! | proof file `.ztp` | bytes |
 //! |---|---|
-//! | name, version | `"ZTPF"`, `u16` 1 |
+//! | name, version | `"ZTPF"`, `u16` 1, or 2 with links |
 //! | program | fr(Program with contents) |
 //! | statement | fr(Statement) |
 //! | proof | fr(proof) |
+//! | links | version 2: fr(chains of links), at least one link |
 //!
 //! | model file `.ztm` | bytes |
 //! |---|---|
@@ -50,9 +51,24 @@
 //!
 //! | `budget` | bytes |
 //! |---|---|
-//! | name, version | `"ZTBU"`, `u16` 1 |
-//! | root | 32-byte root this is the budget of |
-//! | total, used | `u64`, `u64` openings |
+//! | name, version | `"ZTEP"`, `u16` 1 |
+//! | next | `u32` number of the next epoch |
+//! | commitments | `u32` count; each: `u32` number; root, root of the parent (zero for the identity), seed (zero if it is of no use): 32 bytes each; total, used, children: `u64` openings |
+//! | checksum | 32 bytes |
+//!
+//! A `budget` of before there were epochs, `"ZTBU"`, `u16` 1, root, total, used, checksum, is read as
+//! that of an identity without epochs.
+//!
+//! | `link-….ztl` | bytes |
+//! |---|---|
+//! | name, version | `"ZTLN"`, `u16` 1 |
+//! | statement, proof | fr(link statement), fr(link proof) |
+//! | checksum | 32 bytes |
+//!
+//! | `links.accepted` (of a verifier) | bytes |
+//! |---|---|
+//! | name, version | `"ZTLA"`, `u16` 1 |
+//! | entries | fr(32-byte keyed hashes) |
 //! | checksum | 32 bytes |
 //!
 //! | cache entry | bytes |
@@ -75,8 +91,10 @@ use std::path::{Path, PathBuf};
 
 use program::types::Program;
 use program::wire::{self, Statement};
+use verify::{Link, LinkStatement};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::epochs::{Commitment, Commitments};
 use crate::failure::{Failure, Outcome};
 
 /// Longest framed part of any file.
@@ -84,6 +102,8 @@ const PART: u64 = 1 << 31;
 /// Longest file that is read.
 pub const FILE_BYTES: usize = 1 << 32;
 const VERSION: u16 = 1;
+/// Version of a proof file with links.
+const LINKED: u16 = 2;
 
 /// Private parameters by tensor number; zeroised on drop, no `Debug`.
 #[derive(Default)]
@@ -103,6 +123,8 @@ pub struct ProofFile {
     pub statement: Statement,
     /// The proof.
     pub proof: Vec<u8>,
+    /// Links that lead to what it opens.
+    pub chains: Vec<Vec<Link>>,
 }
 
 /// What a model file holds: all a verifier needs to name a model.
@@ -153,17 +175,6 @@ pub struct InputKey {
     pub root: [u8; 32],
 }
 
-/// The hiding budget of one table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BudgetFile {
-    /// The table's root.
-    pub root: [u8; 32],
-    /// Openings it can hide.
-    pub total: u64,
-    /// Openings reserved so far.
-    pub used: u64,
-}
-
 /// A compiled model in the cache.
 pub struct CacheEntry {
     /// Name of the entry.
@@ -184,8 +195,12 @@ struct Writer(Zeroizing<Vec<u8>>);
 
 impl Writer {
     fn new(magic: &[u8; 4]) -> Self {
+        Self::versioned(magic, VERSION)
+    }
+
+    fn versioned(magic: &[u8; 4], version: u16) -> Self {
         let mut w = Self(Zeroizing::new(magic.to_vec()));
-        w.put(&VERSION.to_le_bytes());
+        w.put(&version.to_le_bytes());
         w
     }
 
@@ -228,11 +243,15 @@ impl Writer {
 }
 
 /// Bytes of a proof file.
-pub fn encode_proof(program: &Program, statement: &Statement, proof: &[u8]) -> Vec<u8> {
-    let mut w = Writer::new(b"ZTPF");
+pub fn encode_proof(program: &Program, statement: &Statement, proof: &[u8], chains: &[Vec<Link>]) -> Vec<u8> {
+    let linked = chains.iter().any(|chain| !chain.is_empty());
+    let mut w = if linked { Writer::versioned(b"ZTPF", LINKED) } else { Writer::new(b"ZTPF") };
     w.framed(&wire::encode_with_contents(program));
     w.framed(&wire::encode_statement(statement));
     w.framed(proof);
+    if linked {
+        w.framed(&verify::encode_links(chains));
+    }
     w.0.to_vec()
 }
 
@@ -304,15 +323,42 @@ impl InputKey {
     }
 }
 
-impl BudgetFile {
-    /// Its bytes.
-    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let mut w = Writer::new(b"ZTBU");
-        w.put(&self.root);
-        w.put(&self.total.to_le_bytes());
-        w.put(&self.used.to_le_bytes());
-        w.sealed()
+/// Bytes of the commitments of a key.
+pub fn encode_commitments(state: &Commitments) -> Zeroizing<Vec<u8>> {
+    let mut w = Writer::new(b"ZTEP");
+    w.put(&state.next.to_le_bytes());
+    w.put(&(state.list.len() as u32).to_le_bytes());
+    for one in &state.list {
+        w.put(&one.number.to_le_bytes());
+        w.put(&one.root);
+        w.put(&one.parent);
+        w.put(&one.seed[..]);
+        [one.total, one.used, one.children].iter().for_each(|n| w.put(&n.to_le_bytes()));
     }
+    w.sealed()
+}
+
+/// Bytes of a link's file.
+pub fn encode_link(link: &Link) -> Zeroizing<Vec<u8>> {
+    let mut w = Writer::new(b"ZTLN");
+    w.framed(&link.statement.encode());
+    w.framed(&link.proof);
+    w.sealed()
+}
+
+/// Bytes of the hashes of accepted links.
+pub fn encode_accepted(entries: &[[u8; 32]]) -> Zeroizing<Vec<u8>> {
+    let mut w = Writer::new(b"ZTLA");
+    w.framed(entries.as_flattened());
+    w.sealed()
+}
+
+/// Reads the hashes of accepted links.
+pub fn decode_accepted(bytes: &[u8]) -> Parsed<Vec<[u8; 32]>> {
+    let mut r = Reader::sealed(bytes, b"ZTLA")?;
+    let (entries, rest) = r.framed()?.as_chunks::<32>();
+    r.end()?;
+    if rest.is_empty() { Ok(entries.to_vec()) } else { Err("an entry in it is cut short".into()) }
 }
 
 impl CacheEntry {
@@ -337,12 +383,17 @@ type Parsed<T> = Result<T, String>;
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8], magic: &[u8; 4]) -> Parsed<Self> {
+        Self::versioned(bytes, magic, VERSION).map(|(r, _)| r)
+    }
+
+    /// Also later versions, up to `latest`.
+    fn versioned(bytes: &'a [u8], magic: &[u8; 4], latest: u16) -> Parsed<(Self, u16)> {
         let mut r = Self(bytes);
         if bytes.len() < 6 || r.take(4)? != magic {
             return Err("it does not start with the right name".into());
         }
         match u16::from_le_bytes(r.array()?) {
-            VERSION => Ok(r),
+            version if (VERSION..=latest).contains(&version) => Ok((r, version)),
             other => Err(format!("version {other} is not known")),
         }
     }
@@ -426,15 +477,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads a proof file; the program and statement are decoded, not checked.
+/// Reads a proof file; the program, statement and links are decoded, not checked.
 pub fn decode_proof(bytes: &[u8]) -> Parsed<ProofFile> {
-    let mut r = Reader::new(bytes, b"ZTPF")?;
+    let (mut r, version) = Reader::versioned(bytes, b"ZTPF", LINKED)?;
     let program = r.program()?;
     let statement = wire::decode_statement(r.framed()?);
     let statement = statement.map_err(|e| format!("its statement is not well formed: {e}"))?;
     let proof = r.framed()?.to_vec();
+    let mut chains = Vec::new();
+    if version == LINKED {
+        chains = verify::decode_links(r.framed()?).map_err(|e| e.to_string())?;
+        if chains.iter().all(Vec::is_empty) {
+            return Err("it has a place for links and no link".into());
+        }
+    }
     r.end()?;
-    Ok(ProofFile { program, statement, proof })
+    Ok(ProofFile { program, statement, proof, chains })
 }
 
 impl ModelFile {
@@ -480,14 +538,45 @@ impl InputKey {
     }
 }
 
-impl BudgetFile {
-    /// Reads a budget.
-    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
-        let mut r = Reader::sealed(bytes, b"ZTBU")?;
-        let budget = Self { root: r.array()?, total: r.u64()?, used: r.u64()? };
-        r.end()?;
-        Ok(budget)
+/// Reads the commitments of a key.
+pub fn decode_commitments(bytes: &[u8]) -> Parsed<Commitments> {
+    if bytes.starts_with(b"ZTBU") {
+        return decode_budget(bytes);
     }
+    let mut r = Reader::sealed(bytes, b"ZTEP")?;
+    let mut state = Commitments { next: r.u32()?, list: Vec::new() };
+    for _ in 0..r.u32()? {
+        let (number, root, parent) = (r.u32()?, r.array()?, r.array()?);
+        let (seed, total, used, children) = (Zeroizing::new(r.array()?), r.u64()?, r.u64()?, r.u64()?);
+        if used > total || children > used {
+            return Err("a count in it is larger than it can be".into());
+        }
+        state.list.push(Commitment { number, root, parent, seed, total, used, children });
+    }
+    r.end()?;
+    Ok(state)
+}
+
+/// A budget of before there were epochs.
+fn decode_budget(bytes: &[u8]) -> Parsed<Commitments> {
+    let mut r = Reader::sealed(bytes, b"ZTBU")?;
+    let (root, total, used) = (r.array()?, r.u64()?, r.u64()?);
+    r.end()?;
+    let mut state = Commitments::new(root, total);
+    if used > total {
+        return Err("a count in it is larger than it can be".into());
+    }
+    state.list.iter_mut().for_each(|one| one.used = used);
+    Ok(state)
+}
+
+/// Reads a link's file.
+pub fn decode_link(bytes: &[u8]) -> Parsed<Link> {
+    let mut r = Reader::sealed(bytes, b"ZTLN")?;
+    let statement = LinkStatement::decode(r.framed()?).map_err(|e| e.to_string())?;
+    let proof = r.framed()?.to_vec();
+    r.end()?;
+    Ok(Link { statement, proof })
 }
 
 impl CacheEntry {
@@ -578,15 +667,29 @@ mod tests {
 
     #[test]
     fn every_damage_to_a_budget_is_seen() {
-        let budget = BudgetFile { root: [7; 32], total: 32, used: 5 };
-        let bytes = budget.encode();
-        assert_eq!(BudgetFile::decode(&bytes).unwrap(), budget);
+        let mut state = Commitments::new([7; 32], 32);
+        state.list[0].used = 5;
+        let bytes = encode_commitments(&state);
+        let read = decode_commitments(&bytes).unwrap();
+        assert_eq!((read.next, read.list.len(), read.list[0].used), (1, 1, 5));
         for at in 0..bytes.len() {
             let mut other = bytes.to_vec();
             other[at] ^= 1;
-            assert!(BudgetFile::decode(&other).is_err(), "byte {at}");
-            assert!(BudgetFile::decode(&bytes[..at]).is_err(), "cut at {at}");
+            assert!(decode_commitments(&other).is_err(), "byte {at}");
+            assert!(decode_commitments(&bytes[..at]).is_err(), "cut at {at}");
         }
+        state.list[0].used = 33;
+        assert!(decode_commitments(&encode_commitments(&state)).is_err());
+    }
+
+    #[test]
+    fn budgets_of_before_epochs_are_read() {
+        let mut w = Writer::new(b"ZTBU");
+        w.put(&[7; 32]);
+        [32u64, 5].iter().for_each(|n| w.put(&n.to_le_bytes()));
+        let read = decode_commitments(&w.sealed()).unwrap();
+        let [one] = read.list.as_slice() else { panic!() };
+        assert_eq!((one.root, one.total, one.used, one.children), ([7; 32], 32, 5, 0));
     }
 
     #[test]

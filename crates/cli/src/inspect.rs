@@ -68,6 +68,7 @@ fn facts(file: &ProofFile) -> Value {
         "slots": statement.slots,
         "context": context::read(&statement.context).map_or_else(|| json!(text::hex(&statement.context)), |p| json!(p)),
         "proof_bytes": file.proof.len(),
+        "links": file.chains.iter().map(Vec::len).sum::<usize>(),
     })
 }
 

@@ -1,11 +1,10 @@
 //! The owner's key directories and their hiding budgets.
 //!
 //! A key is used only after its table was built again from seed and values and gave the stored
-//! root. An opening is reserved, and the count is on the disk, before a proof is started: when in
-//! doubt the reservation is lost, and never used twice.
+//! root. Openings are counted by [`crate::epochs`].
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,11 +12,12 @@ use std::sync::Arc;
 use program::Prepared;
 use program::types::Program;
 use prove::random::Seed;
-use prove::{Table, commit_input, commit_model};
+use prove::{LinkAbout, Table, commit_input, commit_model};
 use zeroize::Zeroizing;
 
-use crate::failure::{BUDGET, Failure, KEY, OTHER_KEY, Outcome, PROVER};
-use crate::files::{BudgetFile, InputKey, ModelFile, ModelKey, Weights, read_bounded, write_whole};
+use crate::epochs::{Committed, Identity};
+use crate::failure::{Failure, KEY, OTHER_KEY, Outcome, PROVER};
+use crate::files::{InputKey, ModelFile, ModelKey, Weights, read_bounded, write_whole};
 
 const MODEL: &str = "model.key";
 const INPUT: &str = "input.key";
@@ -27,7 +27,7 @@ const LOCK: &str = "lock";
 pub const PUBLIC: &str = "model.ztm";
 const REPORT: &str = "report.json";
 /// Mode of secret files.
-const SECRET: u32 = 0o600;
+pub(crate) const SECRET: u32 = 0o600;
 const DAMAGED: &str = "restore the directory from a copy made after its last proof, or commit again with a fresh key in another directory (this makes a new ID)";
 
 /// Private parameters by tensor number, as programs are run with them; they wipe themselves, no `Debug`.
@@ -42,10 +42,8 @@ pub struct ModelSecret {
     pub program: Program,
     /// Private parameters.
     pub weights: Hidden,
-    /// The committed table.
-    pub table: Table,
-    /// Its budget.
-    pub budget: Budget,
+    /// The committed table and its epochs.
+    pub committed: Committed,
     /// Secret that proofs' seeds are made with.
     pub owner: Seed,
 }
@@ -56,23 +54,13 @@ pub struct InputSecret {
     pub values: Arc<[i64]>,
     /// Axis lengths, batch included.
     pub axes: Vec<usize>,
-    /// The committed table.
-    pub table: Table,
-    /// Its budget.
-    pub budget: Budget,
+    /// The committed table and its epochs.
+    pub committed: Committed,
     /// Secret that proofs' seeds are made with.
     pub owner: Seed,
 }
 
-/// The hiding budget of one table, on the disk.
-#[derive(Clone, Debug)]
-pub struct Budget {
-    directory: PathBuf,
-    root: [u8; 32],
-    capacity: u64,
-}
-
-fn damaged(path: &Path, why: impl std::fmt::Display) -> Failure {
+pub(crate) fn damaged(path: &Path, why: impl std::fmt::Display) -> Failure {
     Failure::world(KEY, path.display(), why, DAMAGED)
 }
 
@@ -84,7 +72,7 @@ pub fn private_directory(path: &Path) -> Outcome<()> {
 }
 
 /// Refuses files and directories that other users can reach.
-fn check_mode(path: &Path) -> Outcome<()> {
+pub(crate) fn check_mode(path: &Path) -> Outcome<()> {
     let meta = std::fs::metadata(path).map_err(|e| Failure::file(path, "read", &e))?;
     let mode = meta.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
@@ -95,15 +83,29 @@ fn check_mode(path: &Path) -> Outcome<()> {
     Err(Failure::world(KEY, path.display(), format!("other users can reach it (mode {mode:o})"), fix))
 }
 
-/// Waits for the directory's lock; it is released when the file is dropped.
-fn lock(directory: &Path) -> Outcome<File> {
-    let path = directory.join(LOCK);
-    let failed = |e: std::io::Error| Failure::file(&path, "lock", &e);
+fn lock_file(directory: &Path, name: &str) -> Outcome<(PathBuf, File)> {
+    let path = directory.join(name);
     let opened =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(SECRET).open(&path);
-    let file = opened.map_err(failed)?;
-    file.lock().map_err(failed)?;
+    let file = opened.map_err(|e| Failure::file(&path, "lock", &e))?;
+    Ok((path, file))
+}
+
+/// Waits for a lock of the directory; it is released when the file is dropped.
+pub(crate) fn lock(directory: &Path, name: &str) -> Outcome<File> {
+    let (path, file) = lock_file(directory, name)?;
+    file.lock().map_err(|e| Failure::file(&path, "lock", &e))?;
     Ok(file)
+}
+
+/// As [`lock`], but gives none if somebody else holds it.
+pub(crate) fn try_lock(directory: &Path, name: &str) -> Outcome<Option<File>> {
+    let (path, file) = lock_file(directory, name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(Failure::file(&path, "lock", &e)),
+    }
 }
 
 /// Whether a directory holds a finished model key.
@@ -119,7 +121,7 @@ pub fn has_input(directory: &Path) -> bool {
 /// A fresh directory for a key. Something left of an earlier key is not touched.
 fn fresh(directory: &Path) -> Outcome<File> {
     private_directory(directory)?;
-    let guard = lock(directory)?;
+    let guard = lock(directory, LOCK)?;
     for name in [MODEL, INPUT, COUNT] {
         if directory.join(name).exists() {
             let reason = format!("it holds `{name}` of another key already");
@@ -155,6 +157,34 @@ fn model_table(program: &Program, weights: &Weights, seed: &[u8; 32]) -> Outcome
     })
 }
 
+/// The identity of a model's commitment, and its parameters.
+fn model_identity(program: &Program, root: [u8; 32], seed: &[u8; 32]) -> Outcome<(Identity, oracle::Shape)> {
+    let shape = verify::model_shape(program).ok().flatten();
+    let (shape, layout) = shape.ok_or_else(|| {
+        Failure::world(PROVER, "model", "it has no private parameters", "report this model")
+    })?;
+    let id = shape.id(&root);
+    let about = LinkAbout {
+        security: [program.lambda, program.grind],
+        subject: program::model_id(&program.digest(), &[id]),
+        total: layout.total as u64,
+    };
+    Ok((Identity { id, root, seed: Zeroizing::new(*seed), about }, shape))
+}
+
+/// The identity of a committed input.
+fn input_identity(
+    security: [u8; 2],
+    axes: &[usize],
+    shape: &oracle::Shape,
+    root: [u8; 32],
+    seed: &[u8; 32],
+) -> Identity {
+    let id = shape.id(&root);
+    let total = axes.iter().product::<usize>() as u64;
+    Identity { id, root, seed: Zeroizing::new(*seed), about: LinkAbout { security, subject: id, total } }
+}
+
 /// Commits a model into a fresh directory. `model.key` is written last: with it the key is whole.
 pub fn create_model(
     directory: &Path,
@@ -166,16 +196,16 @@ pub fn create_model(
     let _guard = fresh(directory)?;
     let seed = crate::random::bytes()?;
     let table = model_table(&program, &weights, &seed)?;
-    let (root, id) = (table.root(), table.id());
-    let budget = Budget::new(directory, &table, program.lambda);
-    let file = ModelFile { program, oracles: vec![id] };
-    budget.create()?;
+    let root = table.root();
+    let (identity, _) = model_identity(&program, root, &seed)?;
+    let file = ModelFile { program, oracles: vec![identity.id] };
+    let committed = Committed::create(directory, identity, owner(&seed), table)?;
     write_whole(&directory.join(PUBLIC), &file.encode(), SECRET)?;
     write_whole(&directory.join(REPORT), report.as_bytes(), SECRET)?;
     let key = ModelKey { source, program: file.program, weights, seed, root };
     write_whole(&directory.join(MODEL), &key.encode(), SECRET)?;
     let owner = owner(&key.seed);
-    Ok(ModelSecret { source, weights: shared(&key.weights), program: key.program, table, budget, owner })
+    Ok(ModelSecret { source, weights: shared(&key.weights), program: key.program, committed, owner })
 }
 
 /// Opens a committed model.
@@ -187,14 +217,11 @@ pub fn open_model(directory: &Path) -> Outcome<ModelSecret> {
     let key = ModelKey::decode(&bytes).map_err(|why| damaged(&path, why))?;
     drop(bytes);
     program::validate(&key.program).map_err(|why| damaged(&path, why))?;
-    let table = model_table(&key.program, &key.weights, &key.seed)?;
-    if table.root() != key.root {
-        return Err(damaged(&path, "its values do not give the root it was committed with"));
-    }
-    let budget = Budget::new(directory, &table, key.program.lambda);
-    budget.read()?;
+    let (identity, shape) = model_identity(&key.program, key.root, &key.seed)?;
     let (owner, source) = (owner(&key.seed), key.source);
-    Ok(ModelSecret { source, weights: shared(&key.weights), program: key.program, table, budget, owner })
+    let build = |seed: &[u8; 32]| model_table(&key.program, &key.weights, seed);
+    let committed = Committed::open(directory, identity, owner.clone(), &shape, build)?;
+    Ok(ModelSecret { source, weights: shared(&key.weights), program: key.program, committed, owner })
 }
 
 /// The accuracy report kept with a model key.
@@ -216,19 +243,14 @@ pub fn create_input(
     let seed = crate::random::bytes()?;
     let table = commit_input(program, &axes, &values, true, &secret(&seed));
     let table = table.map_err(|e| Failure::world(PROVER, "input", e, "commit fewer rows at once"))?;
-    let budget = Budget::new(directory, &table, program.lambda);
-    budget.create()?;
-    let key = InputKey {
-        security: [program.lambda, program.grind],
-        meaning,
-        axes: axes.clone(),
-        values: Zeroizing::new(values),
-        seed,
-        root: table.root(),
-    };
+    let security = [program.lambda, program.grind];
+    let root = table.root();
+    let identity = input_identity(security, &axes, table.shape(), root, &seed);
+    let committed = Committed::create(directory, identity, owner(&seed), table)?;
+    let key = InputKey { security, meaning, axes: axes.clone(), values: Zeroizing::new(values), seed, root };
     write_whole(&directory.join(INPUT), &key.encode(), SECRET)?;
     let owner = owner(&key.seed);
-    Ok(InputSecret { values: key.values.as_slice().into(), axes, table, budget, owner })
+    Ok(InputSecret { values: key.values.as_slice().into(), axes, committed, owner })
 }
 
 /// Opens a committed input for this program.
@@ -251,66 +273,14 @@ pub fn open_input(directory: &Path, program: &Program, meaning: &[u8; 32]) -> Ou
             "commit the input again for this model",
         ));
     }
-    let table = commit_input(program, &key.axes, &key.values, true, &secret(&key.seed));
-    let table = table.map_err(|why| damaged(&path, why))?;
-    if table.root() != key.root {
-        return Err(damaged(&path, "its values do not give the root it was committed with"));
-    }
-    let budget = Budget::new(directory, &table, program.lambda);
-    budget.read()?;
+    let sizing = oracle::Sizing::v1(program.lambda, program.grind);
+    let (shape, _) = verify::input_shape(&sizing, &key.axes, true).map_err(|why| damaged(&path, why))?;
+    let identity = input_identity(key.security, &key.axes, &shape, key.root, &key.seed);
     let (owner, values) = (owner(&key.seed), key.values.as_slice().into());
-    Ok(InputSecret { values, axes: key.axes, table, budget, owner })
-}
-
-impl Budget {
-    fn new(directory: &Path, table: &Table, lambda: u8) -> Self {
-        let shape = table.shape();
-        let capacity = shape.masks() / shape.queries(lambda).max(1);
-        Self { directory: directory.to_path_buf(), root: table.root(), capacity: capacity as u64 }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.join(COUNT)
-    }
-
-    fn create(&self) -> Outcome<()> {
-        let budget = BudgetFile { root: self.root, total: self.capacity, used: 0 };
-        write_whole(&self.path(), &budget.encode(), SECRET)
-    }
-
-    /// The state on the disk.
-    pub fn read(&self) -> Outcome<BudgetFile> {
-        let path = self.path();
-        if !path.exists() {
-            return Err(damaged(&path, "the count of openings is missing"));
-        }
-        check_mode(&path)?;
-        let bytes = read_bounded(&path, 1 << 10)?;
-        let budget = BudgetFile::decode(&bytes).map_err(|why| damaged(&path, why))?;
-        if budget.root != self.root || budget.total != self.capacity || budget.used > budget.total {
-            return Err(damaged(&path, "the count of openings belongs to another key"));
-        }
-        Ok(budget)
-    }
-
-    /// Reserves one opening: the count is on the disk when this returns.
-    pub fn reserve(&self) -> Outcome<BudgetFile> {
-        let _guard = lock(&self.directory)?;
-        let mut budget = self.read()?;
-        if budget.used >= budget.total {
-            let reason = format!(
-                "all {} openings of this commitment are used up; another proof could show parts of what it hides",
-                budget.total
-            );
-            let fix = format!(
-                "commit the model again with a fresh key: this makes a new model ID \
-                 (or raise `--openings N` at commit; now {}). For an input: commit the input again",
-                budget.total
-            );
-            return Err(Failure::misuse(BUDGET, self.path().display(), reason, fix));
-        }
-        budget.used += 1;
-        write_whole(&self.path(), &budget.encode(), SECRET)?;
-        Ok(budget)
-    }
+    let build = |seed: &[u8; 32]| {
+        let table = commit_input(program, &key.axes, &key.values, true, &secret(seed));
+        table.map_err(|why| damaged(&path, why))
+    };
+    let committed = Committed::open(directory, identity, owner.clone(), &shape, build)?;
+    Ok(InputSecret { values, axes: key.axes, committed, owner })
 }

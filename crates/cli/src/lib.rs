@@ -5,12 +5,14 @@
 //! Exit codes: 0 done or accepted, 1 rejected, 2 misuse, 3 fault.
 #![forbid(unsafe_code)]
 
+mod accepted;
 mod batch;
 mod cache;
 mod context;
 mod data;
 mod demo;
 mod engine;
+mod epochs;
 mod failure;
 mod files;
 mod inspect;
@@ -50,7 +52,9 @@ pub mod parsers {
         let _ = files::ModelFile::decode(bytes);
         let _ = files::ModelKey::decode(bytes);
         let _ = files::InputKey::decode(bytes);
-        let _ = files::BudgetFile::decode(bytes);
+        let _ = files::decode_commitments(bytes);
+        let _ = files::decode_link(bytes);
+        let _ = files::decode_accepted(bytes);
         let _ = files::CacheEntry::decode(bytes);
         let _ = files::RangeFile::decode(bytes);
         let _ = crate::manifest::Manifest::decode(bytes);

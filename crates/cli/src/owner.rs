@@ -6,11 +6,11 @@ use std::time::Instant;
 use clap::Args;
 use compile::{Metadata, Report};
 use program::types::Program;
-use prove::Table;
 use prove::random::Seed;
 
+use crate::epochs::Committed;
 use crate::failure::{Failure, OTHER_KEY, Outcome, USAGE};
-use crate::keys::{self, Budget, Hidden, ModelSecret};
+use crate::keys::{self, Hidden, ModelSecret};
 use crate::pipeline::{CompileArgs, Loaded, Ready, ms, tune};
 use crate::progress::Progress;
 use crate::{cache, meaning, text};
@@ -27,7 +27,7 @@ pub struct SecretArgs {
     /// Put the model's weights into the proof file for all to see
     #[arg(long, help_heading = "Secrets", conflicts_with = "private_model")]
     pub public_model: bool,
-    /// Openings (proofs) a fresh key must have room for
+    /// Openings (proofs and links) each epoch of a fresh key must have room for
     #[arg(long, value_name = "N", help_heading = "Secrets")]
     pub openings: Option<usize>,
 }
@@ -40,8 +40,8 @@ pub struct Owner {
     pub meta: Metadata,
     /// Private parameters.
     pub weights: Hidden,
-    /// The committed table and its budget; none for a public model.
-    pub committed: Option<(Table, Budget)>,
+    /// The committed table and its epochs; none for a public model.
+    pub committed: Option<Committed>,
     /// Secret that proofs' seeds are made with.
     pub secret: Seed,
     /// The accuracy report.
@@ -59,7 +59,7 @@ pub struct Owner {
 impl Owner {
     /// The model's identity.
     pub fn identity(&self) -> [u8; 32] {
-        let ids: Vec<[u8; 32]> = self.committed.iter().map(|(table, _)| table.id()).collect();
+        let ids: Vec<[u8; 32]> = self.committed.iter().map(Committed::id).collect();
         program::model_id(&self.program.digest(), &ids)
     }
 
@@ -74,7 +74,7 @@ impl Owner {
             program: secret.program,
             meta,
             weights: secret.weights,
-            committed: Some((secret.table, secret.budget)),
+            committed: Some(secret.committed),
             secret: secret.owner,
             report,
             directory: Some(directory.to_path_buf()),
@@ -160,7 +160,8 @@ pub fn owner(
 
 /// Refuses a key that was made with room for fewer openings than are asked for now.
 fn enough(owner: Owner, secrets: &SecretArgs) -> Outcome<Owner> {
-    let total = owner.committed.as_ref().map(|(_, budget)| budget.read()).transpose()?.map_or(0, |b| b.total);
+    let state = owner.committed.as_ref().map(Committed::commitments).transpose()?;
+    let total = state.and_then(|state| state.list.first().map(|one| one.total)).unwrap_or(0);
     match secrets.openings {
         Some(wanted) if total < wanted as u64 => {
             let reason = format!("the key has room for {total} openings, not for {wanted}");

@@ -14,7 +14,8 @@ use crate::batch::{self, SplitArgs};
 use crate::context::ContextArgs;
 use crate::data::{RowArgs, Rows, graph_rows};
 use crate::engine::{
-    Inputs, Prepared, Request, disagreements, finish, float_outputs, in_order, integers, prepare, reserve,
+    Inputs, Prepared, Request, disagreements, finish, float_outputs, in_order, integers, prepare,
+    prepare_epochs, reserve,
 };
 use crate::failure::{DISAGREEMENT, Failure, OTHER_KEY, Outcome, USAGE};
 use crate::files::{encode_proof, write_whole};
@@ -152,15 +153,15 @@ pub fn run(args: &ProveArgs) -> Outcome<ExitCode> {
     let progress = Progress::new(args.form.json());
     let context = args.context.bytes()?;
     let loaded = args.model.load()?;
-    let owner = owner(&loaded, &args.compile, &args.secrets, &progress)?;
+    let mut owner = owner(&loaded, &args.compile, &args.secrets, &progress)?;
     let (inputs, rows) = args.inputs(&owner, &loaded)?;
     let reveals = meaning::reveals(&owner.meta, &args.reveal)?;
     let zk = owner.committed.is_some() || !args.public_input;
-    let request = Request { inputs, reveals, context, zk };
+    let mut request = Request { inputs, reveals, context, zk };
     if let Some(most) = args.split.most_rows(&owner, &request)? {
         return batch::run(
             args,
-            &owner,
+            &mut owner,
             &loaded,
             &request,
             rows.as_deref().unwrap_or_default(),
@@ -169,38 +170,50 @@ pub fn run(args: &ProveArgs) -> Outcome<ExitCode> {
         );
     }
     let mut floats = None;
-    let (prepared, made) = make(&owner, &request, &args.output, &progress, |prepared| {
-        floats = rows.as_ref().map(|rows| float_outputs(&owner, &loaded, rows)).transpose()?;
+    let (prepared, made) = make(&mut owner, &mut request, &args.output, &progress, |owner, prepared| {
+        floats = rows.as_ref().map(|rows| float_outputs(owner, &loaded, rows)).transpose()?;
         match &floats {
             Some(floats) if !args.allow_disagreement => {
-                agree(&owner, 0..prepared.statement.batch as usize, &prepared.outputs, floats)
+                agree(owner, 0..prepared.statement.batch as usize, &prepared.outputs, floats)
             }
             _ => Ok(()),
         }
     })?;
     report(args, &owner, &prepared, &made, floats.as_deref());
+    advance(&mut owner, &mut request, &progress);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the next epochs ahead of need, once a proof is written.
+pub fn advance(owner: &mut Owner, request: &mut Request, progress: &Progress) {
+    let phase = progress.phase("next epoch", None);
+    let ready = prepare_epochs(owner, request);
+    drop(phase);
+    if let Err(why) = ready {
+        // The proof is written; the next one tries again and says why it cannot be made.
+        anstream::eprintln!("note: the next epoch could not be made ahead of need\n{why}");
+    }
 }
 
 /// Runs the program, lets `check` look at the answer, reserves an opening, proves, writes the file.
 pub fn make(
-    owner: &Owner,
-    request: &Request,
+    owner: &mut Owner,
+    request: &mut Request,
     path: &Path,
     progress: &Progress,
-    check: impl FnOnce(&Prepared) -> Outcome<()>,
+    check: impl FnOnce(&Owner, &Prepared) -> Outcome<()>,
 ) -> Outcome<(Prepared, Made)> {
     let batch = integers(owner, &request.inputs)?.1;
     let expected = check_memory(owner, batch)?;
     let phase = progress.phase("run", None);
-    let prepared = prepare(owner, request)?;
+    let mut prepared = prepare(owner, request)?;
     drop(phase);
-    check(&prepared)?;
-    let left = reserve(owner, request)?;
+    check(owner, &prepared)?;
+    let left = reserve(owner, request, &mut prepared)?;
     let phase = progress.phase("prove", Some(expected));
     let (proof, finish_ms) = finish(owner, request, &prepared, &phase)?;
     drop(phase);
-    let bytes = encode_proof(&owner.program, &prepared.statement, &proof);
+    let bytes = encode_proof(&owner.program, &prepared.statement, &proof, &prepared.chains);
     write_whole(path, &bytes, 0o644)?;
     let made = Made {
         prove_ms: prepared.prepare_ms + finish_ms,
@@ -247,6 +260,7 @@ fn report(args: &ProveArgs, owner: &Owner, prepared: &Prepared, made: &Made, flo
             "agreement": owner.report.agreement,
             "proof": args.output.display().to_string(),
             "openings_left": made.left,
+            "links": prepared.chains.iter().map(Vec::len).sum::<usize>(),
         });
         println!("{line}");
         return;
@@ -273,7 +287,10 @@ fn report(args: &ProveArgs, owner: &Owner, prepared: &Prepared, made: &Made, flo
     );
     anstream::println!("  {sizes}, {bits} bits");
     if let Some(left) = made.left {
-        anstream::println!("  {}", paint(DIM, format!("{left} openings of the key are left")));
+        anstream::println!(
+            "  {}",
+            paint(DIM, format!("{left} proofs are left before the next epoch, which follows by itself"))
+        );
     }
     anstream::println!(
         "\nmodel ID  {}\nverify    zerotell verify {} --model {}",

@@ -1,5 +1,5 @@
-//! `verify`: public bytes in, a checklist and a verdict out. Reads files, writes none, opens no
-//! socket.
+//! `verify`: public bytes in, a checklist and a verdict out. Reads files, opens no socket, writes
+//! nothing but which links it has accepted.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,14 @@ use program::InputMode;
 use program::types::{Home, Program};
 use program::wire::Statement;
 use serde_json::{Value, json};
-use verify::{Refusal, SetupError, Verdict};
+use verify::{Linked, Links, Refusal, SetupError, Verdict};
 
+use crate::accepted::Accepted;
 use crate::context::{self, ContextArgs, PART, Parts};
 use crate::data::{self, RowArgs};
 use crate::failure::{
-    BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_MODEL, BAD_PROGRAM, BAD_RANGES, BAD_RELATIONS, BAD_SECURITY,
-    Failure, MODEL_FILE, NO_MODEL, Outcome,
+    BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_LINKS, BAD_MODEL, BAD_PROGRAM, BAD_RANGES, BAD_RELATIONS,
+    BAD_SECURITY, Failure, MODEL_FILE, NO_MODEL, Outcome,
 };
 use crate::files::{self, FILE_BYTES, ModelFile, ProofFile, read_bounded};
 use crate::npz::{self, Arrays};
@@ -42,6 +43,9 @@ pub struct VerifyArgs {
     /// Public inputs must equal these data
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
+    /// Verify all links anew, whatever was accepted before
+    #[arg(long)]
+    pub no_cache: bool,
     /// The committed input must have this ID (zti1…)
     #[arg(long, value_name = "ID")]
     pub input_id: Option<String>,
@@ -67,6 +71,8 @@ pub struct Expect {
     pub input_id: Option<[u8; 32]>,
     /// Parts of the context.
     pub context: Parts,
+    /// Links that were verified before.
+    pub accepted: Option<Accepted>,
     /// Bytes of a range certificate.
     pub ranges: Option<Vec<u8>>,
     /// Which of several proofs this is.
@@ -152,6 +158,8 @@ pub struct Examination {
     pub verify_ms: f64,
     /// Proven bits of the weakest term.
     pub bits: u32,
+    /// What links were verified now.
+    pub linked: Vec<Linked>,
     /// Name of the weakest term.
     pub weakest: &'static str,
     /// Proven bits of the union over all rounds.
@@ -185,6 +193,7 @@ pub fn examine(bytes: &[u8], expect: &Expect) -> Examination {
         semantics: None,
         verify_ms: 0.0,
         bits: 0,
+        linked: Vec::new(),
         weakest: "none",
         union_bits: 0,
     };
@@ -215,16 +224,16 @@ impl Examination {
         let file = files::decode_proof(bytes)
             .map_err(|why| (BAD_BYTES, "bytes", format!("the proof file: {why}")))?;
         self.pass("bytes", format!("well formed, {}", text::size(bytes.len() as u64)));
-        let ProofFile { program, statement, proof } = file;
-        self.program(&program, &statement)?;
-        self.model(&program, &statement, expect)?;
-        self.input(&program, &statement, expect)?;
-        self.context(&statement, expect)?;
-        self.relations(&program, &statement, &proof, expect)?;
-        let meta = meaning::read(&program);
+        let (program, statement) = (&file.program, &file.statement);
+        self.program(program, statement)?;
+        self.model(program, statement, expect)?;
+        self.input(program, statement, expect)?;
+        self.context(statement, expect)?;
+        self.relations(&file, expect)?;
+        let meta = meaning::read(program);
         self.semantics = meta.as_ref().map(|m| clean(&m.semantics));
-        self.shown = Some(meaning::shown(meta.as_ref(), &statement));
-        (self.meta, self.statement) = (meta, Some(statement));
+        self.shown = Some(meaning::shown(meta.as_ref(), statement));
+        (self.meta, self.statement) = (meta, Some(file.statement));
         Ok(())
     }
 
@@ -340,17 +349,23 @@ impl Examination {
         Ok(())
     }
 
-    fn relations(
-        &mut self,
-        program: &Program,
-        statement: &Statement,
-        proof: &[u8],
-        expect: &Expect,
-    ) -> Result<(), Refused> {
-        let budget = match verify::verify(program, statement, proof) {
-            Verdict::Accepted(accepted) => accepted.budget().clone(),
+    fn relations(&mut self, file: &ProofFile, expect: &Expect) -> Result<(), Refused> {
+        let ProofFile { program, statement, proof, chains } = file;
+        let known = |linked: &Linked| expect.accepted.as_ref().is_some_and(|known| known.knows(linked));
+        let links = Links { chains, known: &known };
+        let budget = match verify::verify_linked(program, statement, proof, &links) {
+            Verdict::Accepted(accepted) => {
+                self.linked = accepted.linked().to_vec();
+                accepted.budget().clone()
+            }
             Verdict::Rejected(why) => return Err(refusal(&why)),
         };
+        let all: usize = chains.iter().map(Vec::len).sum();
+        if all > 0 {
+            let before = all - self.linked.len();
+            let word = if before > 0 { format!(", {before} of them verified before") } else { String::new() };
+            self.pass("links", format!("{all} from the identity to what the proof opens{word}"));
+        }
         let weakest = budget.weakest();
         (self.bits, self.weakest, self.union_bits) = (weakest.bits, weakest.name, budget.union());
         let certified = expect.ranges.as_ref().map(|bytes| ranges::check(program, statement, bytes));
@@ -459,6 +474,7 @@ fn refusal(why: &Refusal) -> Refused {
         Refusal::Setup(_) => (BAD_PROGRAM, "program", why.to_string()),
         Refusal::Proof(_) => (BAD_RELATIONS, "relations", why.to_string()),
         Refusal::Weak { .. } => (BAD_SECURITY, "security bits", why.to_string()),
+        Refusal::Links(_) => (BAD_LINKS, "links", why.to_string()),
     }
 }
 
@@ -558,7 +574,8 @@ impl VerifyArgs {
         let input_id = self.input_id.as_deref().map(text::parse_input_id).transpose()?;
         let ranges = ranges::read(self.ranges.as_deref(), self.model.as_deref())?;
         let context = self.context.parts();
-        Ok(Expect { model, input, input_id, context, ranges, part: None })
+        let accepted = if self.no_cache { None } else { Accepted::load() };
+        Ok(Expect { model, input, input_id, context, ranges, part: None, accepted })
     }
 }
 
@@ -577,6 +594,9 @@ pub fn run(args: &VerifyArgs) -> Outcome<ExitCode> {
         return Ok(ExitCode::from(u8::from(!whole.accepted())));
     }
     let examination = examine(&bytes, &expect);
+    if let (Some(accepted), true) = (&mut expect.accepted, examination.accepted()) {
+        accepted.keep(&examination.linked);
+    }
     if args.output.json() {
         println!("{}", examination.json());
     } else {

@@ -1,0 +1,453 @@
+//! Epochs: fresh commitments of the same data, each linked to the identity, so that proofs never end.
+//!
+//! A commitment hides a fixed number of openings. A proof takes one; a link takes one of the parent
+//! and one of the child. Every commitment sets openings aside for links, so that the tree of epochs
+//! goes on; the parent of a new epoch is the one nearest to the identity. All counts lie in one file
+//! that is replaced as a whole, under a lock, before an opening is made (spec S9, S10, K9-K12).
+
+use std::path::{Path, PathBuf};
+
+use oracle::Shape;
+use prove::random::Seed;
+use prove::{LinkAbout, Table, prove_link, recommit};
+use verify::{CHAIN_MAX, Link};
+use zeroize::Zeroizing;
+
+use crate::failure::{BUDGET, Failure, Outcome, PROVER};
+use crate::files::{
+    decode_commitments, decode_link, encode_commitments, encode_link, read_bounded, write_whole,
+};
+use crate::keys::{SECRET, check_mode, damaged, lock, try_lock};
+use crate::text;
+
+const COUNTS: &str = "budget";
+/// Held while the counts are read and written.
+const LOCK: &str = "lock";
+/// Held while a new epoch is made.
+const ADVANCE: &str = "epoch.lock";
+const LINK_BYTES: usize = 1 << 27;
+/// Most commitments kept for nothing but links.
+const PARENTS_MAX: usize = 256;
+
+/// One commitment of the data.
+#[derive(Clone)]
+pub struct Commitment {
+    /// 0: the identity; later epochs count up.
+    pub number: u32,
+    /// Root.
+    pub root: [u8; 32],
+    /// Root of the parent; zero for the identity.
+    pub parent: [u8; 32],
+    /// Seed of masks and salts. Zero when no opening is left, and for the identity, whose seed is in
+    /// the key file.
+    pub seed: Zeroizing<[u8; 32]>,
+    /// Openings it hides.
+    pub total: u64,
+    /// Openings reserved so far.
+    pub used: u64,
+    /// Links to children among them.
+    pub children: u64,
+}
+
+impl Commitment {
+    fn is_identity(&self) -> bool {
+        self.parent == [0; 32]
+    }
+
+    /// Openings set aside for links to children: half of the identity's, an eighth of an epoch's.
+    fn set_aside(&self) -> u64 {
+        match self.total {
+            ..4 => 0,
+            total if self.is_identity() => total / 2,
+            total => (total / 8).max(2),
+        }
+    }
+
+    /// Links to children that are still set aside.
+    pub fn links_left(&self) -> u64 {
+        self.set_aside().saturating_sub(self.children).min(self.total - self.used)
+    }
+
+    /// Proofs that may still open it.
+    pub fn proofs_left(&self) -> u64 {
+        self.total - self.used - self.links_left()
+    }
+}
+
+/// All commitments of one model or input, the identity first.
+#[derive(Clone, Default)]
+pub struct Commitments {
+    /// Number of the next epoch.
+    pub next: u32,
+    /// Those that are of use, or lead to one that is.
+    pub list: Vec<Commitment>,
+}
+
+impl Commitments {
+    /// A fresh identity.
+    pub fn new(root: [u8; 32], total: u64) -> Self {
+        let seed = Zeroizing::new([0; 32]);
+        let identity = Commitment { number: 0, root, parent: [0; 32], seed, total, used: 0, children: 0 };
+        Self { next: 1, list: vec![identity] }
+    }
+
+    fn position(&self, root: &[u8; 32]) -> Option<usize> {
+        self.list.iter().position(|one| one.root == *root)
+    }
+
+    /// From the identity (left out) to a commitment; none if the way is broken or too long.
+    fn path(&self, mut at: usize) -> Option<Vec<usize>> {
+        let mut path = Vec::new();
+        while !self.list[at].is_identity() {
+            path.push(at);
+            at = self.position(&self.list[at].parent).filter(|_| path.len() <= CHAIN_MAX)?;
+        }
+        path.reverse();
+        Some(path)
+    }
+
+    /// Links from the identity.
+    pub fn depth(&self, at: usize) -> usize {
+        self.path(at).map_or(usize::MAX, |path| path.len())
+    }
+
+    /// Where the next proof is made.
+    fn for_proof(&self) -> Option<usize> {
+        self.list.iter().position(|one| one.proofs_left() > 0)
+    }
+
+    /// The commitment nearest to the identity that may have another child.
+    fn for_parent(&self) -> Option<usize> {
+        let able = |&i: &usize| self.list[i].links_left() > 0 && self.depth(i) < CHAIN_MAX;
+        (0..self.list.len()).filter(able).min_by_key(|&i| self.depth(i))
+    }
+
+    /// Proofs left before a new epoch must be made.
+    pub fn proofs_left(&self) -> u64 {
+        self.list.iter().map(Commitment::proofs_left).sum()
+    }
+
+    /// Whether fewer than a tenth of an epoch's proofs are left.
+    fn is_low(&self) -> bool {
+        let total = self.list.first().map_or(0, |identity| identity.total);
+        self.proofs_left() * 10 < total
+    }
+
+    /// Forgets seeds that open nothing more.
+    fn forget_seeds(&mut self) {
+        for one in self.list.iter_mut().filter(|one| one.used == one.total) {
+            one.seed = Zeroizing::new([0; 32]);
+        }
+    }
+
+    /// Forgets commitments that open nothing more and lead nowhere. Only the maker of epochs may: the
+    /// parent of a child on its way must stay.
+    fn prune(&mut self) {
+        let mut parents: Vec<usize> = (1..self.list.len())
+            .filter(|&i| self.list[i].proofs_left() == 0 && self.list[i].links_left() > 0)
+            .collect();
+        parents.sort_by_key(|&i| self.depth(i));
+        for &i in parents.iter().skip(PARENTS_MAX) {
+            self.list[i].used = self.list[i].total;
+        }
+        self.forget_seeds();
+        while let Some(at) = (1..self.list.len()).rev().find(|&i| {
+            let one = &self.list[i];
+            one.used == one.total && self.list.iter().all(|child| child.parent != one.root)
+        }) {
+            self.list.remove(at);
+        }
+    }
+}
+
+/// Where the commitments of a key are kept.
+struct Store {
+    directory: PathBuf,
+    /// Root of the identity.
+    root: [u8; 32],
+    capacity: u64,
+}
+
+impl Store {
+    fn counts(&self) -> PathBuf {
+        self.directory.join(COUNTS)
+    }
+
+    fn link(&self, root: &[u8; 32]) -> PathBuf {
+        self.directory.join(format!("link-{}.ztl", text::hex(&root[..16])))
+    }
+
+    fn write(&self, state: &Commitments) -> Outcome<()> {
+        write_whole(&self.counts(), &encode_commitments(state), SECRET)
+    }
+
+    fn read(&self) -> Outcome<Commitments> {
+        let state = read(&self.directory)?;
+        let fits = |one: &Commitment| one.total == self.capacity && one.used <= one.total;
+        let own = state.list.first().is_some_and(|one| one.root == self.root && one.is_identity());
+        if !own || !state.list.iter().all(fits) {
+            return Err(damaged(&self.counts(), "the count of openings belongs to another key"));
+        }
+        Ok(state)
+    }
+
+    /// The links that lead to a commitment. The lock must be held.
+    fn chain(&self, state: &Commitments, at: usize) -> Outcome<Vec<Link>> {
+        let broken = || damaged(&self.counts(), "an epoch in it is not joined to the identity");
+        let mut chain = Vec::new();
+        for i in state.path(at).ok_or_else(broken)? {
+            let path = self.link(&state.list[i].root);
+            let bytes = read_bounded(&path, LINK_BYTES)?;
+            let link = decode_link(&bytes).map_err(|why| damaged(&path, why))?;
+            let [parent, child] = [&link.statement.parent.root, &link.statement.child.root];
+            if *parent != state.list[i].parent || *child != state.list[i].root {
+                return Err(damaged(&path, "it is the link of another epoch"));
+            }
+            chain.push(link);
+        }
+        Ok(chain)
+    }
+
+    /// Removes links of no commitment: of forgotten epochs, or left by a crash. Both locks must be held.
+    fn sweep(&self, state: &Commitments) {
+        let wanted: Vec<PathBuf> = state.list.iter().map(|one| self.link(&one.root)).collect();
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let link = name.starts_with("link-") && name.ends_with(".ztl");
+            if link && !wanted.contains(&path) {
+                // A file too many does no harm.
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+/// The commitments in a key directory.
+pub fn read(directory: &Path) -> Outcome<Commitments> {
+    let path = directory.join(COUNTS);
+    if !path.exists() {
+        return Err(damaged(&path, "the count of openings is missing"));
+    }
+    check_mode(&path)?;
+    let bytes = read_bounded(&path, 1 << 24)?;
+    decode_commitments(&bytes).map_err(|why| damaged(&path, why))
+}
+
+/// What a key says of its identity.
+pub struct Identity {
+    /// OracleId.
+    pub id: [u8; 32],
+    /// Root.
+    pub root: [u8; 32],
+    /// Seed.
+    pub seed: Zeroizing<[u8; 32]>,
+    /// What links are about.
+    pub about: LinkAbout,
+}
+
+/// A committed table that proofs open, and the links that lead to it.
+pub struct Committed {
+    /// The table of the epoch in use.
+    pub table: Table,
+    /// The links from the identity to it.
+    pub chain: Vec<Link>,
+    identity: Identity,
+    /// Secret that proofs' seeds are made with.
+    owner: Seed,
+    store: Store,
+}
+
+/// A reserved opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// Whether the table is another than before: another root must be stated.
+    pub moved: bool,
+    /// Proofs left before a new epoch must be made.
+    pub left: u64,
+}
+
+/// A child on its way: its table and link are made, nothing says yet that it is there.
+struct Child {
+    table: Table,
+    seed: Zeroizing<[u8; 32]>,
+    chain: Vec<Link>,
+}
+
+fn capacity(shape: &Shape, lambda: u8) -> u64 {
+    (shape.masks() / shape.queries(lambda).max(1)) as u64
+}
+
+impl Committed {
+    fn at(directory: &Path, identity: Identity, owner: Seed, table: Table, chain: Vec<Link>) -> Self {
+        let capacity = capacity(table.shape(), identity.about.security[0]);
+        let store = Store { directory: directory.to_path_buf(), root: identity.root, capacity };
+        Self { table, chain, identity, owner, store }
+    }
+
+    /// A new identity, whose table this is. Writes its count.
+    pub fn create(directory: &Path, identity: Identity, owner: Seed, table: Table) -> Outcome<Self> {
+        let made = Self::at(directory, identity, owner, table, Vec::new());
+        made.store.write(&Commitments::new(made.store.root, made.store.capacity))?;
+        Ok(made)
+    }
+
+    /// Opens the epoch that the next proof opens. `build` makes the table of a seed.
+    pub fn open(
+        directory: &Path,
+        identity: Identity,
+        owner: Seed,
+        shape: &Shape,
+        build: impl FnOnce(&[u8; 32]) -> Outcome<Table>,
+    ) -> Outcome<Self> {
+        let capacity = capacity(shape, identity.about.security[0]);
+        let store = Store { directory: directory.to_path_buf(), root: identity.root, capacity };
+        let guard = lock(directory, LOCK)?;
+        let state = store.read()?;
+        let at = state.for_proof().or(state.for_parent()).unwrap_or(0);
+        let chain = store.chain(&state, at)?;
+        drop(guard);
+        let own = &state.list[at];
+        let table = build(if own.is_identity() { &identity.seed } else { &own.seed })?;
+        if table.root() != own.root {
+            return Err(damaged(directory, "the key's values do not give the root they were committed with"));
+        }
+        Ok(Self { table, chain, identity, owner, store })
+    }
+
+    /// OracleId of the identity.
+    pub fn id(&self) -> [u8; 32] {
+        self.identity.id
+    }
+
+    /// The state on the disk.
+    pub fn commitments(&self) -> Outcome<Commitments> {
+        self.store.read()
+    }
+
+    /// Reserves one opening: the count is on the disk when this returns. Goes on to the next epoch
+    /// if the table in use has no opening left.
+    pub fn reserve(&mut self) -> Outcome<Reserved> {
+        let mut moved = false;
+        loop {
+            let guard = lock(&self.store.directory, LOCK)?;
+            let mut state = self.store.read()?;
+            let own = state.position(&self.table.root());
+            if let Some(own) = own.filter(|&i| state.list[i].proofs_left() > 0) {
+                state.list[own].used += 1;
+                let left = state.proofs_left();
+                state.forget_seeds();
+                self.store.write(&state)?;
+                return Ok(Reserved { moved, left });
+            }
+            drop(guard);
+            self.advance()?;
+            moved = true;
+        }
+    }
+
+    /// Makes the next epoch if few openings are left and nobody else is making one. To be called when
+    /// there is time: after a proof was written.
+    pub fn prepare_next(&mut self) -> Outcome<bool> {
+        if !self.store.read()?.is_low() {
+            return Ok(false);
+        }
+        let Some(_guard) = try_lock(&self.store.directory, ADVANCE)? else { return Ok(false) };
+        if !self.store.read()?.is_low() {
+            return Ok(false);
+        }
+        let Some(child) = self.make()? else { return Ok(false) };
+        self.adopt(&child)?;
+        Ok(true)
+    }
+
+    /// Goes on to an epoch with openings left; makes one if there is none.
+    fn advance(&mut self) -> Outcome<()> {
+        let _guard = lock(&self.store.directory, ADVANCE)?;
+        let reading = lock(&self.store.directory, LOCK)?;
+        let state = self.store.read()?;
+        if let Some(at) = state.for_proof() {
+            let chain = self.store.chain(&state, at)?;
+            drop(reading);
+            self.table = self.rebuild(&state.list[at])?;
+            self.chain = chain;
+            return Ok(());
+        }
+        drop(reading);
+        let child = self.make()?.ok_or_else(|| self.exhausted())?;
+        self.adopt(&child)?;
+        (self.table, self.chain) = (child.table, child.chain);
+        Ok(())
+    }
+
+    fn exhausted(&self) -> Failure {
+        let total = self.store.capacity;
+        let reason = format!(
+            "all {total} openings of this commitment are used up; another proof could show parts of what it hides"
+        );
+        let fix = "commit the model again with a fresh key and more room: this makes a new model ID \
+                   (`--openings N` at commit, at least 4). For an input: commit the input again";
+        Failure::misuse(BUDGET, self.store.counts().display(), reason, fix)
+    }
+
+    /// The table of a commitment: the same data under its seed.
+    fn rebuild(&self, one: &Commitment) -> Outcome<Table> {
+        let seed = if one.is_identity() { &self.identity.seed } else { &one.seed };
+        let table = recommit(&self.table, self.table.shape().clone(), &Seed::new(**seed)).map_err(prover)?;
+        if table.root() != one.root {
+            let path = self.store.counts();
+            return Err(damaged(&path, "the seed of an epoch does not give its root"));
+        }
+        Ok(table)
+    }
+
+    /// Takes an opening of the best parent and links a fresh commitment to it. The parent's count is on
+    /// the disk before the link is made, and the link before this returns. None if no parent is left.
+    fn make(&self) -> Outcome<Option<Child>> {
+        let guard = lock(&self.store.directory, LOCK)?;
+        let mut state = self.store.read()?;
+        let Some(at) = state.for_parent() else { return Ok(None) };
+        let mut chain = self.store.chain(&state, at)?;
+        let parent = state.list[at].clone();
+        (state.list[at].used, state.list[at].children) = (parent.used + 1, parent.children + 1);
+        self.store.write(&state)?;
+        drop(guard);
+        let rebuilt;
+        let old = if parent.root == self.table.root() {
+            &self.table
+        } else {
+            rebuilt = self.rebuild(&parent)?;
+            &rebuilt
+        };
+        let seed = crate::random::bytes()?;
+        let table = recommit(old, old.shape().clone(), &Seed::new(*seed)).map_err(prover)?;
+        let statement = self.identity.about.statement([old, &table]);
+        let system = crate::random::bytes()?;
+        let coins = Seed::for_proof(&self.owner, &system, &statement.encode(), &table.root());
+        let link = prove_link(statement, [old, &table], &coins).map_err(prover)?;
+        verify::verify_link(&link.statement, &link.proof).map_err(prover)?;
+        write_whole(&self.store.link(&table.root()), &encode_link(&link), SECRET)?;
+        chain.push(link);
+        Ok(Some(Child { table, seed, chain }))
+    }
+
+    /// The switch: with the count of the new epoch on the disk it is there. Its own side of the link
+    /// counts as an opening.
+    fn adopt(&self, child: &Child) -> Outcome<()> {
+        let _guard = lock(&self.store.directory, LOCK)?;
+        let mut state = self.store.read()?;
+        let parent = child.chain.last().map_or([0; 32], |link| link.statement.parent.root);
+        let (root, total) = (child.table.root(), self.store.capacity);
+        let seed = child.seed.clone();
+        state.list.push(Commitment { number: state.next, root, parent, seed, total, used: 1, children: 0 });
+        state.next += 1;
+        state.prune();
+        self.store.write(&state)?;
+        self.store.sweep(&state);
+        Ok(())
+    }
+}
+
+fn prover(why: impl std::fmt::Display) -> Failure {
+    Failure::world(PROVER, "epoch", why, "report this model")
+}
