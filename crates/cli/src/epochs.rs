@@ -122,6 +122,30 @@ impl Commitments {
         (0..self.list.len()).filter(able).min_by_key(|&i| self.depth(i))
     }
 
+    /// Takes an opening for a proof. False if this commitment has none left.
+    fn take_proof(&mut self, root: &[u8; 32]) -> bool {
+        let Some(at) = self.position(root).filter(|&i| self.list[i].proofs_left() > 0) else { return false };
+        self.list[at].used += 1;
+        self.forget_seeds();
+        true
+    }
+
+    /// Takes an opening of the best parent for a link.
+    fn take_link(&mut self) -> Option<usize> {
+        let at = self.for_parent()?;
+        let parent = &mut self.list[at];
+        (parent.used, parent.children) = (parent.used + 1, parent.children + 1);
+        Some(at)
+    }
+
+    /// Adds an epoch. Its own side of the link counts as an opening.
+    fn add(&mut self, root: [u8; 32], parent: [u8; 32], seed: Zeroizing<[u8; 32]>) {
+        let total = self.list.first().map_or(0, |identity| identity.total);
+        self.list.push(Commitment { number: self.next, root, parent, seed, total, used: 1, children: 0 });
+        self.next += 1;
+        self.prune();
+    }
+
     /// Proofs left before a new epoch must be made.
     pub fn proofs_left(&self) -> u64 {
         self.list.iter().map(Commitment::proofs_left).sum()
@@ -186,7 +210,10 @@ impl Store {
         let fits = |one: &Commitment| one.total == self.capacity && one.used <= one.total;
         let own = state.list.first().is_some_and(|one| one.root == self.root && one.is_identity());
         if !own || !state.list.iter().all(fits) {
-            return Err(damaged(&self.counts(), "the count of openings belongs to another key"));
+            return Err(damaged(
+                &self.counts(),
+                "the count of openings belongs to another key: its root is another",
+            ));
         }
         Ok(state)
     }
@@ -332,13 +359,9 @@ impl Committed {
         loop {
             let guard = lock(&self.store.directory, LOCK)?;
             let mut state = self.store.read()?;
-            let own = state.position(&self.table.root());
-            if let Some(own) = own.filter(|&i| state.list[i].proofs_left() > 0) {
-                state.list[own].used += 1;
-                let left = state.proofs_left();
-                state.forget_seeds();
+            if state.take_proof(&self.table.root()) {
                 self.store.write(&state)?;
-                return Ok(Reserved { moved, left });
+                return Ok(Reserved { moved, left: state.proofs_left() });
             }
             drop(guard);
             self.advance()?;
@@ -406,11 +429,10 @@ impl Committed {
     fn make(&self) -> Outcome<Option<Child>> {
         let guard = lock(&self.store.directory, LOCK)?;
         let mut state = self.store.read()?;
-        let Some(at) = state.for_parent() else { return Ok(None) };
+        let Some(at) = state.take_link() else { return Ok(None) };
         let mut chain = self.store.chain(&state, at)?;
-        let parent = state.list[at].clone();
-        (state.list[at].used, state.list[at].children) = (parent.used + 1, parent.children + 1);
         self.store.write(&state)?;
+        let parent = state.list[at].clone();
         drop(guard);
         let rebuilt;
         let old = if parent.root == self.table.root() {
@@ -431,17 +453,12 @@ impl Committed {
         Ok(Some(Child { table, seed, chain }))
     }
 
-    /// The switch: with the count of the new epoch on the disk it is there. Its own side of the link
-    /// counts as an opening.
+    /// The switch: with the count of the new epoch on the disk it is there.
     fn adopt(&self, child: &Child) -> Outcome<()> {
         let _guard = lock(&self.store.directory, LOCK)?;
         let mut state = self.store.read()?;
         let parent = child.chain.last().map_or([0; 32], |link| link.statement.parent.root);
-        let (root, total) = (child.table.root(), self.store.capacity);
-        let seed = child.seed.clone();
-        state.list.push(Commitment { number: state.next, root, parent, seed, total, used: 1, children: 0 });
-        state.next += 1;
-        state.prune();
+        state.add(child.table.root(), parent, child.seed.clone());
         self.store.write(&state)?;
         self.store.sweep(&state);
         Ok(())
@@ -450,4 +467,244 @@ impl Committed {
 
 fn prover(why: impl std::fmt::Display) -> Failure {
     Failure::world(PROVER, "epoch", why, "report this model")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use program::Program;
+
+    fn root(number: u32) -> [u8; 32] {
+        *blake3::hash(&number.to_le_bytes()).as_bytes()
+    }
+
+    /// Proves and makes epochs as the owner does, without tables. Gives the proofs per epoch.
+    fn play(total: u64, proofs: u64) -> Commitments {
+        let mut state = Commitments::new(root(0), total);
+        for _ in 0..proofs {
+            let at = state.for_proof().unwrap();
+            let own = state.list[at].root;
+            assert!(state.take_proof(&own));
+            if state.is_low() {
+                let parent = state.take_link().unwrap();
+                let (number, parent) = (state.next, state.list[parent].root);
+                state.add(root(number), parent, Zeroizing::new([1; 32]));
+            }
+            assert!(state.list.iter().all(|one| one.used <= one.total && one.children <= one.used));
+            assert!((0..state.list.len()).all(|i| state.path(i).is_some()));
+        }
+        state
+    }
+
+    #[test]
+    fn proofs_never_end_and_chains_stay_short() {
+        for (total, proofs, links) in [(4, 3_000, 14), (6, 3_000, 9), (61, 20_000, 3), (200, 40_000, 2)] {
+            let state = play(total, proofs);
+            let deepest = (0..state.list.len()).map(|i| state.depth(i)).max().unwrap();
+            assert!(deepest <= links, "{total}: {deepest} links");
+            // Parents, and what leads to them.
+            assert!(state.list.len() <= (PARENTS_MAX + 2) * (deepest + 1), "{total}: {}", state.list.len());
+            assert!(u64::from(state.next) * total >= proofs, "{total}: {} epochs", state.next);
+            // Seeds that open nothing more are gone.
+            let spent = |one: &&Commitment| one.used == one.total;
+            assert!(state.list.iter().filter(spent).all(|one| *one.seed == [0; 32]));
+        }
+        // With less there is no room for a link and a proof and a child.
+        let mut small = Commitments::new(root(0), 3);
+        assert_eq!((small.proofs_left(), small.take_link()), (3, None));
+    }
+
+    fn program() -> Program {
+        let (bytes, _) = crate::demo::sample().expect("the demo's proof");
+        crate::files::decode_proof(&bytes).expect("a proof file").program
+    }
+
+    /// A key of eight numbers with room for six openings per epoch.
+    struct Key {
+        scratch: crate::demo::Scratch,
+        program: Program,
+    }
+
+    const SEED: [u8; 32] = [5; 32];
+
+    impl Key {
+        fn table(&self, seed: [u8; 32]) -> Table {
+            let values = [3, 1, 4, 1, 5, 9, 2, 6];
+            let table =
+                prove::commit_input(&self.program, &[1, 8], &values, true, &Seed::new([9; 32])).unwrap();
+            let shape = Shape { log_t: Some(10), log_n: 12, ..table.shape().clone() };
+            recommit(&table, shape, &Seed::new(seed)).unwrap()
+        }
+
+        fn identity(&self) -> Identity {
+            let table = self.table(SEED);
+            let about = LinkAbout { security: [100, 0], subject: table.id(), total: 8 };
+            Identity { id: table.id(), root: table.root(), seed: Zeroizing::new(SEED), about }
+        }
+
+        fn new() -> Self {
+            let key = Self { scratch: crate::demo::Scratch::new().unwrap(), program: program() };
+            let owner = Seed::new([6; 32]);
+            let made = Committed::create(key.scratch.path(), key.identity(), owner, key.table(SEED)).unwrap();
+            assert_eq!(made.store.capacity, 6);
+            key
+        }
+
+        fn open(&self) -> Committed {
+            let shape = self.table(SEED).shape().clone();
+            let build = |seed: &[u8; 32]| Ok(self.table(*seed));
+            Committed::open(self.scratch.path(), self.identity(), Seed::new([6; 32]), &shape, build).unwrap()
+        }
+
+        fn links(&self) -> usize {
+            let entries = std::fs::read_dir(self.scratch.path()).unwrap();
+            entries.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "ztl")).count()
+        }
+    }
+
+    fn used(committed: &Committed) -> Vec<u64> {
+        committed.commitments().unwrap().list.iter().map(|one| one.used).collect()
+    }
+
+    /// The chain is good for a verifier, link by link.
+    fn check(committed: &Committed) {
+        let mut at = committed.id();
+        for link in &committed.chain {
+            verify::verify_link(&link.statement, &link.proof).unwrap();
+            assert_eq!(link.statement.parent.id(), at);
+            at = link.statement.child.id();
+        }
+        assert_eq!(at, committed.table.id());
+    }
+
+    #[test]
+    fn epochs_follow_each_other() {
+        let key = Key::new();
+        let mut roots = std::collections::BTreeMap::new();
+        let mut committed = key.open();
+        for number in 0..20 {
+            committed.reserve().unwrap();
+            check(&committed);
+            *roots.entry(committed.table.root()).or_insert(0) += 1;
+            if number % 3 == 0 {
+                committed.prepare_next().unwrap();
+            }
+            if number % 4 == 0 {
+                committed = key.open();
+            }
+        }
+        // Half of the identity's six openings are for links; of an epoch's, one is its own link and two
+        // are for links.
+        assert!(roots.values().all(|&proofs| proofs <= 3) && roots.len() >= 7, "{roots:?}");
+    }
+
+    /// A crash after the parent's opening was taken: it is lost, and not given to another child.
+    #[test]
+    fn a_crash_while_an_epoch_is_made_loses_an_opening() {
+        let key = Key::new();
+        let committed = key.open();
+        let mut state = committed.commitments().unwrap();
+        state.take_link().unwrap();
+        committed.store.write(&state).unwrap();
+        assert_eq!((used(&committed), key.links()), (vec![1], 0));
+        // After the link was written and before the switch.
+        let child = committed.make().unwrap().unwrap();
+        drop(committed);
+        let mut committed = key.open();
+        assert_eq!((used(&committed), key.links()), (vec![2], 1));
+        assert_ne!(committed.table.root(), child.table.root());
+        // The next epoch is another one, and what the crash left is swept away.
+        for _ in 0..3 {
+            committed.reserve().unwrap();
+        }
+        assert!(committed.chain.is_empty());
+        committed.reserve().unwrap();
+        assert_eq!((committed.chain.len(), key.links()), (1, 1));
+        assert_ne!(committed.table.root(), child.table.root());
+        assert_eq!(used(&committed), [6, 2]);
+        check(&committed);
+        // Nothing of a half-written count is read.
+        std::fs::write(key.scratch.path().join(".budget.00.tmp"), b"half").unwrap();
+        assert_eq!(used(&key.open()), [6, 2]);
+    }
+
+    #[test]
+    fn a_reservation_without_a_proof_is_not_used_again() {
+        let key = Key::new();
+        key.open().reserve().unwrap();
+        let mut committed = key.open();
+        assert_eq!(committed.reserve().unwrap(), Reserved { moved: false, left: 1 });
+        assert_eq!(used(&committed), [2]);
+    }
+
+    /// Owners side by side: no commitment is opened more often than it hides.
+    #[test]
+    fn writers_in_parallel_share_no_opening() {
+        let key = Key::new();
+        let opened = std::sync::Mutex::new(std::collections::BTreeMap::<[u8; 32], u64>::new());
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let (key, opened) = (&key, &opened);
+                scope.spawn(move || {
+                    let mut committed = key.open();
+                    for _ in 0..6 {
+                        committed.reserve().unwrap();
+                        *opened.lock().unwrap().entry(committed.table.root()).or_insert(0) += 1;
+                        if worker == 0 {
+                            committed.prepare_next().unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let opened = opened.into_inner().unwrap();
+        assert_eq!(opened.values().sum::<u64>(), 24);
+        assert!(opened.values().all(|&proofs| proofs <= 3), "{opened:?}");
+        let committed = key.open();
+        for one in committed.commitments().unwrap().list {
+            let proofs = opened.get(&one.root).copied().unwrap_or(0);
+            assert_eq!(one.used, proofs + one.children + u64::from(!one.is_identity()));
+        }
+    }
+
+    #[test]
+    fn damaged_links_and_counts_are_refused() {
+        let key = Key::new();
+        let mut committed = key.open();
+        for _ in 0..4 {
+            committed.reserve().unwrap();
+        }
+        let state = committed.commitments().unwrap();
+        let path = committed.store.link(&state.list[1].root);
+        let whole = std::fs::read(&path).unwrap();
+        let open = || {
+            let shape = key.table(SEED).shape().clone();
+            let build = |seed: &[u8; 32]| Ok(key.table(*seed));
+            Committed::open(key.scratch.path(), key.identity(), Seed::new([6; 32]), &shape, build).err()
+        };
+        for at in [0, 9, whole.len() / 2, whole.len() - 1] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(open().is_some(), "byte {at}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(open().is_some());
+        std::fs::write(&path, &whole).unwrap();
+        assert!(open().is_none());
+        // Another seed, another root, another key's count.
+        type Change = fn(&mut Commitments);
+        let changes: [Change; 4] = [
+            |state| state.list[1].seed[0] ^= 1,
+            |state| state.list[1].root[0] ^= 1,
+            |state| state.list[1].parent[0] ^= 1,
+            |state| state.list[0].root[0] ^= 1,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut other = state.clone();
+            change(&mut other);
+            committed.store.write(&other).unwrap();
+            assert!(open().is_some(), "change {number}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod batch;
+mod epochs;
 mod inputs;
 mod keys;
 mod modes;
