@@ -117,7 +117,8 @@ class Statement(SimpleNamespace):
         out = b"ZTST\1\0" + self.program_digest + u8(self.zk) + u32(self.batch)
         out += seq(self.inputs, lambda m: u8(MODES.index(m)))
         out += seq(self.reveals, reveal_bytes)
-        out += seq(self.identities, bytes) + seq(self.roots, bytes) + bytes(32)
+        out += seq(self.identities, bytes) + seq(self.roots, bytes)
+        out += getattr(self, "link", bytes(32))
         return out + seq(self.slots, lambda s: seq(s, i64)) + fr(self.context)
 
 

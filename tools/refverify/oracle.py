@@ -48,6 +48,7 @@ class Oracle:
         self.leaf_key = blake3(self.tag, derive_key_context="zerotell v1 merkle leaf").digest()  # [M1]
         self.node_key = blake3(self.tag, derive_key_context="zerotell v1 merkle node").digest()
         self.omega = omega(n)
+        self.layout = digest
         self.root = None
 
     def check_valid(self, zk):

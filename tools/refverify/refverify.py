@@ -1,7 +1,7 @@
-"""Verifies one proof: python refverify.py PROGRAM.bin STATEMENT.bin PROOF.bin
+"""Verifies one proof: python refverify.py PROGRAM.bin STATEMENT.bin PROOF.bin [LINKS.bin]
 
 PROGRAM.bin holds the Program bytes and the contents of its const tensors, STATEMENT.bin the Statement
-bytes, PROOF.bin the proof. Prints ACCEPT or REJECT with the reason; exit status 0 or 1. Written from
+bytes, PROOF.bin the proof, LINKS.bin the links to what it opens. Prints ACCEPT or REJECT with the reason; exit status 0 or 1. Written from
 docs/spec alone; anchors in brackets are its clauses.
 """
 
@@ -12,6 +12,7 @@ from field import SQRT7, K, Reject, eq_vector
 from ladder import Ladder
 from linear import outer
 from lower import Lowered
+from links import links_digest, read_links, walk
 from oracle import (
     ROLE_M,
     Layout,
@@ -29,8 +30,8 @@ from wire import model_identity, read_program, read_statement
 class Verification:
     """One run; public fields hold what was learned, for reports."""
 
-    def __init__(self, program_bytes, statement_bytes, proof):
-        self.statement_bytes, self.proof = statement_bytes, proof
+    def __init__(self, program_bytes, statement_bytes, proof, chains=()):
+        self.statement_bytes, self.proof, self.chains = statement_bytes, proof, chains
         self.program = read_program(program_bytes)
         self.statement = read_statement(statement_bytes)
         if self.statement.program_digest != self.program.digest:
@@ -74,22 +75,32 @@ class Verification:
         for i in range(sum(m == "committed" for m in s.inputs)):
             shape = self.layouts["committed", i].shapes[0]
             self.add(input_oracle(shape, self.lam, self.zk), ("committed", i))
+        self.model = model_identity(self.program.digest, s.identities[: 1 if model else 0])
         self.check_roots()
         for o in self.oracles:
             o.check_valid(self.zk)
         if sum(o.n for o in self.oracles) > 1 << 27:
             raise Reject("the oracles are too large")
-        self.model = model_identity(self.program.digest, s.identities[: 1 if model else 0])
 
     def check_roots(self):
-        """[D4]"""
+        """[D4] [K6] [K7]"""
         s = self.statement
         if len(s.roots) != len(self.oracles) - 1:
             raise Reject("the Statement has the wrong number of roots")
-        for o, root, identity in zip(self.oracles[1:], s.roots, s.identities):
+        if links_digest(self.chains) != s.link:
+            raise Reject("the links are not the ones the Statement names")
+        chains = self.chains or [[]] * len(s.roots)
+        if len(chains) != len(s.roots):
+            raise Reject("the number of chains of links is wrong")
+        for o, name, root, identity, chain in zip(self.oracles[1:], self.names[1:], s.roots, s.identities, chains):
             o.root = root
-            if o.oracle_id() != identity:
+            own = o.oracle_id() == identity
+            if own and chain:
+                raise Reject("links lead to an identity's own root")
+            if not own and not chain:
                 raise Reject("an opened root does not belong to its identity")
+            subject = self.model if name == "model" else identity
+            walk(chain, identity, o, subject, self.layouts[name].size, (self.lam, self.program.grind))
 
     def add(self, oracle, name):
         """One more level-0 oracle."""
@@ -171,16 +182,17 @@ class Verification:
         return value
 
 
-def verify(program_bytes, statement_bytes, proof):
+def verify(program_bytes, statement_bytes, proof, links=None):
     """A finished Verification; raises Reject."""
-    v = Verification(program_bytes, statement_bytes, proof)
+    chains = [] if links is None else read_links(links)
+    v = Verification(program_bytes, statement_bytes, proof, chains)
     v.run()
     return v
 
 
 def main(argv):
     """Command line."""
-    if len(argv) != 4:
+    if len(argv) not in (4, 5):
         print(__doc__)
         return 2
     data = []

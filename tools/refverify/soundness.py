@@ -33,8 +33,6 @@ def terms(v):
 
 def rows(leaves, variables, relations, constraints, levels, ends, grind):
     """The table of [S5]; levels are lists of oracles, ends are E and Q with zk."""
-    opened = [o for level in [*levels, ends] for o in level]
-    queried = [b for b in map(query_bits, opened) if b is not None]
     return [
         ("lookups", field_bits(leaves)),
         ("lookup rounds", field_bits(3)),
@@ -42,6 +40,20 @@ def rows(leaves, variables, relations, constraints, levels, ends, grind):
         ("inner-product batch", field_bits(relations)),
         ("inner-product rounds", field_bits(2)),
         ("constraint batch", field_bits(constraints)),
+        *opening(levels, ends, grind),
+    ]
+
+
+def link_rows(variables, levels, ends, grind):
+    """The terms of a link. [K4]"""
+    return [("link point", field_bits(variables)), *opening(levels, ends, grind)]
+
+
+def opening(levels, ends, grind):
+    """The terms of the ladder."""
+    opened = [o for level in [*levels, ends] for o in level]
+    queried = [b for b in map(query_bits, opened) if b is not None]
+    return [
         ("row folds", min(field_bits(2 + sum(o.n for o in level)) for level in levels)),
         ("query batch", min(field_bits(sum(o.queries for o in level)) for level in levels)),
         ("closing move", field_bits(1 + sum(o.n for o in ends))),

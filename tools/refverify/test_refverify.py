@@ -9,14 +9,15 @@ import pytest
 
 import encode
 from encode import aff, tensor, view, whole
-from field import SQRT7, K, Reject, omega
-from oracle import Layout, Oracle, blocks_of, queries
+from field import SQRT7, K, Reject, omega, sel
+from links import links_digest, prefix_eq, read_links
+from oracle import Layout, Oracle, blocks_of, chunks, product, queries
 from prover import Committed, Prover, Solving, Streams, commit_long_term
 from refverify import main, verify
 from soundness import terms
 from tape import Transcript
 from toys import KINDS, conv_proof, finish, make, mlp_proof, statement
-from wire import Map, read_program
+from wire import Map, read_program, read_statement
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
@@ -232,6 +233,55 @@ def test_command_line(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("REJECT")
 
 
+# ---------------------------------------------------------------- links [K1] to [K8]
+
+
+def linked_parts():
+    out = []
+    for part in ("program", "statement", "proof", "links"):
+        with open(os.path.join(VECTORS, "hidden-linked", f"{part}.bin"), "rb") as f:
+            out.append(f.read())
+    return out
+
+
+def named(st, links):
+    """The Statement bytes with the digest of these links in place of the old one."""
+    old = read_statement(st).link
+    assert st.count(old) == 1
+    return st.replace(old, links_digest(read_links(links)))
+
+
+def test_links():
+    """A proof with links holds; damage to the links is refused, even where the Statement names it."""
+    data, st, proof, links = linked_parts()
+    verify(data, st, proof, links)
+    for links_or_none in (None, links[:-1], links + b"\0", links[:4]):
+        with pytest.raises(Reject):
+            verify(data, st, proof, links_or_none)
+    rnd = random.Random(5)
+    for at in [20, 60, 100, 150, 300] + [rnd.randrange(400, len(links)) for _ in range(4)]:
+        bad = bytearray(links)
+        bad[at] ^= 1 << rnd.randrange(8)
+        with pytest.raises(Reject):
+            verify(data, st, proof, bytes(bad))
+        with pytest.raises(Reject, match="link|role|reply|byte|root|cols|parameters|sizes|below"):
+            verify(data, named(st, bytes(bad)), proof, bytes(bad))
+
+
+def test_prefix_of_eq():
+    """By chunks, as the other verifier does, and by the definition."""
+    r, z = [K(3 * i + 5, i) for i in range(6)], [K(i + 9, 2 * i) for i in range(8)]
+    for n in (1, 5, 32, 33, 63, 64):
+        parts = [
+            sel(r, off, e) * sel(z, off, e) * product(x * y * 2 - x - y + 1 for x, y in zip(r[:e], z[:e]))
+            for off, e in chunks(n)
+        ]
+        total = K(0)
+        for part in parts:
+            total = total + part
+        assert prefix_eq(r, n)(z) == total
+
+
 # ---------------------------------------------------------------- the text itself
 
 
@@ -276,6 +326,7 @@ def test_vector(name, capsys):
     with open(os.path.join(folder, "expect.txt"), encoding="utf-8") as f:
         expect = f.read().split()[0]
     assert expect in ("accept", "reject")
-    paths = [os.path.join(folder, f"{part}.bin") for part in ("program", "statement", "proof")]
+    paths = [os.path.join(folder, f"{part}.bin") for part in ("program", "statement", "proof", "links")]
+    paths = [path for path in paths if os.path.exists(path)]
     code = main(["", *paths])
     assert code == (0 if expect == "accept" else 1), capsys.readouterr().out

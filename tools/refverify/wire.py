@@ -267,8 +267,7 @@ def read_statement(data):
     s.roots = r.list(ORACLES, lambda: r.take(32))
     if len(s.roots) != len(s.identities):
         r.fail("there must be as many roots as identities")
-    if r.take(32) != bytes(32):
-        r.fail("links are not part of this version")
+    s.link = r.take(32)
 
     def slot():
         n = r.u32()
