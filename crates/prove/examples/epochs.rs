@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use algebra::F;
 use oracle::{Role, Sizing, layout_digest};
 use verify::verify_link;
 use zerotell_prove::random::Seed;
@@ -48,9 +47,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let layout = layout_digest([[total].as_slice()].into_iter());
         let shape = sizing.long_term(Role::Model, total, layout, wanted, true).ok_or("no parameters")?;
         let openings = shape.masks() / shape.queries(security[0]);
-        let mut rows: Vec<F> = (0..total as i64).map(|i| F::from_i64(i * 37 % 255 - 127)).collect();
-        rows.resize(shape.rows * shape.data(), F::ZERO);
-        let parent = Table::base(shape.clone(), rows, &Seed::new([1; 32]), "z");
+        let mut rows: Vec<i16> = (0..total).map(|i| (i * 37 % 255) as i16 - 127).collect();
+        rows.resize(shape.rows * shape.data(), 0);
+        let parent = Table::small(shape.clone(), rows, &Seed::new([1; 32]), "z");
         let about = LinkAbout { security, subject: [7; 32], total: total as u64 };
         let (commit, child) = median(|| recommit(&parent, shape.clone(), &Seed::new([2; 32])));
         let child = child.ok_or("no commitment")??;

@@ -9,7 +9,10 @@ use tape::ProverEnd;
 use verify::{Link, LinkSetup, LinkStatement, LinkWitness, OracleRecord, PROOF_VERSION};
 
 use crate::ProveError;
+use crate::functional::Functional;
+use crate::product::Data;
 use crate::random::Source;
+use crate::ranked::fold_rows;
 use crate::rungs::Ladder;
 use crate::table::Table;
 
@@ -22,16 +25,32 @@ const RUN: usize = 1 << 12;
 /// # Errors
 /// [`ProveError::OtherData`] if the data does not fit the shape.
 pub fn recommit(table: &Table, shape: Shape, seed: &impl Source) -> Result<Table, ProveError> {
-    let old = table.base_data().ok_or(ProveError::OtherData)?;
     let size = shape.rows * shape.data();
-    if old.iter().skip(size).any(|&x| x != F::ZERO) {
+    match table.data() {
+        Data::Small(data) => Ok(Table::small(shape, resized(data, size, 0)?, seed, "z")),
+        Data::Base(data) => Ok(Table::base(shape, resized(data, size, F::ZERO)?, seed, "z")),
+        Data::Extension(_) => Err(ProveError::OtherData),
+    }
+}
+
+/// The same entries at the same addresses: both shapes lay them end to end.
+fn resized<T: Copy + PartialEq>(old: &[T], size: usize, zero: T) -> Result<Vec<T>, ProveError> {
+    if old.iter().skip(size).any(|&x| x != zero) {
         return Err(ProveError::OtherData);
     }
-    // Both lay the addresses end to end.
     let mut data = Vec::with_capacity(size);
     data.extend_from_slice(&old[..size.min(old.len())]);
-    data.resize(size, F::ZERO);
-    Ok(Table::base(shape, data, seed, "z"))
+    data.resize(size, zero);
+    Ok(data)
+}
+
+/// Whether the first n entries are the same. All tables of one model hold them in the same form.
+fn same(a: Data<'_>, b: Data<'_>, n: usize) -> bool {
+    match (a, b) {
+        (Data::Small(a), Data::Small(b)) => a.get(..n).is_some_and(|a| b.get(..n) == Some(a)),
+        (Data::Base(a), Data::Base(b)) => a.get(..n).is_some_and(|a| b.get(..n) == Some(a)),
+        _ => false,
+    }
 }
 
 /// What all links of one model or one committed input have in common.
@@ -79,6 +98,17 @@ pub fn prove_link(
     Ok(Link { statement, proof: end.finish().0 })
 }
 
+/// Σ_r `weights[r]`·row r.
+fn fold_base(data: &[F], width: usize, weights: &[K]) -> Vec<K> {
+    let mut folded = vec![K::ZERO; width];
+    folded.par_chunks_mut(RUN).enumerate().for_each(|(run, out)| {
+        for (row, &weight) in data.chunks_exact(width).zip(weights) {
+            add_scaled_base(out, weight, &row[run * RUN..][..out.len()]);
+        }
+    });
+    folded
+}
+
 /// What the prover of a link holds.
 pub(crate) struct Linker<'a, S> {
     setup: &'a LinkSetup,
@@ -94,17 +124,15 @@ pub(crate) struct Linker<'a, S> {
 impl<'a, S: Source> Linker<'a, S> {
     /// A witness ready for the conversation. None if the data differ.
     pub(crate) fn new(setup: &'a LinkSetup, tables: [&'a Table; 2], source: &'a S) -> Option<Self> {
-        let [a, b] = [tables[0].base_data()?, tables[1].base_data()?];
-        if a.get(..setup.total)? != b.get(..setup.total)? {
-            return None;
-        }
-        Some(Self::unchecked(setup, tables, source))
+        let [a, b] = tables.map(Table::data);
+        same(a, b, setup.total).then(|| Self::unchecked(setup, tables, source))
     }
 
     /// As [`Self::new`] without a look at the data.
     pub(crate) fn unchecked(setup: &'a LinkSetup, tables: [&'a Table; 2], source: &'a S) -> Self {
         let [a, b] = tables.map(Table::shape);
-        let alike = a.log_c == b.log_c && tables[0].base_data() == tables[1].base_data();
+        let all = a.rows * a.data();
+        let alike = a.log_c == b.log_c && same(tables[0].data(), tables[1].data(), all);
         Self {
             setup,
             tables,
@@ -123,29 +151,26 @@ impl<'a, S: Source> Linker<'a, S> {
     }
 
     /// +eq(r, ·) and -eq(r, ·) below N, in R·C entries.
-    fn functionals(&self) -> Vec<Vec<K>> {
+    fn functionals(&self) -> Vec<Functional> {
         let values = eq_prefix(&self.point, self.setup.total);
         let mut negated = values.clone();
         scale(&mut negated, -K::ONE);
         let sized = |(mut values, table): (Vec<K>, &Table)| {
             values.resize(table.shape().rows * table.shape().data(), K::ZERO);
-            values
+            Functional::Dense(values)
         };
         [values, negated].into_iter().zip(self.tables).map(sized).collect()
     }
 
     /// Both tables' rows folded at once: eq(r, ·) and the data, C entries each.
-    fn fold_rows(&self, weights: &[K]) -> [Vec<K>; 2] {
+    fn fold_both(&self, weights: &[K]) -> [Vec<K>; 2] {
         let shape = self.tables[0].shape();
         let width = shape.data();
-        let mut data = vec![K::ZERO; width];
-        if let Some(rows) = self.tables[0].base_data() {
-            data.par_chunks_mut(RUN).enumerate().for_each(|(run, out)| {
-                for (row, &weight) in rows.chunks_exact(width).zip(weights) {
-                    add_scaled_base(out, weight, &row[run * RUN..][..out.len()]);
-                }
-            });
-        }
+        let data = match self.tables[0].data() {
+            Data::Small(rows) => fold_rows(rows, width, weights),
+            Data::Base(rows) => fold_base(rows, width, weights),
+            Data::Extension(_) => Vec::new(),
+        };
         let (low, high) = self.point.split_at(shape.log_c.min(self.point.len()));
         let rows: Vec<K> = weights.iter().zip(eq_table(high)).map(|(&e, eq)| e * eq).collect();
         // The last row may end before its width.
@@ -191,7 +216,7 @@ impl<S: Source> Rungs for Linker<'_, S> {
     }
     fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
         if self.alike && self.first {
-            let [functional, data] = self.fold_rows(&weights[0]);
+            let [functional, data] = self.fold_both(&weights[0]);
             let mut negated = functional.clone();
             scale(&mut negated, -K::ONE);
             let rows = vec![[functional, data.clone()], [negated, data]];
