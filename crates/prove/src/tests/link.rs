@@ -304,6 +304,7 @@ fn joint_rank(seen: &[Seen], masks: usize) -> usize {
 #[test]
 fn hiding_holds_across_epochs_and_fails_without_the_counter() {
     let first = make_with(true, [1, 3], WEIGHTS, LOG_T).model;
+    let first = Table::base(first.shape().clone(), first.base_rows(), &Seed::new([7; 32]), "z");
     let second = recommit(&first, first.shape().clone(), &Seed::new([8; 32])).unwrap();
     let epochs = Epochs { seeds: [Seed::new([7; 32]), Seed::new([8; 32])], tables: [first, second] };
     let opened = epochs.tables[0].shape().queries(toy().lambda);
