@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import soundness
 from field import ZERO, Reject, dot, eq_list, lg
 from ladder import Ladder
-from oracle import ROLE_M, ROLE_X, Oracle, pad_oracle, plan
+from oracle import LADDER, ROLE_M, ROLE_X, Oracle, Sizing, pad_oracle
 from tape import H, Tape, fr, u32
 from wire import CONTEXT, ORACLES, Reader
 
@@ -95,11 +95,12 @@ def verify_link(s, proof):
         raise Reject("link: this proof version is not known")
     tape = Tape(proof[2:])
     tape.absorb("hdr", s.bytes)
-    pad = pad_oracle(2 * plan([a, b], s.lam, True)[2], s.lam)
+    sizing = Sizing(s.lam, LADDER)
+    pad = pad_oracle(2 * sizing.plan([a, b], True)[2], s.lam)
     pad.root = tape.read_bytes("root.pad", 32)
     r = tape.challenges("link", lg(s.total))
     plus = prefix_eq(r, s.total)
-    ladder = Ladder(tape, [a, b], [plus, lambda z: ZERO - plus(z)], ZERO, (s.lam, s.grind, True, pad))
+    ladder = Ladder(tape, [a, b], [plus, lambda z: ZERO - plus(z)], ZERO, (sizing, s.grind, True, pad))
     ladder.run()
     tape.finish()
     levels = [level.oracles for level in ladder.levels]
