@@ -188,7 +188,9 @@ fn open(loaded: &Loaded, compile: &CompileArgs, directory: &Path, progress: &Pro
     let mut compile_ms = 0.0;
     if compile.calibrate.is_some() || compile.precision != "auto" || compile.labels.is_some() {
         let mut ready = compile.compile(loaded, true, progress)?;
+        // `--openings` at commit chose these anew.
         ready.program.model_oracle = secret.program.model_oracle;
+        ready.program.ladder = secret.program.ladder.clone();
         let same = ready.weights.0.len() == secret.weights.0.len()
             && ready
                 .weights
