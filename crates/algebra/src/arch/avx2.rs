@@ -215,6 +215,15 @@ impl Vector for V {
         })
     }
     #[inline(always)]
+    fn add_small_product(Sum([c0, c1, c2, c3]): Sum, a: Factor<V>, b: V) -> Sum {
+        // Products of 48 bits: the columns hold as many as they hold halves of words.
+        on!({
+            let c0 = _mm256_add_epi64(c0.0, _mm256_mul_epu32(a.low.0, b.0));
+            let c1 = _mm256_add_epi64(c1.0, _mm256_mul_epu32(a.high.0, b.0));
+            Sum([V(c0), V(c1), c2, c3])
+        })
+    }
+    #[inline(always)]
     fn reduce(Sum([c0, c1, c2, c3]): Sum) -> V {
         on!({
             let c1 = _mm256_add_epi64(c1.0, high(c0.0));

@@ -232,6 +232,10 @@ impl Vector for V {
         })
     }
     #[inline(always)]
+    fn add_small_product(sum: Sum, a: Factor<V>, b: V) -> Sum {
+        Self::add_short_product(sum, a, b)
+    }
+    #[inline(always)]
     fn reduce(Sum([c0, c1, c2]): Sum) -> V {
         on!({
             let c1 = _mm512_add_epi64(c1.0, _mm512_srli_epi64::<52>(c0.0));

@@ -1,70 +1,84 @@
 //! Kernels over signed integers, which are mostly short: their products need fewer limbs.
 
 use super::kernels::*;
-use super::lanes::{Lanes, MOST_PRODUCTS, Vector};
+use super::lanes::{Factor, Lanes, MOST_PRODUCTS, Vector};
 use crate::field::{F, K};
 use crate::{slices, small};
 
 /// How many rows ahead a combination of rows fetches.
 const AHEAD: usize = 6;
-/// What makes a small signed integer an unsigned one.
-const OFFSET: u64 = 1 << 31;
+/// A sum of products per lane, not reduced.
+type Sum<S> = <<S as Lanes>::V as Vector>::Sum;
 
 /// Integers in memory.
 pub(super) trait Integer: Copy {
-    /// Whether all are within ±2^31.
+    /// What makes a short integer an unsigned one.
+    const OFFSET: u64;
+    /// Whether all are short.
     const SHORT: bool;
     /// Elements `at..` in the order of K's elements.
     fn load<S: Lanes>(unit: S, x: &[Self], at: usize) -> S::V;
+    /// sum + a·x for x below 2·OFFSET.
+    fn add_product<S: Lanes>(sum: Sum<S>, a: Factor<S::V>, x: S::V) -> Sum<S>;
 }
 
 impl Integer for i64 {
+    const OFFSET: u64 = 1 << 31;
     const SHORT: bool = false;
     #[inline(always)]
     fn load<S: Lanes>(unit: S, x: &[i64], at: usize) -> S::V {
         unit.load_signed(x, at)
     }
+    #[inline(always)]
+    fn add_product<S: Lanes>(sum: Sum<S>, a: Factor<S::V>, x: S::V) -> Sum<S> {
+        <S::V>::add_short_product(sum, a, x)
+    }
 }
 
 impl Integer for i16 {
+    const OFFSET: u64 = 1 << 15;
     const SHORT: bool = true;
     #[inline(always)]
     fn load<S: Lanes>(unit: S, x: &[i16], at: usize) -> S::V {
         unit.load_small(x, at)
     }
+    #[inline(always)]
+    fn add_product<S: Lanes>(sum: Sum<S>, a: Factor<S::V>, x: S::V) -> Sum<S> {
+        <S::V>::add_small_product(sum, a, x)
+    }
 }
 
-/// sum + s·x for short x, below 2^32.
+/// sum + s·x for x below 2·OFFSET.
 #[inline(always)]
-fn mac_short<S: Lanes>(sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
-    [<S::V>::add_short_product(sum[0], s[0], x), <S::V>::add_short_product(sum[1], s[1], x)]
+fn mac_short<S: Lanes, T: Integer>(sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
+    [T::add_product::<S>(sum[0], s[0], x), T::add_product::<S>(sum[1], s[1], x)]
 }
 
-/// sum + s·(x + 2^31) for any signed x.
+/// sum + s·(x + OFFSET) for any signed x.
 #[inline(always)]
-fn mac_long<S: Lanes>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
-    let x = x.residue().add(unit.splat(OFFSET)).split();
+fn mac_long<S: Lanes, T: Integer>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
+    let x = x.residue().add(unit.splat(T::OFFSET)).split();
     let product = reduce::<S>(mac_base::<S>(nothing(unit), s, x));
     [<S::V>::add_word(sum[0], product[0]), <S::V>::add_word(sum[1], product[1])]
 }
 
-/// sum + s·(x + 2^31) for signed x; short words, which most are, cost less.
+/// sum + s·(x + OFFSET) for signed x; short words, which most are, cost less.
 #[inline(always)]
 fn mac_offset<S: Lanes>(unit: S, sum: Wide<S>, s: Left<S>, x: S::V) -> Wide<S> {
-    let short = x.wrapping_add(unit.splat(OFFSET));
-    if short.all_short() { mac_short::<S>(sum, s, short) } else { mac_long(unit, sum, s, x) }
+    let short = x.wrapping_add(unit.splat(i64::OFFSET));
+    if short.all_short() { mac_short::<S, i64>(sum, s, short) } else { mac_long::<S, i64>(unit, sum, s, x) }
 }
 
-/// −2^31·s: what [`mac_offset`] adds too much.
-fn excess(s: K) -> K {
-    -s.scale(F::new(OFFSET))
+/// −OFFSET·s: what was added too much.
+fn excess<T: Integer>(s: K) -> K {
+    -s.scale(F::new(T::OFFSET))
 }
 
 #[inline(always)]
 pub(super) fn add_scaled_integers<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[i64]) {
     let n = whole::<S>(&[out.len(), x.len()]);
     let factor = left::<S>(splat(unit, s));
-    let start = widen::<S>(splat(unit, excess(s)));
+    let start = widen::<S>(splat(unit, excess::<i64>(s)));
     let mut at = 0;
     while at < n {
         let old = unit.load_k(out, at);
@@ -87,7 +101,7 @@ fn combine<S: Lanes, T: Integer>(unit: S, out: &mut [K], weights: &[K], rows: &[
         sum += weights[row];
         row += 1;
     }
-    let start = splat(unit, excess(sum));
+    let start = splat(unit, excess::<T>(sum));
     // As many sums as the registers hold.
     if S::LANES == 8 {
         combine_blocks::<S, T, 4>(unit, &mut out[..n], start, weights, rows)
@@ -151,15 +165,15 @@ fn combine_blocks<S: Lanes, T: Integer, const B: usize>(
                 each_below!(B, i => {
                     unit.prefetch(ahead, at + i * S::LANES);
                     words[i] = T::load(unit, block, i * S::LANES);
-                    all = all.or(words[i].wrapping_add(unit.splat(OFFSET)))
+                    all = all.or(words[i].wrapping_add(unit.splat(T::OFFSET)))
                 });
                 if T::SHORT || all.all_short() {
                     each_below!(B, i => {
-                        let short = words[i].wrapping_add(unit.splat(OFFSET));
-                        sums[i] = mac_short::<S>(sums[i], s, short)
+                        let short = words[i].wrapping_add(unit.splat(T::OFFSET));
+                        sums[i] = mac_short::<S, T>(sums[i], s, short)
                     });
                 } else {
-                    each_below!(B, i => sums[i] = mac_long(unit, sums[i], s, words[i]));
+                    each_below!(B, i => sums[i] = mac_long::<S, T>(unit, sums[i], s, words[i]));
                 }
                 row += 1;
             }
@@ -185,7 +199,7 @@ fn dot_whole<S: Lanes, T: Integer>(unit: S, a: &[K], x: &[T], n: usize) -> K {
             let (k, x) = (unit.load_k(a, at), T::load(unit, x, at));
             let short = x.magnitude();
             sum = if T::SHORT || short.all_short() {
-                mac_short::<S>(sum, left::<S>([k[0].negate_where(x), k[1].negate_where(x)]), short)
+                mac_short::<S, T>(sum, left::<S>([k[0].negate_where(x), k[1].negate_where(x)]), short)
             } else {
                 mac_base::<S>(sum, left::<S>(k), x.residue().split())
             };

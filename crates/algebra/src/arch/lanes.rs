@@ -64,6 +64,8 @@ pub(super) trait Vector: Copy {
     fn add_product(sum: Self::Sum, a: Factor<Self>, b: Factor<Self>) -> Self::Sum;
     /// sum + a·b for words b below 2^32.
     fn add_short_product(sum: Self::Sum, a: Factor<Self>, b: Self) -> Self::Sum;
+    /// sum + a·b for words b below 2^16.
+    fn add_small_product(sum: Self::Sum, a: Factor<Self>, b: Self) -> Self::Sum;
     /// The residue.
     fn reduce(sum: Self::Sum) -> Self;
     /// The residue below p.

@@ -184,6 +184,8 @@ fn operations<S: lanes::Lanes>(unit: S, [a, b]: [u64; 2]) -> Result<(), TestCase
     let short = b >> 32;
     let sum = Vector::add_short_product(Vector::add_word(sum, any), v.split(), unit.splat(short));
     is(Vector::reduce(sum), x + x * y + y + x * F::new(short))?;
+    let sum = Vector::add_small_product(v.widen(), any.split(), unit.splat(b >> 48));
+    is(Vector::reduce(sum), x + y * F::new(b >> 48))?;
     high.fill(x);
     prop_assert_eq!(v.sum_lanes(), high.into_iter().sum());
     prop_assert_eq!(any.all_short(), short == 0);
