@@ -11,6 +11,7 @@ import encode
 from encode import aff, tensor, view
 from field import Reject
 from oracle import ROLE_M, Oracle, layout_digest, product
+from links import linked_oracle, read_framed, read_link_statement, read_links, walk
 from refverify import verify
 from validity import Analysis
 from wire import Map, Reader, model_identity, read_program
@@ -129,22 +130,28 @@ def range_programs(program):
     return out
 
 
-def statement(program, digest, root):
-    """The Statement of one part; everything but the root is derived. [J6]"""
+def model_oracle(program, root):
+    """M with a root."""
     o = program.model_oracle
     shapes = [t.axes for t in program.tensors if t.home == "model"]
     T = 0 if o.log_t is None else 1 << o.log_t
     oracle = Oracle(ROLE_M, 0, o.rows, 1 << o.c, T, 1 << o.e, program.lam, layout_digest(shapes))
     oracle.root = root
+    return oracle
+
+
+def statement(program, digest, root):
+    """The Statement of one part; everything but the root is derived. [J6]"""
+    oracle = model_oracle(program, root)
     identity = oracle.oracle_id()
     st = encode.Statement(
-        program_digest=digest, zk=T > 0, batch=1, inputs=[], reveals=[], slots=[], identities=[identity],
+        program_digest=digest, zk=oracle.T > 0, batch=1, inputs=[], reveals=[], slots=[], identities=[identity],
         roots=[root], context=b"",
     )
     return st.encode(), identity
 
 
-def verify_certificate(program_bytes, root, proofs):
+def verify_certificate(program_bytes, root, proofs, chain=()):
     """The model's identity; raises Reject. [J7]"""
     program = read_program(program_bytes)
     derived = range_programs(program)
@@ -153,19 +160,29 @@ def verify_certificate(program_bytes, root, proofs):
     for (data, digest), proof in zip(derived, proofs):
         st, identity = statement(program, digest, root)
         verify(data, st, proof)
-    return model_identity(program.digest, [identity])
+    if not chain:
+        return model_identity(program.digest, [identity])
+    opened = model_oracle(program, root)
+    total = sum(product(t.axes) for t in program.tensors if t.home == "model")
+    first = read_link_statement(chain[0][0])
+    own = linked_oracle(first.parent, first.total, program.lam).oracle_id()
+    model = model_identity(program.digest, [own])
+    walk(chain, own, opened, model, total, (program.lam, program.grind))
+    return model
 
 
 def read_certificate(data):
-    """Identity, root and proofs of a file. Spec 06."""
+    """Identity, root, links and proofs of a file. Spec 06."""
     r = Reader(data)
-    r.magic(b"ZTRC")
-    model, root, count = r.take(32), r.take(32), r.u32()
+    r.magic(b"ZTRC", 1)
+    model, root, chains, count = r.take(32), r.take(32), read_links(read_framed(r)), r.u32()
+    if len(chains) != 1:
+        raise Reject("not one chain of links")
     if count > PARTS:
         raise Reject("too many parts")
     proofs = [r.framed(1 << 31) for _ in range(count)]
     r.end()
-    return model, root, proofs
+    return model, root, chains[0], proofs
 
 
 def main(argv):
@@ -178,8 +195,8 @@ def main(argv):
         with open(path, "rb") as f:
             data.append(f.read())
     try:
-        model, root, proofs = read_certificate(data[1])
-        if verify_certificate(data[0], root, proofs) != model:
+        model, root, chain, proofs = read_certificate(data[1])
+        if verify_certificate(data[0], root, proofs, chain) != model:
             raise Reject("the certificate names another model")
     except Reject as why:
         print(f"REJECT {why}")

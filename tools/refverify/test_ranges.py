@@ -82,8 +82,8 @@ def test_the_certificate_of_a_vector(tmp_path, capsys):
     files = [tmp_path / "program", tmp_path / "certificate"]
     files[0].write_bytes(model)
     for name, code in ((identity, 0), (bytes(32), 1)):
-        files[1].write_bytes(b"ZTRC\1\0" + name + root + u32(1) + fr(proof))
-        assert read_certificate(files[1].read_bytes()) == (name, root, [proof])
+        files[1].write_bytes(b"ZTRC\1\0" + name + root + fr(u32(1) + u32(0)) + u32(1) + fr(proof))
+        assert read_certificate(files[1].read_bytes()) == (name, root, [], [proof])
         assert main(["", *map(str, files)]) == code
         assert capsys.readouterr().out.startswith("REJECT" if code else "ACCEPT")
 

@@ -96,10 +96,14 @@ impl SplitArgs {
     }
 }
 
+/// Memory beside what the memory model counts: files as they are read and written, words, the process.
+const BESIDE: u64 = 12 << 20;
+
 /// The largest number of rows, at most `most`, whose proof fits the memory.
 fn largest(owner: &Owner, reveals: &[Reveal], most: usize, limit: u64, held: u64) -> Outcome<usize> {
     let peak = |rows: usize| {
-        units::peak_of_rows(&owner.program, rows as u32, reveals).map(|peak| peak.saturating_add(held))
+        units::peak_of_rows(&owner.program, rows as u32, reveals)
+            .map(|peak| peak.saturating_add(held).saturating_add(BESIDE))
     };
     let one = peak(1)?;
     if one > limit {

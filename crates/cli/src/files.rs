@@ -25,7 +25,8 @@
 //! |---|---|
 //! | name, version | `"ZTRC"`, `u16` 1 |
 //! | model | 32-byte identity |
-//! | root | 32-byte root of the model's oracle |
+//! | root | 32-byte root of the opened commitment |
+//! | links | fr(one chain of links, perhaps empty) |
 //! | proofs | `u32` count; fr(proof) per part, in order |
 //!
 //! Secret files, mode 0600 in a directory of mode 0700:
@@ -139,8 +140,10 @@ pub struct ModelFile {
 pub struct RangeFile {
     /// The model's identity.
     pub model: [u8; 32],
-    /// Root of its long-term oracle.
+    /// Root of the commitment that the proofs open.
     pub root: [u8; 32],
+    /// Links from the model's identity to it.
+    pub chain: Vec<Link>,
     /// One proof per part.
     pub proofs: Vec<Vec<u8>>,
 }
@@ -277,6 +280,7 @@ impl RangeFile {
         let mut w = Writer::new(b"ZTRC");
         w.put(&self.model);
         w.put(&self.root);
+        w.framed(&verify::encode_links(std::slice::from_ref(&self.chain)));
         w.put(&(self.proofs.len() as u32).to_le_bytes());
         self.proofs.iter().for_each(|proof| w.framed(proof));
         w.0.to_vec()
@@ -285,13 +289,18 @@ impl RangeFile {
     /// Reads a certificate; nothing is checked but its form.
     pub fn decode(bytes: &[u8]) -> Parsed<Self> {
         let mut r = Reader::new(bytes, b"ZTRC")?;
-        let (model, root, count) = (r.array()?, r.array()?, r.u32()?);
+        let (model, root) = (r.array()?, r.array()?);
+        let mut chains = verify::decode_links(r.framed()?).map_err(|e| e.to_string())?;
+        let (Some(chain), true) = (chains.pop(), chains.is_empty()) else {
+            return Err("it has not one chain of links".into());
+        };
+        let count = r.u32()?;
         if u64::from(count) > program::ranges::PARTS {
             return Err("it has too many parts".into());
         }
         let proofs = (0..count).map(|_| r.framed().map(<[u8]>::to_vec)).collect::<Parsed<_>>()?;
         r.end()?;
-        Ok(Self { model, root, proofs })
+        Ok(Self { model, root, chain, proofs })
     }
 }
 

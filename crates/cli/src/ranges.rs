@@ -17,6 +17,7 @@ use serde_json::json;
 use verify::{RangeRefusal, Setup, range_statement, verify_ranges};
 
 use crate::engine::prover;
+use crate::epochs::Committed;
 use crate::failure::{Failure, Outcome, USAGE};
 use crate::files::{FILE_BYTES, RangeFile, read_bounded, write_whole};
 use crate::output::OutputArgs;
@@ -88,7 +89,8 @@ pub fn check(program: &Program, statement: &Statement, bytes: &[u8]) -> Result<C
         let id = text::model_id(&file.model);
         return Err(format!("the range certificate is about another model: {id}"));
     }
-    let budget = verify_ranges(program, oracle, &file.root, &file.proofs).map_err(|why| why.to_string())?;
+    let budget = verify_ranges(program, oracle, &file.root, &file.chain, &file.proofs)
+        .map_err(|why| why.to_string())?;
     let weakest = budget.weakest();
     Ok(Certified { words: widths(program), bits: weakest.bits, weakest: weakest.name })
 }
@@ -129,8 +131,9 @@ fn prove_part(
 }
 
 /// The certificate of an owner's model, and the openings left.
-pub fn certify(owner: &Owner, progress: &Progress) -> Outcome<(RangeFile, u64)> {
-    let Some((table, budget)) = &owner.committed else {
+pub fn certify(owner: &mut Owner, progress: &Progress) -> Outcome<(RangeFile, u64)> {
+    let identity = owner.identity();
+    let Some(committed) = &mut owner.committed else {
         let fix =
             "leave --public-model out, or do without a certificate: public weights are checked in clear";
         return Err(Failure::misuse(USAGE, "certify", RangeRefusal::Public, fix));
@@ -143,26 +146,39 @@ pub fn certify(owner: &Owner, progress: &Progress) -> Outcome<(RangeFile, u64)> 
             "the ranges of this model cannot be proved; proofs hold over F_p",
         )
     })?;
+    let left = reserve_together(committed, parts.len())?;
     // A derived Program numbers the hidden tensors 0, 1, .. in the model's order.
     let weights = (0u32..).zip(owner.weights.0.values().cloned()).collect();
-    let mut file = RangeFile { model: owner.identity(), root: table.root(), proofs: Vec::new() };
-    let mut left = 0;
+    let (root, chain) = (committed.table.root(), committed.chain.clone());
+    let mut file = RangeFile { model: identity, root, chain, proofs: Vec::new() };
     for part in &parts {
-        let state = budget.reserve()?;
-        left = state.total - state.used;
         let _phase = progress.phase("certify", None);
-        file.proofs.push(prove_part(part, table, &weights, &owner.secret)?);
+        file.proofs.push(prove_part(part, &committed.table, &weights, &owner.secret)?);
     }
     Ok((file, left))
+}
+
+/// Reserves so many openings of one table: all parts of a certificate open the same.
+fn reserve_together(committed: &mut Committed, count: usize) -> Outcome<u64> {
+    loop {
+        let (root, mut left) = (committed.table.root(), 0);
+        for _ in 0..count {
+            left = committed.reserve()?.left;
+        }
+        // The epoch may have ended between two of them.
+        if committed.table.root() == root {
+            return Ok(left);
+        }
+    }
 }
 
 /// Runs the verb.
 pub fn run(args: &CertifyArgs) -> Outcome<ExitCode> {
     let progress = Progress::new(args.form.json());
     let loaded = args.model.load()?;
-    let owner = owner(&loaded, &args.compile, &args.secrets, &progress)?;
+    let mut owner = owner(&loaded, &args.compile, &args.secrets, &progress)?;
     let started = Instant::now();
-    let (file, left) = certify(&owner, &progress)?;
+    let (file, left) = certify(&mut owner, &progress)?;
     let prove_ms = ms(started);
     let bytes = file.encode();
     let beside = owner.directory.as_ref().map(|d| d.join(crate::keys::PUBLIC).with_extension(EXTENSION));

@@ -4,6 +4,8 @@ use core::fmt;
 
 use oracle::Shape;
 use program::limits;
+use program::model_id;
+use program::types::Program;
 use program::wire::Statement;
 use tape::{frame, hash};
 
@@ -253,6 +255,29 @@ pub(crate) fn check(
         proved.extend(subject.walk(chain, links.known)?);
     }
     Ok(proved)
+}
+
+/// Checks that a chain leads from a model's identity, its OracleId, to another root of its data.
+///
+/// # Errors
+/// The first reason why it does not.
+pub(crate) fn leads_to(
+    program: &Program,
+    identity: &[u8; 32],
+    (shape, total): (&Shape, usize),
+    root: &[u8; 32],
+    chain: &[Link],
+) -> Result<(), ChainError> {
+    let subject = Subject {
+        number: 0,
+        identity: *identity,
+        subject: model_id(&program.digest(), std::slice::from_ref(identity)),
+        total: u64::try_from(total).unwrap_or(u64::MAX),
+        security: [program.lambda, program.grind],
+        shape,
+        root: *root,
+    };
+    subject.walk(chain, &|_| false).map(|_| ())
 }
 
 /// The first opened root that needs a link, when none was given at all.

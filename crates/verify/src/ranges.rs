@@ -7,7 +7,8 @@ use program::types::Program;
 use program::wire::Statement;
 use program::{Disclosure, range_programs};
 
-use crate::{Budget, Refusal, SetupError, Verdict, model_shape, verify};
+use crate::chain::leads_to;
+use crate::{Budget, ChainError, Link, Refusal, SetupError, Verdict, model_shape, verify};
 
 /// Why a certificate is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub enum RangeRefusal {
         /// Parts found.
         found: usize,
     },
-    /// The root belongs to another model, or to this one under other parameters.
-    OtherModel,
+    /// The root belongs to another model, or to this one under other parameters, or no links lead to it.
+    OtherModel(ChainError),
     /// A part does not show what it must.
     Part {
         /// Its number.
@@ -45,7 +46,9 @@ impl fmt::Display for RangeRefusal {
             Self::Parts { expected, found } => {
                 write!(f, "the certificate of this model has {expected} parts, {found} were found")
             }
-            Self::OtherModel => write!(f, "the certificate is about the weights of another model"),
+            Self::OtherModel(why) => {
+                write!(f, "the certificate is about the weights of another model: {why}")
+            }
             Self::Part { part, why } => write!(f, "part {part} of the certificate: {why}"),
         }
     }
@@ -78,7 +81,8 @@ pub fn range_statement(part: &Program, root: &[u8; 32]) -> Result<Statement, Set
 }
 
 /// Checks that the proofs, in order, certify that every private parameter behind `oracle`, the
-/// identity of the model's long-term oracle, lies in the interval that `program` declares for it.
+/// identity of the model's long-term oracle, lies in the interval that `program` declares for it. The
+/// proofs open `root`; `chain` links it to the identity, and is empty if it is the identity's own.
 /// Gives the budget of the weakest part.
 ///
 /// # Errors
@@ -87,12 +91,11 @@ pub fn verify_ranges(
     program: &Program,
     oracle: &[u8; 32],
     root: &[u8; 32],
+    chain: &[Link],
     proofs: &[impl AsRef<[u8]>],
 ) -> Result<Budget, RangeRefusal> {
-    let (shape, _) = model_shape(program).map_err(oracle_refused)?.ok_or(RangeRefusal::Public)?;
-    if shape.id(root) != *oracle {
-        return Err(RangeRefusal::OtherModel);
-    }
+    let (shape, layout) = model_shape(program).map_err(oracle_refused)?.ok_or(RangeRefusal::Public)?;
+    leads_to(program, oracle, (&shape, layout.total), root, chain).map_err(RangeRefusal::OtherModel)?;
     let parts = range_programs(program).map_err(|why| RangeRefusal::Invalid(Box::new(why)))?;
     if parts.len() != proofs.len() {
         return Err(RangeRefusal::Parts { expected: parts.len(), found: proofs.len() });
