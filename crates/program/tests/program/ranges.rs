@@ -89,13 +89,13 @@ type Case<'a> = &'a [(&'a [u32], i64, i64)];
 /// Tensors with the number of parts they take and the first bytes of the hash of the parts' digests;
 /// the second implementation knows the same.
 const CASES: [(Case<'_>, usize, &str); 5] = [
-    (&[(&[3, 4], -127, 127), (&[], 0, 5), (&[7], -1000, 1000)], 1, "f05c0e9accd16f62"),
+    (&[(&[3, 4], -127, 127), (&[], 0, 5), (&[7], -1000, 1000)], 1, "7c56e269c16bcb3c"),
     // More than one part: long and flat, cut along the first axis; then along a later one.
-    (&[(&[2, 3, 1_800_000], -8, 7), (&[5], -5, 5)], 4, "106803ecce441307"),
-    (&[(&[9_000_001], -128, 127), (&[3, 1_300_000], -127, 127)], 5, "994ac66dfb65ed4a"),
-    (&[(&[2, 1, 4_100_000], -3, 3)], 4, "fde12258a36ab10f"),
+    (&[(&[2, 3, 1_800_000], -8, 7), (&[5], -5, 5)], 4, "ca8aae6e8159a5f3"),
+    (&[(&[9_000_001], -128, 127), (&[3, 1_300_000], -127, 127)], 5, "d02fdb512c146095"),
+    (&[(&[2, 1, 4_100_000], -3, 3)], 4, "2e7e6b7f453d8c41"),
     // Two checks of three limbs each: six lookups per entry.
-    (&[(&[1_000_000], -300_000, 300_000)], 2, "e7c8ca02c98e77df"),
+    (&[(&[1_000_000], -300_000, 300_000)], 2, "011432ef59dc8360"),
 ];
 
 #[test]
