@@ -295,6 +295,14 @@ pub(crate) fn proved_output(graph: &Graph, output: ValueId) -> (ValueId, Then) {
             {
                 then
             }
+            // Axes of length 1 around a last function change nothing.
+            Op::Reshape if long_axes(shape) == long_axes(&graph.value(node.output).shape) => {
+                let before = producers.get(&node.inputs[0]).map(|n| &n.op);
+                match before {
+                    Some(Op::Softmax { .. } | Op::ArgMax { .. } | Op::Unary(Unary::Sigmoid)) => then,
+                    _ => break,
+                }
+            }
             _ => break,
         };
         // A label of probabilities is the label of the logits.
@@ -304,4 +312,9 @@ pub(crate) fn proved_output(graph: &Graph, output: ValueId) -> (ValueId, Then) {
         value = node.inputs[0];
     }
     if then == Then::None { (output, then) } else { (value, then) }
+}
+
+/// The lengths of a shape that are not 1.
+fn long_axes(shape: &[usize]) -> Vec<usize> {
+    shape.iter().copied().filter(|&n| n != 1).collect()
 }

@@ -33,6 +33,16 @@ const TERMS_MOST: usize = 24;
 /// Most position axes (with the batch) of a tensor.
 const AXES_MOST: usize = 8;
 
+/// Most entries of a matrix that merges two axes.
+const MATRIX_MOST: u64 = 1 << 20;
+
+/// Position `fast * k + i` reads entry k, all others read nothing.
+fn strided(place: usize, slow: Len, fast: Len, i: Len) -> Map {
+    let rows = slow * fast;
+    let weights = (0..rows).flat_map(|p| (0..slow).map(move |k| i64::from(p == fast * k + i))).collect();
+    Map::Mat { axis: narrow(place), rows, cols: slow, weights }
+}
+
 impl Val {
     /// A value without entries, to fill in.
     pub(crate) fn blank(scale: f64) -> Val {
@@ -153,11 +163,11 @@ impl Val {
         Ok(val)
     }
 
-    /// Merges the first two position axes of a group: the sum over the slow index i
-    /// of the fast axis shifted by i * m, which is 0 outside its own stretch.
+    /// Merges the first two position axes of a group: the sum over the index of the shorter one, in
+    /// which every term is 0 outside its own entries.
     fn merge_first(&self, draft: &mut Draft, group: usize) -> Result<Val, Problem> {
         let (slow, fast) = (self.groups[group][0], self.groups[group][1]);
-        if slow > 128 {
+        if slow.min(fast) > 128 || (slow > 128 && u64::from(slow) * u64::from(slow * fast) > MATRIX_MOST) {
             return Err(layout(format!("Two axes of {slow} and {fast} would have to become one")));
         }
         let place = self.first_of(group);
@@ -166,14 +176,18 @@ impl Val {
         let mut new = vec![0];
         new.extend(groups.concat());
         let mut terms = Vec::new();
-        for i in 0..slow {
+        for i in 0..if slow <= 128 { slow } else { fast } {
+            let (first, second) = if slow <= 128 {
+                let off = -i64::from(i) * i64::from(fast);
+                (Map::Fix { at: i64::from(i) }, Map::Aff { axis: narrow(place), step: 1, off })
+            } else {
+                (strided(place, slow, fast, i), Map::Fix { at: i64::from(i) })
+            };
             let reads: Vec<Map> = (1..=self.subs().len())
                 .map(|old| match old {
                     o if o < place => axis(o),
-                    o if o == place => Map::Fix { at: i64::from(i) },
-                    o if o == place + 1 => {
-                        Map::Aff { axis: narrow(place), step: 1, off: -i64::from(i) * i64::from(fast) }
-                    }
+                    o if o == place => first.clone(),
+                    o if o == place + 1 => second.clone(),
                     o => axis(o - 1),
                 })
                 .collect();

@@ -304,3 +304,19 @@ fn composed_functions_are_one_table() {
     let compiled = check(&mut net, &bits(8, 8), 22.0);
     assert_eq!(compiled.program.operators.len(), 3, "two rounds with a table and the logits");
 }
+
+/// Channels that were shuffled come back in one axis, also when there are many.
+#[test]
+fn shuffled_channels_meet_a_grouped_convolution() {
+    for (groups, each) in [(4, 6), (4, 136)] {
+        let mut net = Net::new(11);
+        let x = net.input(&[1, groups * each, 2, 1]);
+        let cut = net.reshape(x, &[1, groups, each, 2, 1]);
+        let turned =
+            net.node(model::graph::Op::Transpose(vec![0, 2, 1, 3, 4]), &[cut], &[1, each, groups, 2, 1]);
+        let shuffled = net.reshape(turned, &[1, each * groups, 2, 1]);
+        let y = net.conv(shuffled, 4, &window(1, 1, 0), 4);
+        net.output(y);
+        check(&mut net, &bits(10, 10), 30.0);
+    }
+}

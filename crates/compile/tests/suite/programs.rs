@@ -26,6 +26,21 @@ fn small_cnn(seed: u64) -> Net {
     net
 }
 
+/// Axes of length 1 behind a last softmax leave it a last softmax.
+#[test]
+fn a_last_softmax_may_be_reshaped() {
+    let mut net = Net::new(5);
+    let x = net.input(&[1, 6]);
+    let y = net.dense(x, 4);
+    let p = net.node(Op::Softmax { axis: 1, log: false }, &[y], &[1, 4]);
+    let r = net.reshape(p, &[1, 4, 1, 1]);
+    net.output(r);
+    let samples = net.samples(30);
+    let compiled = compile(&net.graph, &samples, &Options::default()).expect("compiles");
+    assert_eq!(compiled.meta.outputs[0].then, "softmax");
+    assert_eq!(compiled.meta.outputs[0].shape, [4]);
+}
+
 /// A name for everything a compilation gives.
 fn digest(c: &Compiled) -> String {
     let text = format!("{:?} {:?} {}", c.program, c.weights, c.report.to_json());
