@@ -311,7 +311,7 @@ impl<'a, S: Source> Ladder<'a, S> {
             let ntt = self.table(oracle).ntt();
             let half = |pick: fn(K) -> F| {
                 let sparse: Vec<(usize, F)> = weighed.iter().map(|&(j, x)| (j, pick(x))).collect();
-                ntt.powers(&sparse)
+                ntt.powers_first(&sparse, shape.dimension())
             };
             let (c0, c1) = rayon::join(|| half(|x| x.c0), || half(|x| x.c1));
             let value = |c: usize| K::new(c0[c], c1[c]);

@@ -1,5 +1,7 @@
 //! A committed table: rows, masks, code words and tree.
 
+use std::sync::Arc;
+
 use algebra::ntt::Ntt;
 use algebra::{F, K};
 use oracle::{Hashing, Shape, Tree};
@@ -26,7 +28,7 @@ pub struct Table {
     code: Zeroizing<Vec<F>>,
     salts: Vec<[u8; 16]>,
     tree: Tree,
-    ntt: Ntt,
+    ntt: Arc<Ntt>,
 }
 
 impl Table {
@@ -171,16 +173,16 @@ impl Rows {
 }
 
 /// Code words of all F-rows.
-fn encode(shape: &Shape, data: &Rows, masks: &Rows) -> (Zeroizing<Vec<F>>, Ntt) {
+fn encode(shape: &Shape, data: &Rows, masks: &Rows) -> (Zeroizing<Vec<F>>, Arc<Ntt>) {
     let n = shape.positions();
-    let ntt = Ntt::new(shape.log_n as u32);
+    let ntt = Ntt::shared(shape.log_n as u32);
     let count = if shape.extension { 2 * shape.rows } else { shape.rows };
     let mut code = vec![F::ZERO; count * n];
     code.par_chunks_exact_mut(n).enumerate().for_each(|(i, word)| {
         let (own, rest) = word.split_at_mut(shape.data());
         data.write(i, shape.data(), own);
         masks.write(i, shape.masks(), &mut rest[..shape.masks()]);
-        ntt.forward(word);
+        ntt.forward_padded(word, shape.dimension());
     });
     (Zeroizing::new(code), ntt)
 }
