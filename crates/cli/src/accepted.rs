@@ -17,11 +17,14 @@ const KEY: &str = "verifier.key";
 /// Most entries; older ones are dropped, which costs time only.
 pub const ENTRIES_MAX: usize = 4096;
 
+/// The key of the entries, and the entries.
+type Known = (Zeroizing<[u8; 32]>, Vec<[u8; 32]>);
+
 /// What was accepted, by keyed hash.
 pub struct Accepted {
     path: PathBuf,
     /// The machine's key and the entries under it.
-    known: Option<(Zeroizing<[u8; 32]>, Vec<[u8; 32]>)>,
+    known: Option<Known>,
 }
 
 fn read_key(path: &Path) -> Option<Zeroizing<[u8; 32]>> {

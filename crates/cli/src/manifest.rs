@@ -126,6 +126,9 @@ impl Manifest {
 
     /// Reads a manifest. Its proofs cover all rows, in order; there is no second way to write it.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() > BYTES {
+            return Err("it is too large".into());
+        }
         let value: Value = serde_json::from_slice(bytes).map_err(|e| format!("not JSON: {e}"))?;
         let map = value.as_object().ok_or("it is no object")?;
         if string(map, "format")? != FORMAT {
@@ -214,6 +217,9 @@ impl Whole {
             expect.part = Some(Part { rows: entry.rows.clone(), total: manifest.rows });
             let examination = examine(&proof, expect);
             let code = examination.code;
+            if let (Some(accepted), "ok") = (&mut expect.accepted, code) {
+                accepted.keep(&examination.linked);
+            }
             self.proofs.push((entry.clone(), examination));
             if code != "ok" {
                 self.code = code;

@@ -18,7 +18,7 @@ use verify::{RangeRefusal, Setup, range_statement, verify_ranges};
 
 use crate::engine::prover;
 use crate::epochs::Committed;
-use crate::failure::{Failure, Outcome, USAGE};
+use crate::failure::{BUDGET, Failure, Outcome, USAGE};
 use crate::files::{FILE_BYTES, RangeFile, read_bounded, write_whole};
 use crate::output::OutputArgs;
 use crate::owner::{Owner, SecretArgs, owner};
@@ -158,9 +158,12 @@ pub fn certify(owner: &mut Owner, progress: &Progress) -> Outcome<(RangeFile, u6
     Ok((file, left))
 }
 
+/// Epochs that are tried: the one in use, the next, and what provers running beside this one may use up.
+const TRIES: usize = 4;
+
 /// Reserves so many openings of one table: all parts of a certificate open the same.
 fn reserve_together(committed: &mut Committed, count: usize) -> Outcome<u64> {
-    loop {
+    for _ in 0..TRIES {
         let (root, mut left) = (committed.table.root(), 0);
         for _ in 0..count {
             left = committed.reserve()?.left;
@@ -170,6 +173,10 @@ fn reserve_together(committed: &mut Committed, count: usize) -> Outcome<u64> {
             return Ok(left);
         }
     }
+    let reason = format!("its {count} parts need as many openings of one epoch, which has not so many");
+    let fix =
+        "commit again with more room (`--openings N`; this makes a new ID), or prove nothing else meanwhile";
+    Err(Failure::misuse(BUDGET, "certify", reason, fix))
 }
 
 /// Runs the verb.
@@ -208,7 +215,10 @@ pub fn run(args: &CertifyArgs) -> Outcome<ExitCode> {
     anstream::println!("{}  {}", paint(GOOD, "certified"), widths(&owner.program));
     let size = text::size(bytes.len() as u64);
     anstream::println!("  {} to prove, {} parts, {size} file", text::time(prove_ms), file.proofs.len());
-    anstream::println!("  {}", paint(DIM, format!("{left} openings of the key are left")));
+    anstream::println!(
+        "  {}",
+        paint(DIM, format!("{left} proofs are left before the next epoch, which follows by itself"))
+    );
     anstream::println!("\nmodel ID  {}\npublish   {} beside the model file", owner.id(), path.display());
     anstream::println!("verify    zerotell verify PROOF --model {} --ranges {}", owner.id(), path.display());
     Ok(ExitCode::SUCCESS)

@@ -97,17 +97,17 @@ fn a_proof_without_its_links_is_refused() {
         assert_eq!(verdict["code"], code, "{name}: {verdict}");
     };
     let without = joined(1, &own[..3]);
-    refused("no links", &without, "ZT307");
+    refused("no links", &without, "ZT309");
     // What was accepted once does not make up for links that are not there.
     world.verify("p.ztp", &format!("--model {id}")).expect(0);
-    refused("no links, known", &without, "ZT307");
+    refused("no links, known", &without, "ZT309");
     refused("no list", &joined(2, &own[..3]), "ZT300");
     let empty = [&own[..3], &[vec![1, 0, 0, 0, 0, 0, 0, 0]]].concat();
     refused("empty list", &joined(2, &empty), "ZT300");
     let mut changed = own.clone();
     let last = changed[3].len() - 1;
     changed[3][last] ^= 1;
-    refused("changed", &joined(2, &changed), "ZT307");
+    refused("changed", &joined(2, &changed), "ZT309");
     refused("version", &joined(3, &own), "ZT300");
     // The links of another model.
     world.run(&format!("commit {} --model-key other --openings 4", World::model())).expect(0);
@@ -116,7 +116,7 @@ fn a_proof_without_its_links_is_refused() {
     }
     let mut foreign = own.clone();
     foreign[3] = parts(&world.read("other.ztp")).swap_remove(3);
-    refused("foreign", &joined(2, &foreign), "ZT307");
+    refused("foreign", &joined(2, &foreign), "ZT309");
 }
 
 /// The memory of accepted links is this machine's own: entries made elsewhere count for nothing.

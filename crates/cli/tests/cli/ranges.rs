@@ -83,9 +83,10 @@ fn forged_and_foreign_certificates_are_refused() {
     assert!(refused("named as this", &named).contains("another model"));
     named[38..70].copy_from_slice(&whole[38..70]);
     assert!(refused("rooted as this", &named).contains("part 0"));
-    let count = |n: u32| [&whole[..70], &n.to_le_bytes(), &whole[74..]].concat();
-    assert!(refused("no part", &[&whole[..70], &[0; 4]].concat()).contains("has 1 parts, 0 were found"));
-    assert!(refused("a part twice", &[&count(2)[..], &whole[74..]].concat()).contains("2 were found"));
+    // After the root: 16 bytes of an empty chain of links, then the number of parts.
+    let count = |n: u32| [&whole[..86], &n.to_le_bytes(), &whole[90..]].concat();
+    assert!(refused("no part", &[&whole[..86], &[0; 4]].concat()).contains("has 1 parts, 0 were found"));
+    assert!(refused("a part twice", &[&count(2)[..], &whole[90..]].concat()).contains("2 were found"));
     assert!(refused("too many parts", &count(u32::MAX)).contains("too many parts"));
     for (at, words) in [(0, "right name"), (10, "another model"), (40, "another model"), (2000, "part 0")] {
         let mut bytes = whole.clone();
@@ -110,4 +111,58 @@ fn a_certificate_uses_an_opening() {
     assert_eq!(after, before - 1);
     let missing = format!("certify {} --calibrate {}", asset("none.onnx"), asset("bc_calib.npz"));
     world.run(&missing).expect(2);
+}
+
+/// A certificate is about the identity, whatever epoch it opens: it holds for proofs of all.
+#[test]
+fn a_certificate_holds_in_every_epoch() {
+    let world = World::new();
+    let commit = format!("commit {} --model-key m --openings 8 --json", World::model());
+    let made = world.run(&commit).expect(0).json();
+    let (id, total) = (text(&made["model"]), made["openings"].as_u64().unwrap());
+    let verify = |proof: &str, certificate: &str| {
+        let flags = format!("--model {id} --ranges {certificate}");
+        let verdict = world.verify(proof, &flags).expect(0).json();
+        assert_eq!(check(&verdict, "weight ranges").0, "passed");
+    };
+    let certify = |file: &str| {
+        world.run(&format!("certify {} --model-key m -o {file}", World::model())).expect(0);
+    };
+    certify("first.ztr");
+    world.prove("--model-key m --reveal label -o first.ztp");
+    let mut links = 0;
+    for _ in 0..total {
+        links = world.prove("--model-key m --reveal label -o last.ztp")["links"].as_u64().unwrap();
+    }
+    assert!(links > 0);
+    certify("last.ztr");
+    let sizes = ["first.ztr", "last.ztr"].map(|file| world.read(file).len());
+    assert!(sizes[1] > sizes[0] + 10_000, "the later one carries links: {sizes:?}");
+    for proof in ["first.ztp", "last.ztp"] {
+        verify(proof, "first.ztr");
+        verify(proof, "last.ztr");
+    }
+    // Without its links the later one is about nothing known.
+    let later = world.read("last.ztr");
+    let length = u64::from_le_bytes(later[70..78].try_into().unwrap()) as usize;
+    let empty = [8u64.to_le_bytes(), [1, 0, 0, 0, 0, 0, 0, 0]].concat();
+    world.write("bare.ztr", &[&later[..70], &empty, &later[78 + length..]].concat());
+    let verdict = world.verify("last.ztp", &format!("--model {id} --ranges bare.ztr")).expect(1).json();
+    assert_eq!(verdict["code"], "ZT307");
+}
+
+/// Rows of one run go on over the end of an epoch.
+#[test]
+fn a_split_batch_goes_over_the_end_of_an_epoch() {
+    let world = World::new();
+    let commit = format!("commit {} --model-key m --openings 4 --json", World::model());
+    let id = text(&world.run(&commit).expect(0).json()["model"]);
+    let rows = format!("--input {} --rows 0..12 --rows-per-proof 1", asset("bc_test.npz"));
+    let line = world.prove(&format!("--model-key m {rows} --reveal label -o s.ztp"));
+    assert_eq!(line["proofs"].as_array().unwrap().len(), 12);
+    let last = world.verify("s.0011.ztp", &format!("--model {id}")).expect(0).json();
+    assert!(check(&last, "links").1.contains("from the identity"));
+    let whole = world.verify("s.ztp", &format!("--model {id}")).expect(0).json();
+    assert_eq!(whole["label"], line["label"]);
+    assert_eq!(whole["label"].as_array().unwrap().len(), 12);
 }
