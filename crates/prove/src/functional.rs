@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use sumcheck::Term;
 use verify::{Functionals, Group, Setup};
 
-use crate::ranked::Ranked;
+use crate::ranked::{self, Ranked};
 use crate::table::Table;
 
 /// The functional on one oracle of level 0.
@@ -77,7 +77,7 @@ fn add_term(block: &Block, term: &Term, own: &mut [K]) {
         last = first;
         outer = vec![term.coef];
         for next in vectors {
-            outer = outer.iter().flat_map(|&x| last.iter().map(move |&y| x * y)).collect();
+            outer = ranked::outer(&outer, &last);
             last = next;
         }
     }

@@ -3,8 +3,10 @@
 //! a(x) and b(x) are made by contracting each viewed tensor axis by axis (a view is separable), so a
 //! convolution never becomes a matrix of patches.
 
+use std::ops::Range;
+
 use algebra::multilinear::{bits, eq_prefix};
-use algebra::slices::{add_scaled, add_scaled_integers};
+use algebra::slices::{add_scaled, combine_integers, dot, dot_integers};
 use algebra::{F, K};
 use program::lower::Ip;
 use program::types::{Form, Map, View};
@@ -201,6 +203,11 @@ fn spread(total: &mut [K], part: &Part, factor: K, lengths: &[usize], fates: &[F
             target += i * scale;
             scale <<= bits(lengths[axis]);
         }
+        if last_stride == 1 {
+            let own = &part.values[source..source + lengths[last]];
+            add_scaled(&mut total[target..target + lengths[last]], factor, own);
+            continue;
+        }
         for i in 0..lengths[last] {
             total[target + i] += factor * part.values[source + i * last_stride];
         }
@@ -217,10 +224,38 @@ fn map_axes(map: &Map) -> Vec<usize> {
     }
 }
 
+/// The entries of a tensor axis that one position reads, with their weights.
+#[derive(Clone, Default)]
+struct Row {
+    indices: Vec<usize>,
+    weights: Vec<K>,
+    /// Some index does not follow the one before it.
+    broken: bool,
+}
+
+impl Row {
+    fn push(&mut self, index: usize, weight: K) {
+        self.broken |= self.indices.last().is_some_and(|&last| last + 1 != index);
+        self.indices.push(index);
+        self.weights.push(weight);
+    }
+
+    /// Indices and weights.
+    fn entries(&self) -> impl Iterator<Item = (usize, K)> + '_ {
+        self.indices.iter().copied().zip(self.weights.iter().copied())
+    }
+
+    /// The part of an axis that is read, if it is one run.
+    fn run(&self) -> Option<Range<usize>> {
+        let &first = self.indices.first().filter(|_| !self.broken)?;
+        Some(first..first + self.indices.len())
+    }
+}
+
 /// For each tuple of kept position indices of one map: the tensor indices read and their weights.
 struct Reads {
     kept: Vec<usize>,
-    rows: Vec<Vec<(usize, K)>>,
+    rows: Vec<Row>,
     /// The identity on a kept axis: nothing to do.
     plain: bool,
 }
@@ -231,7 +266,7 @@ fn reads(map: &Map, n: usize, lengths: &[usize], fates: &[Fate]) -> Reads {
     let plain = matches!(map, Map::Aff { axis, step: 1, off: 0 }
         if lengths[usize::from(*axis)] == n && kept.len() == 1);
     let rows = kept.iter().map(|&axis| lengths[axis]).product();
-    let mut reads = Reads { rows: vec![Vec::new(); if plain { 0 } else { rows }], kept, plain };
+    let mut reads = Reads { rows: vec![Row::default(); if plain { 0 } else { rows }], kept, plain };
     if plain {
         return reads;
     }
@@ -241,10 +276,9 @@ fn reads(map: &Map, n: usize, lengths: &[usize], fates: &[Fate]) -> Reads {
     };
     let total: usize = axes.iter().map(|&axis| lengths[axis]).product();
     for flat in 0..total {
-        let tuple: Vec<usize> = match axes.as_slice() {
-            [_] => vec![flat],
-            [_, second] => vec![flat / lengths[*second], flat % lengths[*second]],
-            _ => Vec::new(),
+        let tuple = match axes.as_slice() {
+            [_, second] => [flat / lengths[*second], flat % lengths[*second]],
+            _ => [flat, 0],
         };
         let mut row = 0;
         let mut factor = K::ONE;
@@ -256,7 +290,8 @@ fn reads(map: &Map, n: usize, lengths: &[usize], fates: &[Fate]) -> Reads {
             }
         }
         for_each_read(map, &tuple, n, |i, coefficient| {
-            reads.rows[row].push((i, factor.scale(F::from_i64(coefficient))));
+            reads.rows[row]
+                .push(i, if coefficient == 1 { factor } else { factor.scale(F::from_i64(coefficient)) });
         });
     }
     reads
@@ -324,35 +359,52 @@ fn contract_view(values: &Values<'_>, view: &View, lengths: &[usize], fates: &[F
 type Sizes = (usize, usize, usize);
 
 /// `new[o]`[row][i] = Σ w · `old[o]`[index][i] over integers.
-fn apply_integers(data: &[i64], rows: &[Vec<(usize, K)>], (outer, n, inner): Sizes) -> Vec<K> {
-    fill(outer * rows.len(), inner, |job, out| {
+fn apply_integers(data: &[i64], rows: &[Row], (outer, n, inner): Sizes) -> Vec<K> {
+    fill(outer * rows.len(), inner, |job, first, out| {
         let (o, row) = (job / rows.len(), &rows[job % rows.len()]);
-        if inner == 1 {
-            // Runs of consecutive indices are inner products.
-            out[0] = row.iter().map(|&(i, weight)| weight.scale(F::from_i64(data[o * n + i]))).sum();
-            return;
-        }
-        for &(index, weight) in row {
-            let from = (o * n + index) * inner;
-            add_scaled_integers(out, weight, &data[from..from + inner]);
+        let own = &data[o * n * inner..(o + 1) * n * inner];
+        match row.run().filter(|_| inner == 1) {
+            Some(run) => out[0] = dot_integers(&row.weights, &own[run]),
+            None => {
+                let part = |index: usize| &own[index * inner + first..][..out.len()];
+                let parts: Vec<&[i64]> = row.indices.iter().map(|&index| part(index)).collect();
+                combine_integers(out, &row.weights, &parts);
+            }
         }
     })
 }
 
-fn apply_elements(data: &[K], rows: &[Vec<(usize, K)>], (outer, n, inner): Sizes) -> Vec<K> {
-    fill(outer * rows.len(), inner, |job, out| {
+fn apply_elements(data: &[K], rows: &[Row], (outer, n, inner): Sizes) -> Vec<K> {
+    fill(outer * rows.len(), inner, |job, first, out| {
         let (o, row) = (job / rows.len(), &rows[job % rows.len()]);
-        for &(index, weight) in row {
-            let from = (o * n + index) * inner;
-            add_scaled(out, weight, &data[from..from + inner]);
+        let own = &data[o * n * inner..(o + 1) * n * inner];
+        match row.run().filter(|_| inner == 1) {
+            Some(run) => out[0] = dot(&row.weights, &own[run]),
+            None => {
+                for (index, weight) in row.entries() {
+                    add_scaled(out, weight, &own[index * inner + first..][..out.len()]);
+                }
+            }
         }
     })
 }
 
-fn fill(jobs: usize, inner: usize, one: impl Fn(usize, &mut [K]) + Sync) -> Vec<K> {
+/// Entries of one job of [`fill`].
+const RUN: usize = 1 << 10;
+
+/// Makes `jobs` runs of `inner` entries; `one` gets a job's number, the first entry and the entries to fill.
+fn fill(jobs: usize, inner: usize, one: impl Fn(usize, usize, &mut [K]) + Sync) -> Vec<K> {
     let mut out = vec![K::ZERO; jobs * inner];
-    if inner > 0 {
-        out.par_chunks_exact_mut(inner).enumerate().with_min_len(4).for_each(|(job, part)| one(job, part));
+    if inner > RUN {
+        let runs = |(job, part): (usize, &mut [K])| {
+            part.par_chunks_mut(RUN).enumerate().for_each(|(i, run)| one(job, i * RUN, run));
+        };
+        out.par_chunks_exact_mut(inner).enumerate().for_each(runs);
+    } else if let Some(least) = 64usize.checked_div(inner) {
+        out.par_chunks_exact_mut(inner)
+            .enumerate()
+            .with_min_len(least.max(1))
+            .for_each(|(job, part)| one(job, 0, part));
     }
     out
 }

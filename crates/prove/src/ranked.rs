@@ -7,6 +7,7 @@
 
 use algebra::K;
 use algebra::layout::Block;
+use algebra::slices::add_scaled;
 use algebra::small::{combine_small, dot_small};
 use rayon::prelude::*;
 use sumcheck::Term;
@@ -73,7 +74,7 @@ impl Ranked {
         for (term, product) in self.terms.iter().zip(products) {
             let weight = product.finish().0[0];
             let slots = &mut total[term.from..term.from + term.columns.len()];
-            algebra::slices::add_scaled(slots, weight, &term.columns);
+            add_scaled(slots, weight, &term.columns);
         }
         total
     }
@@ -92,8 +93,12 @@ pub fn fold_rows(data: &[i16], width: usize, weights: &[K]) -> Vec<K> {
 }
 
 /// x ⊗ y, y fastest.
-fn outer(x: &[K], y: &[K]) -> Vec<K> {
-    x.iter().flat_map(|&a| y.iter().map(move |&b| a * b)).collect()
+pub(crate) fn outer(x: &[K], y: &[K]) -> Vec<K> {
+    let mut product = vec![K::ZERO; x.len() * y.len()];
+    for (run, &a) in product.chunks_exact_mut(y.len().max(1)).zip(x) {
+        add_scaled(run, a, y);
+    }
+    product
 }
 
 /// One term on one block as a product over rows and columns of 2^log_c entries.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use algebra::ntt::Ntt;
+use algebra::slices::{add_scaled, add_scaled_base};
 use algebra::{F, K};
 use oracle::{Hashing, Shape, Tree};
 use rayon::prelude::*;
@@ -110,9 +111,23 @@ impl Table {
 
     /// Σ_i `weights[i]` · masks of row i.
     pub(crate) fn fold_masks(&self, weights: &[K]) -> Vec<K> {
-        (0..self.shape.masks())
-            .map(|m| weights.iter().enumerate().map(|(row, &weight)| weight * self.mask(row, m)).sum())
-            .collect()
+        const RUN: usize = 1 << 9;
+        let width = self.shape.masks();
+        let mut folded = vec![K::ZERO; width];
+        folded.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
+            for (row, &weight) in weights.iter().enumerate() {
+                let first = row * width + i * RUN;
+                let part = first..first + out.len();
+                match &self.masks {
+                    Rows::Small(masks) => masks[part].iter().zip(&mut *out).for_each(|(&x, slot)| {
+                        *slot += weight.scale(F::from_i64(x.into()));
+                    }),
+                    Rows::Base(masks) => add_scaled_base(out, weight, &masks[part]),
+                    Rows::Extension(masks) => add_scaled(out, weight, &masks[part]),
+                }
+            }
+        });
+        folded
     }
 
     /// Masks of one row.
