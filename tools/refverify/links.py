@@ -26,7 +26,7 @@ def read_record(r):
 def read_link_statement(data):
     """[K1]"""
     r = Reader(data)
-    r.magic(b"ZTLK")
+    r.magic(b"ZTLK", 1)
     s = SimpleNamespace(lam=r.u8(), grind=r.u8(), subject=r.take(32), total=r.uint(8))
     s.parent, s.child = read_record(r), read_record(r)
     s.context = r.framed(CONTEXT)
