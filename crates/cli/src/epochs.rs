@@ -111,9 +111,9 @@ impl Commitments {
         self.path(at).map_or(usize::MAX, |path| path.len())
     }
 
-    /// Where the next proof is made.
-    fn for_proof(&self) -> Option<usize> {
-        self.list.iter().position(|one| one.proofs_left() > 0)
+    /// Where the next proof, or so many together, are made.
+    fn for_proofs(&self, count: u64) -> Option<usize> {
+        self.list.iter().position(|one| one.proofs_left() >= count)
     }
 
     /// The commitment nearest to the identity that may have another child.
@@ -122,10 +122,11 @@ impl Commitments {
         (0..self.list.len()).filter(able).min_by_key(|&i| self.depth(i))
     }
 
-    /// Takes an opening for a proof. False if this commitment has none left.
-    fn take_proof(&mut self, root: &[u8; 32]) -> bool {
-        let Some(at) = self.position(root).filter(|&i| self.list[i].proofs_left() > 0) else { return false };
-        self.list[at].used += 1;
+    /// Takes openings for proofs. False if this commitment has not so many left.
+    fn take_proofs(&mut self, root: &[u8; 32], count: u64) -> bool {
+        let able = |&i: &usize| self.list[i].proofs_left() >= count;
+        let Some(at) = self.position(root).filter(able) else { return false };
+        self.list[at].used += count;
         self.forget_seeds();
         true
     }
@@ -149,6 +150,14 @@ impl Commitments {
     /// Proofs left before a new epoch must be made.
     pub fn proofs_left(&self) -> u64 {
         self.list.iter().map(Commitment::proofs_left).sum()
+    }
+
+    /// Proofs of an epoch just made.
+    fn fresh_proofs(&self) -> u64 {
+        let total = self.list.first().map_or(0, |identity| identity.total);
+        let (root, parent) = ([0; 32], [1; 32]);
+        let seed = Zeroizing::new([0; 32]);
+        Commitment { number: 1, root, parent, seed, total, used: total.min(1), children: 0 }.proofs_left()
     }
 
     /// Whether fewer than a tenth of an epoch's proofs are left.
@@ -331,7 +340,7 @@ impl Committed {
         let store = Store { directory: directory.to_path_buf(), root: identity.root, capacity };
         let guard = lock(directory, LOCK)?;
         let state = store.read()?;
-        let at = state.for_proof().or(state.for_parent()).unwrap_or(0);
+        let at = state.for_proofs(1).or(state.for_parent()).unwrap_or(0);
         let chain = store.chain(&state, at)?;
         drop(guard);
         let own = &state.list[at];
@@ -355,16 +364,25 @@ impl Committed {
     /// Reserves one opening: the count is on the disk when this returns. Goes on to the next epoch
     /// if the table in use has no opening left.
     pub fn reserve(&mut self) -> Outcome<Reserved> {
+        self.reserve_many(1)
+    }
+
+    /// As [`Self::reserve`], for proofs that must all open the same commitment.
+    pub fn reserve_many(&mut self, count: u64) -> Outcome<Reserved> {
         let mut moved = false;
         loop {
             let guard = lock(&self.store.directory, LOCK)?;
             let mut state = self.store.read()?;
-            if state.take_proof(&self.table.root()) {
+            if state.take_proofs(&self.table.root(), count) {
                 self.store.write(&state)?;
                 return Ok(Reserved { moved, left: state.proofs_left() });
             }
             drop(guard);
-            self.advance()?;
+            // What no fresh epoch has room for is refused, not looked for in one epoch after the other.
+            if state.for_proofs(count).is_none() && state.fresh_proofs() < count {
+                return Err(self.exhausted());
+            }
+            self.advance(count)?;
             moved = true;
         }
     }
@@ -385,11 +403,11 @@ impl Committed {
     }
 
     /// Goes on to an epoch with openings left; makes one if there is none.
-    fn advance(&mut self) -> Outcome<()> {
+    fn advance(&mut self, count: u64) -> Outcome<()> {
         let _guard = lock(&self.store.directory, ADVANCE)?;
         let reading = lock(&self.store.directory, LOCK)?;
         let state = self.store.read()?;
-        if let Some(at) = state.for_proof() {
+        if let Some(at) = state.for_proofs(count) {
             let chain = self.store.chain(&state, at)?;
             drop(reading);
             self.table = self.rebuild(&state.list[at])?;
@@ -406,7 +424,7 @@ impl Committed {
     fn exhausted(&self) -> Failure {
         let total = self.store.capacity;
         let reason = format!(
-            "all {total} openings of this commitment are used up; another proof could show parts of what it hides"
+            "too few of the {total} openings of this commitment are left; another proof could show parts of what it hides"
         );
         let fix = "commit the model again with a fresh key and more room: this makes a new model ID \
                    (`--openings N` at commit, at least 4). For an input: commit the input again";
@@ -482,9 +500,9 @@ mod tests {
     fn play(total: u64, proofs: u64) -> Commitments {
         let mut state = Commitments::new(root(0), total);
         for _ in 0..proofs {
-            let at = state.for_proof().unwrap();
+            let at = state.for_proofs(1).unwrap();
             let own = state.list[at].root;
-            assert!(state.take_proof(&own));
+            assert!(state.take_proofs(&own, 1));
             if state.is_low() {
                 let parent = state.take_link().unwrap();
                 let (number, parent) = (state.next, state.list[parent].root);
@@ -635,6 +653,21 @@ mod tests {
         let mut committed = key.open();
         assert_eq!(committed.reserve().unwrap(), Reserved { moved: false, left: 1 });
         assert_eq!(used(&committed), [2]);
+    }
+
+    #[test]
+    fn proofs_that_belong_together_open_one_commitment() {
+        let key = Key::new();
+        let mut committed = key.open();
+        committed.reserve().unwrap();
+        // Two of the identity's three are left; an epoch has three.
+        assert_eq!(committed.reserve_many(3).unwrap(), Reserved { moved: true, left: 2 });
+        assert_eq!((committed.chain.len(), used(&committed)), (1, vec![2, 4]));
+        let refused = committed.reserve_many(4).unwrap_err();
+        assert_eq!(refused.items[0].code, BUDGET);
+        assert_eq!(used(&committed), [2, 4]);
+        // Single proofs go back to what is left.
+        assert_eq!(key.open().reserve().unwrap(), Reserved { moved: false, left: 1 });
     }
 
     /// Owners side by side: no commitment is opened more often than it hides.
