@@ -17,8 +17,7 @@ use serde_json::json;
 use verify::{RangeRefusal, Setup, range_statement, verify_ranges};
 
 use crate::engine::prover;
-use crate::epochs::Committed;
-use crate::failure::{BUDGET, Failure, Outcome, USAGE};
+use crate::failure::{Failure, Outcome, USAGE};
 use crate::files::{FILE_BYTES, RangeFile, read_bounded, write_whole};
 use crate::output::OutputArgs;
 use crate::owner::{Owner, SecretArgs, owner};
@@ -146,7 +145,8 @@ pub fn certify(owner: &mut Owner, progress: &Progress) -> Outcome<(RangeFile, u6
             "the ranges of this model cannot be proved; proofs hold over F_p",
         )
     })?;
-    let left = reserve_together(committed, parts.len())?;
+    // All parts of a certificate open the same commitment.
+    let left = committed.reserve_many(parts.len() as u64)?.left;
     // A derived Program numbers the hidden tensors 0, 1, .. in the model's order.
     let weights = (0u32..).zip(owner.weights.0.values().cloned()).collect();
     let (root, chain) = (committed.table.root(), committed.chain.clone());
@@ -156,27 +156,6 @@ pub fn certify(owner: &mut Owner, progress: &Progress) -> Outcome<(RangeFile, u6
         file.proofs.push(prove_part(part, &committed.table, &weights, &owner.secret)?);
     }
     Ok((file, left))
-}
-
-/// Epochs that are tried: the one in use, the next, and what provers running beside this one may use up.
-const TRIES: usize = 4;
-
-/// Reserves so many openings of one table: all parts of a certificate open the same.
-fn reserve_together(committed: &mut Committed, count: usize) -> Outcome<u64> {
-    for _ in 0..TRIES {
-        let (root, mut left) = (committed.table.root(), 0);
-        for _ in 0..count {
-            left = committed.reserve()?.left;
-        }
-        // The epoch may have ended between two of them.
-        if committed.table.root() == root {
-            return Ok(left);
-        }
-    }
-    let reason = format!("its {count} parts need as many openings of one epoch, which has not so many");
-    let fix =
-        "commit again with more room (`--openings N`; this makes a new ID), or prove nothing else meanwhile";
-    Err(Failure::misuse(BUDGET, "certify", reason, fix))
 }
 
 /// Runs the verb.

@@ -191,3 +191,20 @@ fn committed_inputs_have_epochs_too() {
     assert_eq!(status(&world, "x").len(), 2);
     assert_eq!(status(&world, "m").len(), 1);
 }
+
+/// A certificate of ranges made in a later epoch holds for the model, with the links it carries.
+#[test]
+fn certificates_of_later_epochs_hold() {
+    let (world, id, total) = committed();
+    for _ in 0..total {
+        world.prove("--model-key m -o p.ztp");
+    }
+    world.run(&format!("certify {} --model-key m", World::model())).expect(0);
+    let ranges = "--ranges m/model.ztr";
+    world.verify("p.ztp", &format!("--model {id} {ranges}")).expect(0);
+    let mut bytes = world.read("m/model.ztr");
+    // Somewhere in the first link's proof.
+    bytes[2_000] ^= 1;
+    world.write("m/model.ztr", &bytes);
+    world.verify("p.ztp", &format!("--model {id} {ranges}")).expect(1);
+}
