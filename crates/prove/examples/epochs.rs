@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use oracle::{Role, Sizing, layout_digest};
+use oracle::{Load, Shape, layout_digest, tune};
 use verify::verify_link;
 use zerotell_prove::random::Seed;
 use zerotell_prove::{LinkAbout, Table, prove_link, recommit};
@@ -33,8 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!(
         "weights  openings  R  lg C, T, n  commit wall, processor  link  advance  per proof  verify  bytes"
     );
-    let security = [100, 0];
-    let sizing = Sizing::v1(security[0], security[1]);
+    let security = [84, 16];
     for (total, wanted) in [
         (61_706usize, 32),
         (61_706, 250),
@@ -45,7 +44,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (1 << 22, 1000),
     ] {
         let layout = layout_digest([[total].as_slice()].into_iter());
-        let shape = sizing.long_term(Role::Model, total, layout, wanted, true).ok_or("no parameters")?;
+        let load = Load { fresh: 1 << 16, model: Some((total, wanted)), zk: true };
+        let (_, shape) = tune(security[0], security[1], &load).ok_or("no parameters")?;
+        let shape = Shape { layout, ..shape.ok_or("no commitment")? };
         let openings = shape.masks() / shape.queries(security[0]);
         let mut rows: Vec<i16> = (0..total).map(|i| (i * 37 % 255) as i16 - 127).collect();
         rows.resize(shape.rows * shape.data(), 0);
