@@ -20,10 +20,52 @@ impl Range {
     }
 }
 
+/// How often absolute values of each size were seen, in sixteenths of octaves from 2^-40 to 2^24.
+#[derive(Clone)]
+pub(crate) struct Sizes(Vec<u64>);
+
+const OCTAVE: usize = 16;
+const LEAST_OCTAVE: i64 = -40;
+const OCTAVES: usize = 64;
+
+impl Sizes {
+    fn new() -> Self {
+        Self(vec![0; OCTAVE * OCTAVES])
+    }
+
+    fn add(&mut self, x: f64) {
+        // Exponent and four bits of the fraction.
+        let place = (x.abs().to_bits() >> 48) as i64 - (1023 + LEAST_OCTAVE) * OCTAVE as i64;
+        self.0[place.clamp(0, (OCTAVE * OCTAVES - 1) as i64) as usize] += 1;
+    }
+
+    /// The end of an integer type with so many steps that loses least: rounding inside, cutting off
+    /// outside. It is `most` unless another end loses a fifth less.
+    pub(crate) fn best_end(&self, most: f64, steps: f64) -> f64 {
+        let loss = |end: f64| {
+            let step = end / steps;
+            let cut = |(place, &count): (usize, &u64)| {
+                let octave = (place / OCTAVE) as i64 + LEAST_OCTAVE;
+                let size = libm::ldexp(1.0 + ((place % OCTAVE) as f64 + 0.5) / OCTAVE as f64, octave as i32);
+                let over = (size - end).max(0.0);
+                count as f64 * if over > 0.0 { over * over } else { step * step / 12.0 }
+            };
+            self.0.iter().enumerate().filter(|(_, count)| **count > 0).map(cut).sum::<f64>()
+        };
+        let ends = (1..=16).map(|k| most * libm::exp2(-0.25 * f64::from(k)));
+        let (end, least) = ends
+            .map(|end| (end, loss(end)))
+            .fold((most, f64::INFINITY), |best, next| if next.1 < best.1 { next } else { best });
+        if least < 0.8 * loss(most) { coarse(end) } else { most }
+    }
+}
+
 /// Float results on the calibration samples.
 pub(crate) struct Calibration {
     /// By value number; none for values that are not real numbers.
     pub(crate) ranges: Vec<Option<Range>>,
+    /// By value number; empty for values that are not real numbers.
+    pub(crate) sizes: Vec<Option<Sizes>>,
     /// Per sample the float values that the report compares, by value number.
     pub(crate) kept: Vec<Vec<Option<Vec<f32>>>>,
 }
@@ -68,7 +110,8 @@ pub(crate) fn calibrate(
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Calibration { ranges: seen.iter().map(Seen::range).collect(), kept })
+    let ranges = seen.iter().map(Seen::range).collect();
+    Ok(Calibration { ranges, sizes: seen.into_iter().map(|s| s.sizes).collect(), kept })
 }
 
 fn floats(t: Tensor) -> Option<Vec<f32>> {
@@ -79,17 +122,19 @@ fn floats(t: Tensor) -> Option<Vec<f32>> {
 }
 
 /// Running minimum, maximum and sum of squares, in sample order.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Seen {
     lo: f64,
     hi: f64,
     squares: f64,
     count: u64,
     bad: bool,
+    sizes: Option<Sizes>,
 }
 
 impl Seen {
     fn add(&mut self, values: impl Iterator<Item = f64>) {
+        let sizes = self.sizes.get_or_insert_with(Sizes::new);
         for x in values {
             if !x.is_finite() {
                 self.bad = true;
@@ -101,6 +146,7 @@ impl Seen {
             self.lo = self.lo.min(x);
             self.hi = self.hi.max(x);
             self.squares += x * x;
+            sizes.add(x);
             self.count += 1;
         }
     }
@@ -191,7 +237,20 @@ fn check_tensor(number: usize, name: &str, shape: &[usize], tensor: &Tensor) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::coarse;
+    use super::{Sizes, coarse};
+
+    #[test]
+    fn rare_large_values_are_cut_off() {
+        let mut sizes = Sizes::new();
+        (0..100_000).for_each(|i| sizes.add(f64::from(i % 100) / 100.0));
+        assert_eq!(sizes.best_end(1.0, 255.0), 1.0);
+        // One in a hundred thousand is ten times as large: cutting it off loses less than coarser steps.
+        sizes.add(10.0);
+        let end = sizes.best_end(10.0, 15.0);
+        assert!((1.0..3.0).contains(&end), "{end}");
+        // With fine steps nothing is cut off.
+        assert_eq!(sizes.best_end(10.0, 65535.0), 10.0);
+    }
 
     #[test]
     fn coarse_keeps_round_numbers_and_forgives_noise() {

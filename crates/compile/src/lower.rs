@@ -90,6 +90,15 @@ impl<'a> Lowering<'a> {
         })
     }
 
+    /// The range of a value without its rare large entries, where cutting them off loses less than
+    /// coarser steps would.
+    fn cut(&self, v: ValueId, range: Range) -> Range {
+        let Some(sizes) = &self.calibration.sizes[v.0 as usize] else { return range };
+        let steps = Quant::of(range, self.choice.activation_bits).hi as f64;
+        let end = sizes.best_end(range.most(), steps);
+        Range { lo: range.lo.max(-end), hi: range.hi.min(end), ..range }
+    }
+
     fn make(&mut self, v: ValueId) -> Result<Val, Problem> {
         if self.scan.constant(v).is_some() {
             return self.constant(v);
@@ -145,7 +154,10 @@ impl<'a> Lowering<'a> {
     }
 
     fn round(&mut self, source: &Source, expr: &Expr, root: ValueId, v: ValueId) -> Result<Val, Problem> {
-        let (root, out) = (self.own_range(root)?, self.range(v)?);
+        let (root, mut out) = (self.own_range(root)?, self.range(v)?);
+        if expr.is_clamp() && !self.shared.contains_key(&v) {
+            out = self.cut(v, out);
+        }
         let target = Target { expr, root, out, bits: self.choice.activation_bits, fixed: None };
         let val = round::round(&mut self.draft, self.choice, source, &target)?;
         val.short(&mut self.draft)

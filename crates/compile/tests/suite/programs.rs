@@ -197,7 +197,7 @@ fn refusals_name_their_cause() {
     assert_eq!(codes(&net, &bad, &options), ["ZT106"]);
     assert_eq!(codes(&net, &samples, &bits(3, 8)), ["ZT108"]);
     assert_eq!(codes(&net, &samples, &Options { limb_bits: Some(17), ..options.clone() }), ["ZT108"]);
-    assert_eq!(codes(&net, &samples, &Options { lambda: 90, ..options.clone() }), ["ZT108"]);
+    assert_eq!(codes(&net, &samples, &Options { lambda: 83, ..options.clone() }), ["ZT108"]);
     assert_eq!(codes(&net, &samples, &Options { outputs: Some(vec![3]), ..options.clone() }), ["ZT108"]);
 }
 
