@@ -74,13 +74,10 @@ fn exp_negative(x: u64) -> u64 {
 /// One oracle: its columns and paths, its power functional, and its commitment if it is made per proof.
 fn oracle_cost(shape: &Shape, lambda: u8) -> Cost {
     let (n, rows) = (wide(shape.positions()), wide(shape.rows));
-    let field = if shape.extension { 2u64 } else { 1 };
     let queries = wide(shape.queries(lambda));
     let columns = queries.saturating_mul(wide(shape.column_bytes()));
     let bytes = columns.saturating_add(siblings(shape.log_n, queries).saturating_mul(32));
-    let words = rows.saturating_mul(field);
-    let commit =
-        n.saturating_mul(words.saturating_mul(ENCODE.saturating_add(HASH_WORD)).saturating_add(HASH_LEAF));
+    let commit = commitment(shape);
     let powers = n.saturating_mul(ENCODE.saturating_mul(2));
     let entries = rows.saturating_mul(wide(shape.data()));
     let nanoseconds = match shape.role {
@@ -91,6 +88,21 @@ fn oracle_cost(shape: &Shape, lambda: u8) -> Cost {
         }
     };
     Cost { bytes, nanoseconds }
+}
+
+/// What one opening pays for the next epoch: the table anew, and a link that opens two tables.
+fn renewal(shape: &Shape, lambda: u8, opening: Cost) -> u64 {
+    let link = opening.nanoseconds.saturating_mul(2);
+    let openings = wide(shape.masks()).checked_div(wide(shape.queries(lambda))).unwrap_or(0).max(1);
+    commitment(shape).saturating_add(link).checked_div(openings).unwrap_or(0)
+}
+
+/// Encoding and hashing a table.
+fn commitment(shape: &Shape) -> u64 {
+    let field = if shape.extension { 2u64 } else { 1 };
+    let words = wide(shape.rows).saturating_mul(field);
+    let each = words.saturating_mul(ENCODE.saturating_add(HASH_WORD)).saturating_add(HASH_LEAF);
+    wide(shape.positions()).saturating_mul(each)
 }
 
 /// A whole ladder.
@@ -127,8 +139,10 @@ pub struct Load {
 /// Parameters of Z and the inner oracles, and of M, that cost least; none if nothing fits.
 pub fn tune(lambda: u8, grind: u8, load: &Load) -> Option<(Sizing, Option<Shape>)> {
     let mut best: Option<(u128, Candidate)> = None;
-    for model_rows in model_rows(load) {
-        let mut candidate = Candidate { sizing: Sizing::v1(lambda, grind), model_rows };
+    let rooms = [1, 2, 4, 8, 16].into_iter().filter(|_| load.zk).chain((!load.zk).then_some(1));
+    let starts = rooms.flat_map(|room| model_rows(load).into_iter().map(move |rows| (rows, room)));
+    for (model_rows, room) in starts {
+        let mut candidate = Candidate { sizing: Sizing::v1(lambda, grind), model_rows, room };
         let Some(mut cost) = candidate.weight(load) else { continue };
         // One parameter after the other, until none can be bettered.
         loop {
@@ -157,22 +171,28 @@ fn model_rows(load: &Load) -> Vec<usize> {
 struct Candidate {
     sizing: Sizing,
     model_rows: usize,
+    /// M has room for so many times the openings asked for.
+    room: usize,
 }
 
 impl Candidate {
     /// M, if there is one; the outer option is none if it has no valid parameters.
     fn model(&self, load: &Load) -> Option<Option<Shape>> {
         let Some((entries, openings)) = load.model else { return Some(None) };
-        let rows = self.model_rows;
+        let (rows, openings) = (self.model_rows, openings.saturating_mul(self.room));
         let shape = self.sizing.long_term_rows(Role::Model, entries, [0; 32], (rows, openings), load.zk)?;
         Some(Some(shape))
     }
 
     fn weight(&self, load: &Load) -> Option<u128> {
+        let model = self.model(load)?;
         let mut oracles = vec![self.sizing.fresh(load.fresh, load.zk)?];
-        oracles.extend(self.model(load)?);
+        oracles.extend(model.clone());
+        let mut cost = cost(&plan(&self.sizing, load.zk, oracles)?);
+        let renewal = model.as_ref().map_or(0, |shape| renewal(shape, self.sizing.lambda, cost));
+        cost.nanoseconds = cost.nanoseconds.saturating_add(renewal);
         let fixed = wide(load.fresh).saturating_mul(FIXED);
-        Some(cost(&plan(&self.sizing, load.zk, oracles)?).weight(fixed))
+        Some(cost.weight(fixed))
     }
 
     /// All candidates that differ in one parameter.
