@@ -191,6 +191,7 @@ fn open(loaded: &Loaded, compile: &CompileArgs, directory: &Path, progress: &Pro
         // `--openings` at commit chose these anew.
         ready.program.model_oracle = secret.program.model_oracle;
         ready.program.ladder = secret.program.ladder.clone();
+        (ready.program.lambda, ready.program.grind) = (secret.program.lambda, secret.program.grind);
         let same = ready.weights.0.len() == secret.weights.0.len()
             && ready
                 .weights

@@ -251,10 +251,10 @@ pub fn tune(program: &mut Program, openings: usize, zk: bool) -> Outcome<()> {
         .sum();
     let fresh = verify::Setup::fresh_entries(program, 1, zk).map_err(|e| refuse(&e))?;
     let load = oracle::Load { fresh, model: program.model_oracle.map(|_| (entries, openings)), zk };
-    let (sizing, shape) = oracle::tune(program.lambda, program.grind, &load)
-        .ok_or_else(|| refuse(&"no oracle parameters fit it"))?;
+    let (sizing, shape) = oracle::tune(&load).ok_or_else(|| refuse(&"no oracle parameters fit it"))?;
     let byte = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
     let rung = |rung: &oracle::Rung| Rung { rows: byte(rung.rows), rate: byte(rung.rate) };
+    (program.lambda, program.grind) = (sizing.lambda, sizing.grind);
     program.ladder = Ladder {
         fresh: rung(&sizing.fresh),
         inner: sizing.inner.iter().map(rung).collect(),

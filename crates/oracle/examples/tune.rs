@@ -24,7 +24,8 @@ fn show(name: &str, sizing: &Sizing, oracles: Vec<Shape>) {
 }
 
 fn main() {
-    for (lambda, grind) in [(100, 0), (84, 16)] {
+    {
+        let (lambda, grind) = (84, 16);
         for (fresh, model) in [
             (8_000, None),
             (30_000, Some(62_000)),
@@ -38,11 +39,15 @@ fn main() {
             oracles.extend(model.map(|n| usual.long_term(Role::Model, n, [0; 32], 32, true).unwrap()));
             show(&format!("{lambda}+{grind} {fresh} {model:?} usual"), &usual, oracles);
             let start = std::time::Instant::now();
-            let (sizing, shape) = tune(lambda, grind, &load).unwrap();
+            let (sizing, shape) = tune(&load).unwrap();
             let took = start.elapsed();
             let mut oracles = vec![sizing.fresh(fresh, true).unwrap()];
             oracles.extend(shape);
-            show(&format!("{lambda}+{grind} {fresh} {model:?} tuned in {took:?}"), &sizing, oracles);
+            show(
+                &format!("{}+{} {fresh} {model:?} tuned in {took:?}", sizing.lambda, sizing.grind),
+                &sizing,
+                oracles,
+            );
         }
     }
 }

@@ -16,7 +16,7 @@ const ENTRY: u64 = 12;
 /// A weight, which meets one pass over small integers per relation.
 const WEIGHT: u64 = 1;
 /// One hash of the proof of work.
-const GRIND: u64 = 7;
+const GRIND: u64 = 9;
 /// A value in the work that no parameter changes: computed, looked up, multiplied.
 const FIXED: u64 = 40;
 
@@ -136,13 +136,17 @@ pub struct Load {
     pub zk: bool,
 }
 
-/// Parameters of Z and the inner oracles, and of M, that cost least; none if nothing fits.
-pub fn tune(lambda: u8, grind: u8, load: &Load) -> Option<(Sizing, Option<Shape>)> {
+/// Bits of queries and of proof of work that make 100 together.
+const SPLITS: [(u8, u8); 4] = [(84, 16), (86, 14), (88, 12), (92, 8)];
+
+/// λ and g, parameters of Z and the inner oracles, and of M, that cost least; none if nothing fits.
+pub fn tune(load: &Load) -> Option<(Sizing, Option<Shape>)> {
+    let rooms: &[usize] = if load.zk { &[1, 4] } else { &[1] };
     let mut best: Option<(u128, Candidate)> = None;
-    let rooms = [1, 2, 4, 8, 16].into_iter().filter(|_| load.zk).chain((!load.zk).then_some(1));
-    let starts = rooms.flat_map(|room| model_rows(load).into_iter().map(move |rows| (rows, room)));
-    for (model_rows, room) in starts {
-        let mut candidate = Candidate { sizing: Sizing::v1(lambda, grind), model_rows, room };
+    for (&room, model_rows) in
+        rooms.iter().flat_map(|room| model_rows(load).into_iter().map(move |rows| (room, rows)))
+    {
+        let mut candidate = Candidate { sizing: Sizing::v1(88, 12), model_rows, room };
         let Some(mut cost) = candidate.weight(load) else { continue };
         // One parameter after the other, until none can be bettered.
         loop {
@@ -164,7 +168,7 @@ pub fn tune(lambda: u8, grind: u8, load: &Load) -> Option<(Sizing, Option<Shape>
 
 /// Row counts of M worth a try.
 fn model_rows(load: &Load) -> Vec<usize> {
-    if load.model.is_some() { vec![8, 16, 24, 32, 48, 64, 96, 128] } else { vec![1] }
+    if load.model.is_some() { vec![16, 32, 48, 64, 96, 128] } else { vec![1] }
 }
 
 #[derive(Clone, Debug)]
@@ -205,6 +209,9 @@ impl Candidate {
                 list.push(next);
             }
         };
+        for (lambda, grind) in SPLITS {
+            push(&|sizing| (sizing.lambda, sizing.grind) = (lambda, grind));
+        }
         for rows in [8, 16, 24, 32, 48, 64, 96, 128] {
             push(&|sizing| sizing.fresh.rows = rows);
         }
@@ -259,7 +266,7 @@ mod tests {
             [(5_000, None), (60_000, Some((62_000, 32))), (20_000, Some((4_206_595, 32))), (11_000_000, None)]
         {
             let load = Load { fresh, model, zk: true };
-            let (sizing, shape) = tune(84, 16, &load).unwrap();
+            let (sizing, shape) = tune(&load).unwrap();
             let oracles = |sizing: &Sizing, model: Option<Shape>| {
                 std::iter::once(sizing.fresh(fresh, true).unwrap()).chain(model).collect::<Vec<_>>()
             };
@@ -269,7 +276,7 @@ mod tests {
             let default = cost(&plan(&usual, true, oracles(&usual, given)).unwrap());
             assert!(tuned.weight(0) <= default.weight(0), "{tuned:?} {default:?}");
             if let Some(shape) = shape {
-                assert!(shape.masks() / shape.queries(84) >= 32);
+                assert!(shape.masks() / shape.queries(sizing.lambda) >= 32);
             }
         }
     }

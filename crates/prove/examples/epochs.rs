@@ -33,7 +33,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!(
         "weights  openings  R  lg C, T, n  commit wall, processor  link  advance  per proof  verify  bytes"
     );
-    let security = [84, 16];
     for (total, wanted) in [
         (61_706usize, 32),
         (61_706, 250),
@@ -45,7 +44,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         let layout = layout_digest([[total].as_slice()].into_iter());
         let load = Load { fresh: 1 << 16, model: Some((total, wanted)), zk: true };
-        let (_, shape) = tune(security[0], security[1], &load).ok_or("no parameters")?;
+        let (sizing, shape) = tune(&load).ok_or("no parameters")?;
+        let security = [sizing.lambda, sizing.grind];
         let shape = Shape { layout, ..shape.ok_or("no commitment")? };
         let openings = shape.masks() / shape.queries(security[0]);
         let mut rows: Vec<i16> = (0..total).map(|i| (i * 37 % 255) as i16 - 127).collect();

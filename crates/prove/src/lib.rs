@@ -15,6 +15,7 @@
 
 mod fractions;
 mod functional;
+mod grind;
 mod inner;
 mod link;
 mod product;

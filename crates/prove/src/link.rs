@@ -93,7 +93,7 @@ pub fn prove_link(
         }
     }
     let mut linker = Linker::new(&setup, [parent, child], source).ok_or(ProveError::OtherData)?;
-    let mut end = ProverEnd::new(&PROOF_VERSION.to_le_bytes());
+    let mut end = ProverEnd::searching(&PROOF_VERSION.to_le_bytes(), crate::grind::least_nonce);
     verify::link(&mut end, &setup, &statement.encode(), &mut linker).map_err(|_| ProveError::Unlucky)?;
     Ok(Link { statement, proof: end.finish().0 })
 }

@@ -17,6 +17,7 @@ use verify::{
 use zeroize::Zeroizing;
 
 use crate::fractions::Tree;
+use crate::grind::least_nonce;
 use crate::inner::Inner;
 use crate::random::{Seed, Source};
 use crate::rungs::Ladder;
@@ -190,7 +191,7 @@ pub fn prove_observed(
     observe(Phase::Commit);
     let fresh = commit_fresh(setup, assignment, source);
     let mut prover = Prover::new(setup, assignment, &fresh, long_term, source, observe);
-    let mut end = ProverEnd::new(&PROOF_VERSION.to_le_bytes());
+    let mut end = ProverEnd::searching(&PROOF_VERSION.to_le_bytes(), least_nonce);
     let header = encode_statement(statement);
     converse(&mut end, setup, &header, &statement.roots, &mut prover).map_err(|_| ProveError::Unlucky)?;
     let (bytes, marks) = end.finish();

@@ -28,8 +28,10 @@ struct RankOne {
     columns: Vec<K>,
 }
 
-/// A table with this many full columns of terms costs as much as a dense functional.
-const FULL_COLUMNS_MAX: usize = 24;
+/// With terms of more than this many full rows of columns a dense functional is cheaper.
+const FULL_COLUMNS_MAX: usize = 10;
+/// Products below this many are not split between threads.
+const WORK: usize = 1 << 16;
 
 impl Ranked {
     /// The functional of these terms; none if it is no sum of few products.
@@ -61,11 +63,15 @@ impl Ranked {
             rows[term.first..term.first + term.rows.len()].copy_from_slice(&term.rows);
             let to = term.from + term.columns.len();
             let sum = |row: &[i16]| dot_small(&term.columns, &row[term.from..to]);
-            let mut sums: Vec<K> = data.par_chunks_exact(width).map(sum).collect();
+            let mut sums: Vec<K> = if data.len() / width * term.columns.len() > WORK {
+                data.par_chunks_exact(width).map(sum).collect()
+            } else {
+                data.chunks_exact(width).map(sum).collect()
+            };
             sums.resize(1 << variables, K::ZERO);
             Product::new(rows, sums)
         };
-        self.terms.iter().map(one).collect()
+        self.terms.par_iter().map(one).collect()
     }
 
     /// The functional over columns once all rows are bound: `products` are those of [`Self::products`].

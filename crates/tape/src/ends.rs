@@ -2,7 +2,9 @@
 
 use algebra::{F, K};
 
-use crate::{Reject, Sponge};
+use algebra::arch::blake3::least_nonce;
+
+use crate::{Reject, Search, Sponge};
 
 /// One end of a conversation. Protocol functions are generic over it.
 pub trait End {
@@ -82,8 +84,8 @@ pub struct Mark {
 }
 
 /// The prover's end: computes, writes and absorbs.
-#[derive(Default)]
 pub struct ProverEnd {
+    search: Search,
     sponge: Sponge,
     proof: Vec<u8>,
     marks: Vec<Mark>,
@@ -92,7 +94,12 @@ pub struct ProverEnd {
 impl ProverEnd {
     /// A tape whose proof starts with the given bytes (a version), which are not absorbed.
     pub fn new(prefix: &[u8]) -> Self {
-        Self { sponge: Sponge::default(), proof: prefix.to_vec(), marks: Vec::new() }
+        Self::searching(prefix, least_nonce)
+    }
+
+    /// As [`Self::new`], with another way to find the least nonce of a proof of work.
+    pub fn searching(prefix: &[u8], search: Search) -> Self {
+        Self { search, sponge: Sponge::default(), proof: prefix.to_vec(), marks: Vec::new() }
     }
 
     /// The proof and where its messages lie.
@@ -171,7 +178,7 @@ impl End for ProverEnd {
 
     fn grind(&mut self, bits: u8) -> Result<(), Reject> {
         if bits > 0 {
-            let nonce = self.sponge.grind(u32::from(bits)).to_le_bytes();
+            let nonce = self.sponge.grind(u32::from(bits), self.search).to_le_bytes();
             self.write("pow", &nonce);
             self.sponge.absorb("pow", &nonce);
         }

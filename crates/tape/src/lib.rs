@@ -23,7 +23,7 @@ mod sponge;
 
 pub use ends::{End, Mark, ProverEnd, VerifierEnd, words};
 pub use reject::Reject;
-pub use sponge::Sponge;
+pub use sponge::{Search, Sponge};
 
 /// u64 length, then the bytes: the framing `fr(x)` of the spec (T2).
 pub fn frame(bytes: &[u8]) -> Vec<u8> {

@@ -13,6 +13,8 @@
     )
 )]
 
+use std::ops::Range;
+
 use zeroize::{Zeroize, Zeroizing};
 
 /// Messages hashed by one call of the compression function.
@@ -642,10 +644,15 @@ pub const WORK_PREFIX: usize = 44;
 /// The least nonce, from 0, for which the first 8 bytes of BLAKE3(prefix ‖ u64 nonce), read as a
 /// big-endian integer, have at least `bits` leading zeros.
 pub fn least_nonce(prefix: &[u8; WORK_PREFIX], bits: u32) -> u64 {
-    least_nonce_at(Level::best(), prefix, bits)
+    least_nonce_in(prefix, bits, 0..u64::MAX).unwrap_or(u64::MAX)
 }
 
-fn least_nonce_at(level: Level, prefix: &[u8; WORK_PREFIX], bits: u32) -> u64 {
+/// As [`least_nonce`], the least of a range; its ends are multiples of 16, or the last nonce.
+pub fn least_nonce_in(prefix: &[u8; WORK_PREFIX], bits: u32, nonces: Range<u64>) -> Option<u64> {
+    least_nonce_at(Level::best(), prefix, bits, nonces)
+}
+
+fn least_nonce_at(level: Level, prefix: &[u8; WORK_PREFIX], bits: u32, nonces: Range<u64>) -> Option<u64> {
     let start = Chain(IV.map(|word| [word; LANES]));
     let mut block = Block::ZERO;
     let word = |i: usize| u32::from_le_bytes(prefix.as_chunks::<4>().0[i]);
@@ -653,7 +660,7 @@ fn least_nonce_at(level: Level, prefix: &[u8; WORK_PREFIX], bits: u32) -> u64 {
         block.0[k][..LANES].fill(u64::from(word(2 * k)) | u64::from(word(2 * k + 1)) << 32);
     }
     let tail = Tail { counter: 0, length: WORK_PREFIX as u32 + 8, flags: CHUNK_START | CHUNK_END | ROOT };
-    for first in (0..u64::MAX).step_by(LANES) {
+    for first in nonces.step_by(LANES) {
         for (i, nonce) in (first..=first + (LANES as u64 - 1)).enumerate() {
             block.0[5][i] = u64::from(word(10)) | nonce << 32;
             block.0[6][i] = nonce >> 32;
@@ -665,10 +672,10 @@ fn least_nonce_at(level: Level, prefix: &[u8; WORK_PREFIX], bits: u32) -> u64 {
             (u64::from(high) << 32 | u64::from(low)).leading_zeros() >= bits
         };
         if let Some(i) = (0..LANES).find(zeros) {
-            return first + i as u64;
+            return Some(first + i as u64);
         }
     }
-    u64::MAX
+    None
 }
 
 #[cfg(test)]
@@ -738,7 +745,11 @@ mod tests {
             for bits in [0, 1, 3, 7, 10] {
                 let least = (0..).find(|&nonce| zeros(&prefix, nonce) >= bits).unwrap();
                 for level in Level::all() {
-                    assert_eq!(least_nonce_at(level, &prefix, bits), least, "{level:?}, {bits} bits");
+                    assert_eq!(
+                        least_nonce_at(level, &prefix, bits, 0..u64::MAX),
+                        Some(least),
+                        "{level:?}, {bits} bits"
+                    );
                 }
             }
         }
