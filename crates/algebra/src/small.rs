@@ -11,6 +11,11 @@ pub fn dot_small(a: &[K], x: &[i16]) -> K {
     arch::dot_small(Level::best(), a, x)
 }
 
+/// `out[r]` = Σ_i `a[i]`·`rows[r][i]`: [`dot_small`] of every row; reads `a` once for several rows.
+pub fn dots_small(out: &mut [K], a: &[K], rows: &[&[i16]]) {
+    arch::dots_small(Level::best(), out, a, rows);
+}
+
 /// `out[i]` = Σ_r `weights[r]`·`rows[r][i]`; every row at least as long as `out`.
 pub fn combine_small(out: &mut [K], weights: &[K], rows: &[&[i16]]) {
     arch::combine_small(Level::best(), out, weights, rows);
@@ -30,6 +35,11 @@ pub(crate) mod plain {
             c1 = c1.wrapping_add(i128::from(x).wrapping_mul(i128::from(a.c1.value())));
         }
         K::new(F::from_i128(c0), F::from_i128(c1))
+    }
+
+    /// `out[r]` = Σ_i `a[i]`·`rows[r][i]`.
+    pub(crate) fn dots_small(out: &mut [K], a: &[K], rows: &[&[i16]]) {
+        out.iter_mut().zip(rows).for_each(|(slot, row)| *slot = dot_small(a, row));
     }
 
     /// `out[i]` = Σ_r `weights[r]`·`rows[r][i]`; what a row lacks is 0.

@@ -8,7 +8,7 @@
 use algebra::K;
 use algebra::layout::Block;
 use algebra::slices::add_scaled;
-use algebra::small::{combine_small, dot_small};
+use algebra::small::{combine_small, dots_small};
 use rayon::prelude::*;
 use sumcheck::Term;
 use verify::Group;
@@ -32,6 +32,8 @@ struct RankOne {
 const FULL_COLUMNS_MAX: usize = 10;
 /// Products below this many are not split between threads.
 const WORK: usize = 1 << 16;
+/// Rows whose inner products one thread takes together.
+const ROWS: usize = 8;
 
 impl Ranked {
     /// The functional of these terms; none if it is no sum of few products.
@@ -62,13 +64,16 @@ impl Ranked {
             let mut rows = vec![K::ZERO; 1 << variables];
             rows[term.first..term.first + term.rows.len()].copy_from_slice(&term.rows);
             let to = term.from + term.columns.len();
-            let sum = |row: &[i16]| dot_small(&term.columns, &row[term.from..to]);
-            let mut sums: Vec<K> = if data.len() / width * term.columns.len() > WORK {
-                data.par_chunks_exact(width).map(sum).collect()
-            } else {
-                data.chunks_exact(width).map(sum).collect()
+            let mut sums = vec![K::ZERO; 1 << variables];
+            let some = |(out, rows): (&mut [K], &[i16])| {
+                let rows: Vec<&[i16]> = rows.chunks_exact(width).map(|row| &row[term.from..to]).collect();
+                dots_small(out, &term.columns, &rows);
             };
-            sums.resize(1 << variables, K::ZERO);
+            if data.len() / width * term.columns.len() > WORK {
+                sums.par_chunks_mut(ROWS).zip(data.par_chunks(ROWS * width)).for_each(some);
+            } else {
+                some((&mut sums, data));
+            }
             Product::new(rows, sums)
         };
         self.terms.par_iter().map(one).collect()

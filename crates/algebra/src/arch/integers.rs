@@ -221,3 +221,55 @@ pub(super) fn dot_small<S: Lanes>(unit: S, a: &[K], x: &[i16]) -> K {
     let n = whole::<S>(&[a.len(), x.len()]);
     dot_whole(unit, a, x, n) + small::plain::dot_small(&a[n..], &x[n..])
 }
+
+/// Rows that share the loads of the left factor.
+const TOGETHER: usize = 4;
+
+#[inline(always)]
+pub(super) fn dots_small<S: Lanes>(unit: S, out: &mut [K], a: &[K], rows: &[&[i16]]) {
+    let (out_groups, out_rest) = out.as_chunks_mut::<TOGETHER>();
+    let (groups, rest) = rows.as_chunks::<TOGETHER>();
+    let mut group = 0;
+    while group < groups.len() && group < out_groups.len() {
+        out_groups[group] = dots_together(unit, a, groups[group]);
+        group += 1;
+    }
+    if groups.len() == out_groups.len() {
+        let mut row = 0;
+        while row < rest.len() && row < out_rest.len() {
+            out_rest[row] = dot_small(unit, a, rest[row]);
+            row += 1;
+        }
+    } else {
+        small::plain::dots_small(&mut out[group * TOGETHER..], a, &rows[group * TOGETHER..]);
+    }
+}
+
+/// Inner products of one vector with several rows: x + OFFSET is not negative, and what was added too
+/// much is OFFSET times the vector's sum.
+#[inline(always)]
+fn dots_together<S: Lanes>(unit: S, a: &[K], rows: [&[i16]; TOGETHER]) -> [K; TOGETHER] {
+    let n = whole::<S>(&[a.len(), rows[0].len(), rows[1].len(), rows[2].len(), rows[3].len()]);
+    let mut totals = [K::ZERO; TOGETHER];
+    let mut all = K::ZERO;
+    let mut at = 0;
+    while at < n {
+        let stretch = n.min(at + STRETCH * S::LANES);
+        let mut sums = [nothing(unit); TOGETHER];
+        let mut plain = nothing(unit);
+        while at < stretch {
+            let s = left::<S>(unit.load_k(a, at));
+            plain = mac_short::<S, i16>(plain, s, unit.splat(1));
+            each_below!(TOGETHER, i => {
+                let short = i16::load(unit, rows[i], at).wrapping_add(unit.splat(i16::OFFSET));
+                sums[i] = mac_short::<S, i16>(sums[i], s, short)
+            });
+            at += S::LANES;
+        }
+        all += sum_lanes::<S>(plain);
+        each_below!(TOGETHER, i => totals[i] += sum_lanes::<S>(sums[i]));
+    }
+    let excess = excess::<i16>(all);
+    each_below!(TOGETHER, i => totals[i] += excess + small::plain::dot_small(&a[n..], &rows[i][n..]));
+    totals
+}

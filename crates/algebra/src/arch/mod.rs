@@ -166,6 +166,7 @@ kernels! {
 kernels! {
     small:
     integers fn dot_small(a: &[K], x: &[i16]) -> K;
+    integers fn dots_small(out: &mut [K], a: &[K], rows: &[&[i16]]);
     integers fn combine_small(out: &mut [K], weights: &[K], rows: &[&[i16]]);
 }
 

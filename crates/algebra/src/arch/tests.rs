@@ -110,7 +110,10 @@ proptest! {
             add_scaled_integers(level, &mut made[0], s, &x);
             combine_integers(level, &mut made[1], &weights, &rows);
             combine_small(level, &mut made[2], &weights, &small);
-            (made, vec![dot_integers(level, &v, &x), dot_small(level, &v, small[0])])
+            let mut dots = vec![K::ZERO; small.len()];
+            dots_small(level, &mut dots, &v, &small);
+            dots.extend([dot_integers(level, &v, &x), dot_small(level, &v, small[0])]);
+            (made, dots)
         })?;
     }
 
