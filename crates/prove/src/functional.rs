@@ -64,21 +64,23 @@ fn expand(group: &Group, by_tensor: &[Vec<&Term>]) -> Vec<K> {
     values
 }
 
+/// Shortest run of a functional that is filled at once.
+const RUN: usize = 64;
+
 /// Adds one rank-one term to a block.
 fn add_term(block: &Block, term: &Term, own: &mut [K]) {
     if term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk)) {
         return;
     }
-    let mut vectors = term.axes.iter().zip(&block.chunks).map(|(axis, &chunk)| axis.on_chunk(chunk));
-    let mut last = vec![term.coef];
-    let mut outer = vec![K::ONE];
-    // All axes but the last make the outer product of rows.
-    if let Some(first) = vectors.next() {
-        last = first;
-        outer = vec![term.coef];
-        for next in vectors {
-            outer = ranked::outer(&outer, &last);
-            last = next;
+    // The last axes make the runs, as long as these stay in the cache; the others make their scales.
+    let mut last = vec![K::ONE];
+    let mut outer = vec![term.coef];
+    for (axis, &chunk) in term.axes.iter().zip(&block.chunks).rev() {
+        let vector = axis.on_chunk(chunk);
+        if last.len() < RUN {
+            last = ranked::outer(&vector, &last);
+        } else {
+            outer = ranked::outer(&vector, &outer);
         }
     }
     let rows = own.par_chunks_exact_mut(last.len()).zip(&outer).with_min_len((1 << 12) / last.len() + 1);
