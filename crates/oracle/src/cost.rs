@@ -136,12 +136,16 @@ pub struct Load {
     pub zk: bool,
 }
 
+/// From so many openings on, M may get room for more than were asked for.
+const ROOMY: usize = 16;
 /// Bits of queries and of proof of work that make 100 together.
 const SPLITS: [(u8, u8); 4] = [(84, 16), (86, 14), (88, 12), (92, 8)];
 
 /// λ and g, parameters of Z and the inner oracles, and of M, that cost least; none if nothing fits.
 pub fn tune(load: &Load) -> Option<(Sizing, Option<Shape>)> {
-    let rooms: &[usize] = if load.zk { &[1, 4] } else { &[1] };
+    // A wish for few openings is meant; otherwise more room is taken where it pays.
+    let many = load.zk && load.model.is_some_and(|(_, openings)| openings >= ROOMY);
+    let rooms: &[usize] = if many { &[1, 4] } else { &[1] };
     let mut best: Option<(u128, Candidate)> = None;
     for (&room, model_rows) in
         rooms.iter().flat_map(|room| model_rows(load).into_iter().map(move |rows| (room, rows)))
