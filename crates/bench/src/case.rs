@@ -93,7 +93,7 @@ impl Case {
         &self,
         setup: &Setup,
         assignment: &Assignment,
-        observe: &mut dyn FnMut(String),
+        observe: &mut (dyn FnMut(String) + Send),
     ) -> Result<Proof, Box<dyn Error>> {
         let seed = Seed::new([2; 32]);
         let mut named = |phase| observe(format!("{phase:?}").to_lowercase());

@@ -129,7 +129,7 @@ pub fn commit_model(
             tensors.push((axes, values.as_slice()));
         }
     }
-    Ok(Some(commit(shape, &layout, &tensors, seed)))
+    Ok(Some(rayon::scope(|_| commit(shape, &layout, &tensors, seed))))
 }
 
 /// Commits an input of these (batch-expanded) axes. `seed` must be used for this input only.
@@ -178,7 +178,19 @@ pub fn prove_observed(
     assignment: &Assignment,
     long_term: &[&Table],
     source: &impl Source,
-    observe: &mut dyn FnMut(Phase),
+    observe: &mut (dyn FnMut(Phase) + Send),
+) -> Result<Proof, ProveError> {
+    // On a thread of the pool: from outside every parallel loop would put the caller to sleep and wake it.
+    rayon::scope(|_| prove_here(setup, statement, assignment, long_term, source, observe))
+}
+
+fn prove_here(
+    setup: &Setup,
+    statement: &Statement,
+    assignment: &Assignment,
+    long_term: &[&Table],
+    source: &impl Source,
+    observe: &mut (dyn FnMut(Phase) + Send),
 ) -> Result<Proof, ProveError> {
     for (oracle, (table, root)) in long_term.iter().zip(&statement.roots).enumerate() {
         if table.root() != *root {
@@ -275,7 +287,7 @@ pub(crate) struct Prover<'a, S> {
     tree: Tree,
     inner: Inner,
     ladder: Ladder<'a, S>,
-    observe: &'a mut dyn FnMut(Phase),
+    observe: &'a mut (dyn FnMut(Phase) + Send),
     /// The functionals of level 0, for the attacks.
     #[cfg(test)]
     pub(crate) seen: Vec<Vec<K>>,
@@ -289,7 +301,7 @@ impl<'a, S: Source> Prover<'a, S> {
         fresh: &'a Fresh,
         long_term: &[&'a Table],
         source: &'a S,
-        observe: &'a mut dyn FnMut(Phase),
+        observe: &'a mut (dyn FnMut(Phase) + Send),
     ) -> Self {
         Self {
             setup,
