@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use algebra::multilinear::{bits, eq_prefix};
 use algebra::slices::{add_scaled, combine_integers, dot, dot_integers};
+use algebra::small::{combine_small, dot_small};
 use algebra::{F, K};
 use program::lower::Ip;
 use program::types::{Form, Map, View};
@@ -343,7 +344,10 @@ fn contract_view(values: &Values<'_>, view: &View, lengths: &[usize], fates: &[F
     for t in order {
         let (outer, inner) = (sizes[..t].iter().product(), sizes[t + 1..].iter().product());
         work = Work::Elements(match &work {
-            Work::Integers(data) => apply_integers(data, &plans[t].rows, (outer, sizes[t], inner)),
+            Work::Integers(data) => match values.assignment.small(view.tensor) {
+                Some(small) => apply_small(small, &plans[t].rows, (outer, sizes[t], inner)),
+                None => apply_integers(data, &plans[t].rows, (outer, sizes[t], inner)),
+            },
             Work::Elements(data) => apply_elements(data, &plans[t].rows, (outer, sizes[t], inner)),
         });
         sizes[t] = plans[t].rows.len();
@@ -358,20 +362,34 @@ fn contract_view(values: &Values<'_>, view: &View, lengths: &[usize], fates: &[F
 
 type Sizes = (usize, usize, usize);
 
-/// `new[o]`[row][i] = Σ w · `old[o]`[index][i] over integers.
-fn apply_integers(data: &[i64], rows: &[Row], (outer, n, inner): Sizes) -> Vec<K> {
+/// `new[o]`[row][i] = Σ w · `old[o]`[index][i] over integers, by these two kernels.
+fn apply_whole<T: Sync>(
+    data: &[T],
+    rows: &[Row],
+    (outer, n, inner): Sizes,
+    dot: fn(&[K], &[T]) -> K,
+    combine: fn(&mut [K], &[K], &[&[T]]),
+) -> Vec<K> {
     fill(outer * rows.len(), inner, |job, first, out| {
         let (o, row) = (job / rows.len(), &rows[job % rows.len()]);
         let own = &data[o * n * inner..(o + 1) * n * inner];
         match row.run().filter(|_| inner == 1) {
-            Some(run) => out[0] = dot_integers(&row.weights, &own[run]),
+            Some(run) => out[0] = dot(&row.weights, &own[run]),
             None => {
                 let part = |index: usize| &own[index * inner + first..][..out.len()];
-                let parts: Vec<&[i64]> = row.indices.iter().map(|&index| part(index)).collect();
-                combine_integers(out, &row.weights, &parts);
+                let parts: Vec<&[T]> = row.indices.iter().map(|&index| part(index)).collect();
+                combine(out, &row.weights, &parts);
             }
         }
     })
+}
+
+fn apply_integers(data: &[i64], rows: &[Row], sizes: Sizes) -> Vec<K> {
+    apply_whole(data, rows, sizes, dot_integers, combine_integers)
+}
+
+fn apply_small(data: &[i16], rows: &[Row], sizes: Sizes) -> Vec<K> {
+    apply_whole(data, rows, sizes, dot_small, combine_small)
 }
 
 fn apply_elements(data: &[K], rows: &[Row], (outer, n, inner): Sizes) -> Vec<K> {

@@ -33,6 +33,18 @@ pub use prepared::Prepared;
 pub struct Assignment {
     /// Row-major values per tensor.
     pub values: Vec<Arc<[i64]>>,
+    /// Model tensors that were given prepared.
+    pub prepared: Vec<Prepared>,
+}
+
+impl Assignment {
+    /// A tensor's values in 16 bits, if they were prepared and fit.
+    #[must_use]
+    pub fn small(&self, tensor: u32) -> Option<&[i16]> {
+        let values = self.values.get(tensor as usize)?;
+        let own = self.prepared.iter().find(|prepared| Arc::ptr_eq(&prepared.values, values))?;
+        Some(&own.facts.as_ref()?.small.as_ref()?.entries)
+    }
 }
 
 /// The values are secret: they are wiped when nobody else holds them.
@@ -168,12 +180,14 @@ where
     M: Clone + Into<Prepared>,
 {
     let (mut values, known) = start(lowered, inputs, model)?;
+    let prepared = model.values().cloned().map(Into::into).filter(|given: &Prepared| given.facts.is_some());
+    let prepared = prepared.collect();
     steps(lowered, &mut values, &known, true)?;
     lins(lowered, &values)?;
     multiplicities(lowered, &mut values)?;
     let known = |(tensor, value): (u32, Option<_>)| value.ok_or(ExecuteError::Missing { tensor });
     let values: Result<Vec<_>, _> = (0..).zip(values).map(known).collect();
-    Ok(Assignment { values: values? })
+    Ok(Assignment { values: values?, prepared })
 }
 
 /// A Program made ready to run many times with one batch size.

@@ -144,7 +144,8 @@ fn exactly_the_interval_is_allowed() {
         let assignment = execute(&lowered, &BTreeMap::<u32, Vec<i64>>::new(), &weights).unwrap();
         check_all(&lowered, &assignment).unwrap();
         for value in [lo - 1, hi + 1, lo + (1 << 62), i64::MIN / 4] {
-            let mut lie = zerotell_program::Assignment { values: assignment.values.clone() };
+            let mut lie =
+                zerotell_program::Assignment { values: assignment.values.clone(), prepared: Vec::new() };
             values[7] = value;
             lie.values[0] = values.clone().into();
             assert!(check_all(&lowered, &lie).is_err(), "{value} in {lo}..={hi}");

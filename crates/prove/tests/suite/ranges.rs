@@ -127,7 +127,7 @@ fn a_lying_prover_certifies_no_weights_out_of_range() {
         let honest = honest(&model.part, &model.statement, &inside).unwrap();
         // It uses the committed value or not, and limbs or counts that agree with it or not.
         for (told, fitted) in [(true, false), (true, true), (false, false)] {
-            let mut lie = Assignment { values: honest.values.clone() };
+            let mut lie = Assignment { values: honest.values.clone(), prepared: Vec::new() };
             if told {
                 lie.values[tensor as usize - 1] = model.model.weights[&tensor].clone().into();
             }
