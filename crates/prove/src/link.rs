@@ -1,23 +1,19 @@
 //! The prover's side of links: commit the same data again, and show that it is the same (spec K1-K4).
 
 use algebra::multilinear::{eq_prefix, eq_table};
-use algebra::slices::{add_scaled_base, scale};
+use algebra::slices::scale;
 use algebra::{F, K};
 use oracle::{Opened, Rungs, Shape};
-use rayon::prelude::*;
 use tape::ProverEnd;
 use verify::{Link, LinkSetup, LinkStatement, LinkWitness, OracleRecord, PROOF_VERSION};
+use zeroize::Zeroizing;
 
 use crate::ProveError;
 use crate::functional::Functional;
 use crate::product::Data;
 use crate::random::Source;
-use crate::ranked::fold_rows;
 use crate::rungs::Ladder;
 use crate::table::Table;
-
-/// Columns of one job when rows are folded.
-const RUN: usize = 1 << 12;
 
 /// Commits a table's data again under fresh masks and salts. `shape` may have other R, C, T and n;
 /// `seed` must be used for this commitment only.
@@ -98,17 +94,6 @@ pub fn prove_link(
     Ok(Link { statement, proof: end.finish().0 })
 }
 
-/// Σ_r `weights[r]`·row r.
-fn fold_base(data: &[F], width: usize, weights: &[K]) -> Vec<K> {
-    let mut folded = vec![K::ZERO; width];
-    folded.par_chunks_mut(RUN).enumerate().for_each(|(run, out)| {
-        for (row, &weight) in data.chunks_exact(width).zip(weights) {
-            add_scaled_base(out, weight, &row[run * RUN..][..out.len()]);
-        }
-    });
-    folded
-}
-
 /// What the prover of a link holds.
 pub(crate) struct Linker<'a, S> {
     setup: &'a LinkSetup,
@@ -163,14 +148,10 @@ impl<'a, S: Source> Linker<'a, S> {
     }
 
     /// Both tables' rows folded at once: eq(r, ·) and the data, C entries each.
-    fn fold_both(&self, weights: &[K]) -> [Vec<K>; 2] {
+    fn fold_both(&self, weights: &[K]) -> (Vec<K>, Zeroizing<Vec<K>>) {
         let shape = self.tables[0].shape();
         let width = shape.data();
-        let data = match self.tables[0].data() {
-            Data::Small(rows) => fold_rows(rows, width, weights),
-            Data::Base(rows) => fold_base(rows, width, weights),
-            Data::Extension(_) => Vec::new(),
-        };
+        let data = self.tables[0].fold_data(weights);
         let (low, high) = self.point.split_at(shape.log_c.min(self.point.len()));
         let rows: Vec<K> = weights.iter().zip(eq_table(high)).map(|(&e, eq)| e * eq).collect();
         // The last row may end before its width.
@@ -181,7 +162,7 @@ impl<'a, S: Source> Linker<'a, S> {
         functional.resize(width, K::ZERO);
         scale(&mut functional[..last], all);
         scale(&mut functional[last..], short);
-        [functional, data]
+        (functional, data)
     }
 }
 
@@ -216,10 +197,10 @@ impl<S: Source> Rungs for Linker<'_, S> {
     }
     fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
         if self.alike && self.first {
-            let [functional, data] = self.fold_both(&weights[0]);
+            let (functional, data) = self.fold_both(&weights[0]);
             let mut negated = functional.clone();
             scale(&mut negated, -K::ONE);
-            let rows = vec![[functional, data.clone()], [negated, data]];
+            let rows = vec![(functional, data.clone()), (negated, data)];
             self.ladder.begin_folded(self.tables.to_vec(), rows);
         }
         self.ladder.fold(weights, factors);

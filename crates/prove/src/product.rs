@@ -6,7 +6,7 @@ use algebra::slices::{
 use algebra::small::dot_small;
 use algebra::{F, K};
 use rayon::prelude::*;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::fractions::{GRAIN, bind_top, quarters, total};
 
@@ -156,9 +156,9 @@ impl<'a> Data<'a> {
     }
 }
 
-/// One run as elements of F.
-fn widened(run: &[i16]) -> Vec<F> {
-    run.iter().map(|&x| F::from_i64(x.into())).collect()
+/// One run as elements of F, wiped when done with.
+fn widened(run: &[i16]) -> Zeroizing<Vec<F>> {
+    Zeroizing::new(run.iter().map(|&x| F::from_i64(x.into())).collect())
 }
 
 /// c0, c2 of the first round on a vector whose upper half may be cut short: entries from

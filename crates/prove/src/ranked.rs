@@ -8,7 +8,7 @@
 use algebra::K;
 use algebra::layout::Block;
 use algebra::slices::add_scaled;
-use algebra::small::{combine_small, dots_small};
+use algebra::small::dots_small;
 use rayon::prelude::*;
 use sumcheck::Term;
 use verify::Group;
@@ -89,18 +89,6 @@ impl Ranked {
         }
         total
     }
-}
-
-/// Σ_r `weights[r]`·row r of a table of small integers.
-pub fn fold_rows(data: &[i16], width: usize, weights: &[K]) -> Vec<K> {
-    const RUN: usize = 1 << 10;
-    let mut folded = vec![K::ZERO; width];
-    folded.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
-        let part = i * RUN..i * RUN + out.len();
-        let rows: Vec<&[i16]> = data.chunks_exact(width).map(|row| &row[part.clone()]).collect();
-        combine_small(out, weights, &rows);
-    });
-    folded
 }
 
 /// x ⊗ y, y fastest.

@@ -9,7 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::functional::Functional;
 use crate::product::{Data, Product, first_fold, first_round};
 use crate::random::Source;
-use crate::ranked::{Ranked, fold_rows};
+use crate::ranked::Ranked;
 use crate::table::Table;
 
 /// Rows of one oracle while its row variables are bound.
@@ -107,12 +107,8 @@ impl<'a, S: Source> Ladder<'a, S> {
     }
 
     /// Gives level-0 tables whose rows the caller has bound: functional and data, C entries each.
-    pub fn begin_folded(&mut self, tables: Vec<&'a Table>, rows: Vec<[Vec<K>; 2]>) {
-        let bound = |[functional, data]: [Vec<K>; 2]| Rows::Whole {
-            functional,
-            data: Some(Zeroizing::new(data)),
-            sum: None,
-        };
+    pub fn begin_folded(&mut self, tables: Vec<&'a Table>, rows: Vec<(Vec<K>, Zeroizing<Vec<K>>)>) {
+        let bound = |(functional, data)| Rows::Whole { functional, data: Some(data), sum: None };
         self.rows = rows.into_iter().map(bound).collect();
         self.factors = vec![K::ONE; tables.len()];
         self.base = tables;
@@ -222,8 +218,8 @@ impl<'a, S: Source> Ladder<'a, S> {
                 }
                 Rows::Ranked { functional: ranked, products } => {
                     let width = range.len();
-                    let table = self.table(part.oracle).small_data().unwrap_or_default();
-                    folded[range.clone()].copy_from_slice(&fold_rows(table, width, &weights[part.oracle]));
+                    let data = self.table(part.oracle).fold_data(&weights[part.oracle]);
+                    folded[range.clone()].copy_from_slice(&data);
                     add_scaled(&mut functional[range], factor, &ranked.columns(products, width));
                 }
                 Rows::Whole { functional: v, data, .. } => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use algebra::ntt::Ntt;
 use algebra::slices::{add_scaled, add_scaled_base};
+use algebra::small::combine_small;
 use algebra::{F, K};
 use oracle::{Hashing, Shape, Tree};
 use rayon::prelude::*;
@@ -109,25 +110,14 @@ impl Table {
         }
     }
 
+    /// Σ_i `weights[i]` · data of row i.
+    pub(crate) fn fold_data(&self, weights: &[K]) -> Zeroizing<Vec<K>> {
+        self.data.fold(self.shape.data(), weights)
+    }
+
     /// Σ_i `weights[i]` · masks of row i.
-    pub(crate) fn fold_masks(&self, weights: &[K]) -> Vec<K> {
-        const RUN: usize = 1 << 9;
-        let width = self.shape.masks();
-        let mut folded = vec![K::ZERO; width];
-        folded.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
-            for (row, &weight) in weights.iter().enumerate() {
-                let first = row * width + i * RUN;
-                let part = first..first + out.len();
-                match &self.masks {
-                    Rows::Small(masks) => masks[part].iter().zip(&mut *out).for_each(|(&x, slot)| {
-                        *slot += weight.scale(F::from_i64(x.into()));
-                    }),
-                    Rows::Base(masks) => add_scaled_base(out, weight, &masks[part]),
-                    Rows::Extension(masks) => add_scaled(out, weight, &masks[part]),
-                }
-            }
-        });
-        folded
+    pub(crate) fn fold_masks(&self, weights: &[K]) -> Zeroizing<Vec<K>> {
+        self.masks.fold(self.shape.masks(), weights)
     }
 
     /// Masks of one row.
@@ -171,6 +161,30 @@ fn push_column(bytes: &mut Vec<u8>, code: &[F], n: usize, slot: usize) {
 }
 
 impl Rows {
+    /// Σ_i `weights[i]` · row i, for rows of `width` entries.
+    fn fold(&self, width: usize, weights: &[K]) -> Zeroizing<Vec<K>> {
+        const RUN: usize = 1 << 10;
+        let mut folded = Zeroizing::new(vec![K::ZERO; width]);
+        folded.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
+            let part = i * RUN..i * RUN + out.len();
+            let own = |row: usize| row * width + part.start..row * width + part.end;
+            let each = weights.iter().copied().enumerate();
+            match self {
+                Self::Small(rows) => {
+                    let rows: Vec<&[i16]> = (0..weights.len()).map(|row| &rows[own(row)]).collect();
+                    combine_small(out, weights, &rows);
+                }
+                Self::Base(rows) => {
+                    each.for_each(|(row, weight)| add_scaled_base(out, weight, &rows[own(row)]));
+                }
+                Self::Extension(rows) => {
+                    each.for_each(|(row, weight)| add_scaled(out, weight, &rows[own(row)]));
+                }
+            }
+        });
+        folded
+    }
+
     /// Writes F-row i of rows of `width` entries; K-rows are c0 then c1.
     fn write(&self, i: usize, width: usize, out: &mut [F]) {
         let row = |i: usize| i * width..(i + 1) * width;
