@@ -37,6 +37,11 @@ fn toy() -> Sizing {
     }
 }
 
+#[test]
+fn the_usual_ladder_is_said_once() {
+    assert_eq!(verify::sizing(&program(true, 4)), Sizing::v1(100, 0));
+}
+
 /// y = floor((3·(w·x + c) + 2) / 4), x and y of two entries, w private, `y[0]` revealed by a bound.
 struct Toy {
     setup: Setup,
