@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use oracle::{Load, Shape, layout_digest, tune};
 use verify::verify_link;
 use zerotell_prove::random::Seed;
-use zerotell_prove::{LinkAbout, Table, prove_link, recommit};
+use zerotell_prove::{Integers, LinkAbout, Table, prove_link, recommit};
 
 /// Processor time of all threads of this process.
 fn processor() -> Duration {
@@ -48,8 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let security = [sizing.lambda, sizing.grind];
         let shape = Shape { layout, ..shape.ok_or("no commitment")? };
         let openings = shape.masks() / shape.queries(security[0]);
-        let mut rows: Vec<i16> = (0..total).map(|i| (i * 37 % 255) as i16 - 127).collect();
-        rows.resize(shape.rows * shape.data(), 0);
+        let mut rows = Integers::zeros(shape.rows * shape.data());
+        rows.set(0, &(0..total as i64).map(|i| i * 37 % 255 - 127).collect::<Vec<i64>>());
         let parent = Table::small(shape.clone(), rows, &Seed::new([1; 32]), "z");
         let about = LinkAbout { security, subject: [7; 32], total: total as u64 };
         let (commit, child) = median(|| recommit(&parent, shape.clone(), &Seed::new([2; 32])));

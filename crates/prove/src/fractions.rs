@@ -1,30 +1,28 @@
 //! The tree of fractions of the lookup argument.
 
-use algebra::layout::runs;
+use algebra::layout::{Block, runs};
 use algebra::multilinear::eq_table;
 use algebra::slices::{
     Halves, Quarters, add_scaled_integers, bind, fraction_bind_round, fraction_layer, fraction_round,
 };
 use algebra::{F, K};
+use program::lower::{Look, Lowered};
 use rayon::prelude::*;
 use verify::{LookupChallenges, Setup};
-use zeroize::Zeroize;
 
+use crate::memory::{filled, wipe};
 use crate::values::{Values, form_values};
 
 /// Loops below this size are not split between threads.
 pub(crate) const GRAIN: usize = 1 << 11;
 
-/// (1-ρ)·low + ρ·high, in place; the vector is halved.
-pub(crate) fn bind_top(values: &mut Vec<K>, rho: K) {
-    let half = values.len() / 2;
-    let (low, high) = values.split_at_mut(half);
-    if half > GRAIN {
+/// `low` ← (1-ρ)·low + ρ·high.
+pub(crate) fn bind_halves(low: &mut [K], high: &[K], rho: K) {
+    if low.len() > GRAIN {
         low.par_chunks_mut(GRAIN).zip(high.par_chunks(GRAIN)).for_each(|(l, h)| bind(l, h, rho));
     } else {
         bind(low, high, rho);
     }
-    values.truncate(half);
 }
 
 /// The prover's side of LogUp-GKR.
@@ -32,8 +30,10 @@ pub(crate) fn bind_top(values: &mut Vec<K>, rho: K) {
 pub struct Tree {
     /// `layers[k]`: numerators and denominators of layer k, for k = 0..=ℓ.
     layers: Vec<(Vec<K>, Vec<K>)>,
-    /// p0, p1, q0, q1 of the layer in work.
-    parts: [Vec<K>; 4],
+    /// The layer in work: p0 then p1, q0 then q1, each half as long as it was given.
+    work: (Vec<K>, Vec<K>),
+    /// Length of p0, p1, q0 and q1 as bound so far.
+    length: usize,
     /// The point of the layer's claim.
     point: Vec<K>,
     /// eq of the point's first variables, at most [`NEAR`] of them.
@@ -45,11 +45,10 @@ pub struct Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        for (p, q) in &mut self.layers {
-            p.zeroize();
-            q.zeroize();
+        for (p, q) in self.layers.iter_mut().chain([&mut self.work]) {
+            wipe(p);
+            wipe(q);
         }
-        self.parts.iter_mut().for_each(Zeroize::zeroize);
     }
 }
 
@@ -63,7 +62,7 @@ impl Tree {
         let mut layers = Vec::with_capacity(setup.layers + 1);
         while p.len() > 1 {
             let half = p.len() / 2;
-            let mut above = (vec![K::ZERO; half], vec![K::ZERO; half]);
+            let mut above = (filled(K::ZERO, half), filled(K::ZERO, half));
             let ((p0, p1), (q0, q1)) = (p.split_at(half), q.split_at(half));
             let outputs = above.0.par_chunks_mut(GRAIN).zip(above.1.par_chunks_mut(GRAIN));
             let low = p0.par_chunks(GRAIN).zip(q0.par_chunks(GRAIN));
@@ -79,22 +78,32 @@ impl Tree {
         tree
     }
 
-    /// Moves layer k + 1 out as p0, p1, q0, q1.
-    fn take(&mut self, k: usize) -> [Vec<K>; 4] {
-        let (mut p, mut q) = std::mem::take(&mut self.layers[k + 1]);
-        let p1 = p.split_off(p.len() / 2);
-        let q1 = q.split_off(q.len() / 2);
-        [p, p1, q, q1]
+    /// Takes layer k + 1 into work.
+    fn take(&mut self, k: usize) {
+        let (p, q) = &mut self.work;
+        wipe(p);
+        wipe(q);
+        self.work = std::mem::take(&mut self.layers[k + 1]);
+        self.length = self.work.0.len() / 2;
+    }
+
+    /// p0, p1, q0, q1.
+    fn parts(&mut self) -> [&mut [K]; 4] {
+        let half = self.work.0.len() / 2;
+        let (p0, p1) = self.work.0.split_at_mut(half);
+        let (q0, q1) = self.work.1.split_at_mut(half);
+        [p0, p1, q0, q1].map(|part| &mut part[..self.length])
     }
 
     /// Values of layer 0.
     pub fn root_fractions(&mut self) -> [K; 4] {
-        self.take(0).map(|part| part[0])
+        self.take(0);
+        self.parts().map(|part| part[0])
     }
 
     /// Starts layer k.
     pub fn start(&mut self, k: usize, point: &[K], nu: K) {
-        self.parts = self.take(k);
+        self.take(k);
         self.nu = nu;
         self.near = eq_table(&point[..NEAR.min(k.saturating_sub(1))]);
         self.point = point.to_vec();
@@ -106,35 +115,32 @@ impl Tree {
         let far = eq_table(&self.point[near..j]);
         // The first 2^near entries of eq of more variables do not sum to 1: take the table of just these.
         let narrow;
-        let eq = if 1 << near == self.near.len() {
-            self.near.as_slice()
-        } else {
+        if 1 << near != self.near.len() {
             narrow = eq_table(&self.point[..near]);
-            narrow.as_slice()
-        };
+        } else {
+            narrow = std::mem::take(&mut self.near);
+        }
+        let eq = narrow.as_slice();
         let (pending, nu) = (self.pending.take(), self.nu);
         let half = 1usize << j;
         let sums = match pending {
             Some(rho) => {
-                let parts = self.parts.each_mut().map(|part| quarters(part, half, 1 << near));
-                let [p0, p1, q0, q1] = parts;
+                let [p0, p1, q0, q1] = self.parts().map(|part| quarters(part, half, 1 << near));
                 let jobs = p0.into_iter().zip(p1).zip(q0.into_iter().zip(q1)).zip(&far);
                 let jobs: Vec<_> = jobs.map(|(((a, b), (c, d)), &far)| ([a, b, c, d], far)).collect();
                 total(jobs, |(parts, far)| fraction_bind_round(eq, parts, rho, nu).map(|x| far * x))
             }
             None => {
-                let parts = &self.parts;
+                let parts = self.parts().map(|part| &*part);
                 let runs: Vec<(usize, K)> = far.iter().copied().enumerate().collect();
                 total(runs, |(run, far)| {
-                    let [p0, p1, q0, q1] = parts;
-                    let halves = [p0, p1, q0, q1].map(|part| halves(part, half, run << near, 1 << near));
+                    let halves = parts.map(|part| halves(part, half, run << near, 1 << near));
                     fraction_round(eq, halves, nu).map(|x| far * x)
                 })
             }
         };
-        if pending.is_some() {
-            self.parts.iter_mut().for_each(|part| part.truncate(2 * half));
-        }
+        self.length = 2 * half;
+        self.near = narrow;
         sums
     }
 
@@ -147,9 +153,14 @@ impl Tree {
     /// Values at the bound point.
     pub fn end(&mut self) -> [K; 4] {
         if let Some(rho) = self.pending.take() {
-            self.parts.iter_mut().for_each(|part| bind_top(part, rho));
+            let half = self.length / 2;
+            for part in self.parts() {
+                let (low, high) = part.split_at_mut(half);
+                bind_halves(low, high, rho);
+            }
+            self.length = half;
         }
-        [0, 1, 2, 3].map(|i: usize| self.parts[i][0])
+        self.parts().map(|part| part[0])
     }
 }
 
@@ -177,50 +188,85 @@ pub(crate) fn total<J: Send>(jobs: Vec<J>, job: impl Fn(J) -> [K; 2] + Sync + Se
     }
 }
 
+/// The leaves of one block: numerators and denominators.
+type Own<'a> = (&'a Block, &'a mut [K], &'a mut [K]);
+
 /// Numerators and denominators of all leaves.
 fn leaves(setup: &Setup, values: &Values<'_>, challenges: &LookupChallenges) -> (Vec<K>, Vec<K>) {
     let size = 1usize << setup.layers;
-    let (mut p, mut q) = (vec![K::ZERO; size], vec![K::ONE; size]);
+    let (mut p, mut q) = (filled(K::ZERO, size), filled(K::ONE, size));
     let lowered = &setup.lowered;
-    let count = lowered.looks.len();
-    let mut dense: Vec<(Vec<K>, Vec<K>, Vec<usize>)> = Vec::new();
-    for look in &lowered.looks {
-        let entries = look.axes.iter().product();
-        let mut denominators = vec![challenges.base(look.table); entries];
-        for (form, &beta) in look.coords.iter().zip(&challenges.betas) {
-            let coordinates = form_values(form, &look.axes, values);
-            let runs = denominators.par_chunks_mut(GRAIN).zip(coordinates.par_chunks(GRAIN));
-            runs.for_each(|(d, c)| add_scaled_integers(d, -beta, c));
-        }
-        dense.push((vec![K::ONE; entries], denominators, look.axes.clone()));
-    }
-    for (number, table) in lowered.tables.iter().enumerate() {
-        let axes: Vec<usize> = table.keys.iter().map(|&(_, n)| n).collect();
-        let multiplicities = values.of(table.multiplicity);
-        let mut numerators = Vec::with_capacity(multiplicities.len());
-        let mut denominators = Vec::with_capacity(multiplicities.len());
-        for (row, &multiplicity) in multiplicities.iter().enumerate() {
-            let mut rest = row;
-            let mut keys: Vec<i64> = Vec::with_capacity(axes.len());
-            for &(least, n) in table.keys.iter().rev() {
-                keys.push(least + (rest % n) as i64);
-                rest /= n;
-            }
-            let outs = table.outs.iter().map(|out| out[row]);
-            let coordinates = keys.into_iter().rev().chain(outs);
-            let sum: K = coordinates.zip(&challenges.betas).map(|(c, beta)| beta.scale(F::from_i64(c))).sum();
-            numerators.push(-K::from(F::from_i64(multiplicity)));
-            denominators.push(challenges.base(number) - sum);
-        }
-        dense.push((numerators, denominators, axes));
-    }
-    debug_assert_eq!(dense.len(), count + lowered.tables.len());
+    let mut owners: Vec<Vec<Own<'_>>> = Vec::new();
+    owners.resize_with(lowered.looks.len() + lowered.tables.len(), Vec::new);
+    let (mut p_left, mut q_left) = (p.as_mut_slice(), q.as_mut_slice());
+    // Blocks lie end to end from address 0; looks come first, then tables.
     for block in &setup.leaves.blocks {
-        let (numerators, denominators, axes) = &dense[block.tensor];
-        runs(block, axes, |address, index, n| {
-            p[address..address + n].copy_from_slice(&numerators[index..index + n]);
-            q[address..address + n].copy_from_slice(&denominators[index..index + n]);
-        });
+        let (own_p, rest) = std::mem::take(&mut p_left).split_at_mut(1 << block.log);
+        p_left = rest;
+        let (own_q, rest) = std::mem::take(&mut q_left).split_at_mut(1 << block.log);
+        q_left = rest;
+        owners[block.tensor].push((block, own_p, own_q));
     }
+    owners.into_par_iter().enumerate().for_each(|(number, blocks)| match lowered.looks.get(number) {
+        Some(look) => look_leaves(look, blocks, values, challenges),
+        None => table_leaves(lowered, number - lowered.looks.len(), blocks, values, challenges),
+    });
     (p, q)
+}
+
+/// Leaves of a lookup: 1 over base − Σ β·coordinate.
+fn look_leaves(look: &Look, blocks: Vec<Own<'_>>, values: &Values<'_>, challenges: &LookupChallenges) {
+    let base = challenges.base(look.table);
+    let coordinates: Vec<Vec<i64>> =
+        look.coords.iter().map(|form| form_values(form, &look.axes, values)).collect();
+    blocks.into_par_iter().for_each(|(block, p, q)| {
+        p.par_chunks_mut(GRAIN).for_each(|p| p.fill(K::ONE));
+        runs(block, &look.axes, |address, index, n| {
+            let own = &mut q[address - block.off..][..n];
+            own.par_chunks_mut(GRAIN).enumerate().for_each(|(i, q)| {
+                let from = index + i * GRAIN;
+                q.fill(base);
+                for (coordinate, &beta) in coordinates.iter().zip(&challenges.betas) {
+                    add_scaled_integers(q, -beta, &coordinate[from..from + q.len()]);
+                }
+            });
+        });
+    });
+}
+
+/// Leaves of a table: −multiplicity over base − Σ β·entry.
+fn table_leaves(
+    lowered: &Lowered,
+    number: usize,
+    blocks: Vec<Own<'_>>,
+    values: &Values<'_>,
+    challenges: &LookupChallenges,
+) {
+    let table = &lowered.tables[number];
+    let base = challenges.base(number);
+    let axes: Vec<usize> = table.keys.iter().map(|&(_, n)| n).collect();
+    let multiplicities = values.of(table.multiplicity);
+    let denominator = |row: usize| {
+        let mut rest = row;
+        let mut keys: Vec<i64> = Vec::with_capacity(axes.len());
+        for &(least, n) in table.keys.iter().rev() {
+            keys.push(least + (rest % n) as i64);
+            rest /= n;
+        }
+        let outs = table.outs.iter().map(|out| out[row]);
+        let coordinates = keys.into_iter().rev().chain(outs);
+        base - coordinates.zip(&challenges.betas).map(|(c, beta)| beta.scale(F::from_i64(c))).sum()
+    };
+    blocks.into_par_iter().for_each(|(block, p, q)| {
+        runs(block, &axes, |address, index, n| {
+            let at = address - block.off;
+            let own = p[at..at + n].par_chunks_mut(GRAIN).zip(q[at..at + n].par_chunks_mut(GRAIN));
+            own.enumerate().for_each(|(i, (p, q))| {
+                for (row, (p, q)) in (index + i * GRAIN..).zip(p.iter_mut().zip(q)) {
+                    *p = -K::from(F::from_i64(multiplicities[row]));
+                    *q = denominator(row);
+                }
+            });
+        });
+    });
 }

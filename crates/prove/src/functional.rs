@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use sumcheck::Term;
 use verify::{Functionals, Group, Setup};
 
+use crate::memory::filled;
 use crate::ranked::{self, Ranked};
 use crate::table::Table;
 
@@ -14,8 +15,10 @@ use crate::table::Table;
 pub enum Functional {
     /// R·C entries.
     Dense(Vec<K>),
-    /// A sum of products, on a table of small integers.
+    /// A sum of few products, on a table of small integers.
     Ranked(Ranked),
+    /// A sum of many products, on a table of small integers.
+    Tiled(Filler),
 }
 
 /// One functional per oracle of level 0.
@@ -23,8 +26,13 @@ pub fn functionals(setup: &Setup, functionals: &Functionals<'_>, tables: &[&Tabl
     let groups = setup.groups.iter().zip(&functionals.terms).zip(tables);
     let one = |((group, terms), table): ((&Group, &Vec<Term>), &&Table)| {
         let by_tensor = by_tensor(setup, group, terms);
-        let ranked = table.small_data().and_then(|_| Ranked::new(group, &by_tensor));
-        ranked.map_or_else(|| Functional::Dense(expand(group, &by_tensor)), Functional::Ranked)
+        let filler = || Filler::of(group, &by_tensor);
+        let small = table.integers().is_some();
+        match small.then(|| Ranked::new(group, &by_tensor)).flatten() {
+            Some(ranked) => Functional::Ranked(ranked),
+            None if small && group.shape.row_variables() > 0 => Functional::Tiled(filler()),
+            None => Functional::Dense(filler().dense(group.shape.rows * group.shape.data())),
+        }
     };
     groups.map(one).collect()
 }
@@ -33,7 +41,11 @@ pub fn functionals(setup: &Setup, functionals: &Functionals<'_>, tables: &[&Tabl
 #[cfg(test)]
 pub fn dense(setup: &Setup, functionals: &Functionals<'_>) -> Vec<Vec<K>> {
     let groups = setup.groups.iter().zip(&functionals.terms);
-    groups.map(|(group, terms)| expand(group, &by_tensor(setup, group, terms))).collect()
+    let one = |(group, terms): (&Group, &Vec<Term>)| {
+        let filler = Filler::of(group, &by_tensor(setup, group, terms));
+        filler.dense(group.shape.rows * group.shape.data())
+    };
+    groups.map(one).collect()
 }
 
 fn by_tensor<'a>(setup: &Setup, group: &Group, terms: &'a [Term]) -> Vec<Vec<&'a Term>> {
@@ -46,31 +58,83 @@ fn by_tensor<'a>(setup: &Setup, group: &Group, terms: &'a [Term]) -> Vec<Vec<&'a
     by_tensor
 }
 
-fn expand(group: &Group, by_tensor: &[Vec<&Term>]) -> Vec<K> {
-    let mut values = vec![K::ZERO; group.shape.rows * group.shape.data()];
-    let mut parts: Vec<(&Block, &mut [K])> = Vec::with_capacity(group.layout.blocks.len());
-    let mut rest = values.as_mut_slice();
-    // Blocks lie end to end from address 0.
-    for block in &group.layout.blocks {
-        let (own, later) = std::mem::take(&mut rest).split_at_mut(1 << block.log);
-        parts.push((block, own));
-        rest = later;
+/// A functional on one oracle as sums of products, ready to be filled in any run of addresses.
+pub struct Filler {
+    /// By address.
+    pieces: Vec<Piece>,
+}
+
+/// The functional on one block.
+pub struct Piece {
+    /// First address.
+    pub off: usize,
+    /// It has 2^log entries.
+    pub log: usize,
+    /// Pairs (x, y), each adding x ⊗ y, y fastest.
+    pub terms: Vec<(Vec<K>, Vec<K>)>,
+}
+
+impl Filler {
+    /// Of pieces that lie end to end from address 0.
+    pub fn new(pieces: Vec<Piece>) -> Self {
+        Self { pieces }
     }
-    parts.into_par_iter().for_each(|(block, own)| {
-        for term in &by_tensor[block.tensor] {
-            add_term(block, term, own);
+
+    fn of(group: &Group, by_tensor: &[Vec<&Term>]) -> Self {
+        let piece = |block: &Block| {
+            let terms = by_tensor[block.tensor].iter().filter_map(|term| product(block, term));
+            Piece { off: block.off, log: block.log, terms: terms.collect() }
+        };
+        Self::new(group.layout.blocks.par_iter().map(piece).collect())
+    }
+
+    /// Adds s times the entries from address `from` on; whether any term is there.
+    pub fn add(&self, from: usize, s: K, out: &mut [K]) -> bool {
+        let to = from + out.len();
+        let first = self.pieces.partition_point(|piece| piece.off + (1 << piece.log) <= from);
+        let mut some = false;
+        for piece in self.pieces[first..].iter().take_while(|piece| piece.off < to) {
+            let part = from.max(piece.off)..to.min(piece.off + (1 << piece.log));
+            let own = &mut out[part.start - from..part.end - from];
+            for (outer, last) in &piece.terms {
+                some = true;
+                add_product(outer, last, part.start - piece.off, s, own);
+            }
         }
-    });
-    values
+        some
+    }
+
+    /// The first `entries` entries.
+    pub fn dense(&self, entries: usize) -> Vec<K> {
+        const RUN: usize = 1 << 12;
+        let mut values = filled(K::ZERO, entries);
+        values.par_chunks_mut(RUN).enumerate().for_each(|(i, run)| {
+            self.add(i * RUN, K::ONE, run);
+        });
+        values
+    }
+}
+
+/// Adds s times the entries of x ⊗ y from entry `from` on.
+fn add_product(x: &[K], y: &[K], mut from: usize, s: K, mut out: &mut [K]) {
+    while !out.is_empty() {
+        let (at, first) = (from / y.len(), from % y.len());
+        let (run, rest) = out.split_at_mut((y.len() - first).min(out.len()));
+        if x[at] != K::ZERO {
+            add_scaled(run, s * x[at], &y[first..first + run.len()]);
+        }
+        from += run.len();
+        out = rest;
+    }
 }
 
 /// Shortest run of a functional that is filled at once.
 const RUN: usize = 64;
 
-/// Adds one rank-one term to a block.
-fn add_term(block: &Block, term: &Term, own: &mut [K]) {
+/// A rank-one term on a block as one product; none if it vanishes there.
+fn product(block: &Block, term: &Term) -> Option<(Vec<K>, Vec<K>)> {
     if term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk)) {
-        return;
+        return None;
     }
     // The last axes make the runs, as long as these stay in the cache; the others make their scales.
     let mut last = vec![K::ONE];
@@ -83,10 +147,5 @@ fn add_term(block: &Block, term: &Term, own: &mut [K]) {
             outer = ranked::outer(&vector, &outer);
         }
     }
-    let rows = own.par_chunks_exact_mut(last.len()).zip(&outer).with_min_len((1 << 12) / last.len() + 1);
-    rows.for_each(|(row, &scale)| {
-        if scale != K::ZERO {
-            add_scaled(row, scale, &last);
-        }
-    });
+    Some((outer, last))
 }

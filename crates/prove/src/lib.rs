@@ -17,7 +17,9 @@ mod fractions;
 mod functional;
 mod grind;
 mod inner;
+mod integers;
 mod link;
+mod memory;
 mod product;
 mod prover;
 pub mod random;
@@ -26,8 +28,10 @@ mod rungs;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tiled;
 mod values;
 
+pub use integers::Integers;
 pub use link::{LinkAbout, prove_link, recommit};
 pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at, prove_observed};
 pub use table::Table;

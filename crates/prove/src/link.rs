@@ -23,7 +23,10 @@ use crate::table::Table;
 pub fn recommit(table: &Table, shape: Shape, seed: &impl Source) -> Result<Table, ProveError> {
     let size = shape.rows * shape.data();
     match table.data() {
-        Data::Small(data) => Ok(Table::small(shape, resized(data, size, 0)?, seed, "z")),
+        Data::Small(_) => {
+            let data = table.integers().and_then(|data| data.resized(size)).ok_or(ProveError::OtherData)?;
+            Ok(Table::small(shape, data, seed, "z"))
+        }
         Data::Base(data) => Ok(Table::base(shape, resized(data, size, F::ZERO)?, seed, "z")),
         Data::Extension(_) => Err(ProveError::OtherData),
     }
@@ -43,7 +46,7 @@ fn resized<T: Copy + PartialEq>(old: &[T], size: usize, zero: T) -> Result<Vec<T
 /// Whether the first n entries are the same. All tables of one model hold them in the same form.
 fn same(a: Data<'_>, b: Data<'_>, n: usize) -> bool {
     match (a, b) {
-        (Data::Small(a), Data::Small(b)) => a.get(..n).is_some_and(|a| b.get(..n) == Some(a)),
+        (Data::Small(a), Data::Small(b)) => n <= a.len() && n <= b.len() && a.part(0, n).same(b.part(0, n)),
         (Data::Base(a), Data::Base(b)) => a.get(..n).is_some_and(|a| b.get(..n) == Some(a)),
         _ => false,
     }

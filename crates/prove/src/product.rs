@@ -3,26 +3,28 @@
 use algebra::slices::{
     Halves, bind_base, dot, dot_base, product_bind_round, product_round, product_round_base, scale,
 };
-use algebra::small::dot_small;
 use algebra::{F, K};
 use rayon::prelude::*;
-use zeroize::{Zeroize, Zeroizing};
 
-use crate::fractions::{GRAIN, bind_top, quarters, total};
+use crate::fractions::{GRAIN, bind_halves, quarters, total};
+use crate::integers::Run;
+use crate::memory::{filled, wipe};
 
 /// Two vectors of 2^v entries whose inner product is being summed, top variable first.
 #[derive(Default)]
 pub struct Product {
     a: Vec<K>,
     b: Vec<K>,
+    /// Their length as bound so far; what lies beyond is wiped in the end.
+    length: usize,
     /// A challenge the vectors are not bound to yet.
     pending: Option<K>,
 }
 
 impl Drop for Product {
     fn drop(&mut self) {
-        self.a.zeroize();
-        self.b.zeroize();
+        wipe(&mut self.a);
+        wipe(&mut self.b);
     }
 }
 
@@ -30,32 +32,33 @@ impl Product {
     /// Both of equal length, a power of two.
     pub fn new(a: Vec<K>, b: Vec<K>) -> Self {
         debug_assert!(a.len() == b.len() && a.len().is_power_of_two(), "two equal cubes");
-        Self { a, b, pending: None }
+        let length = a.len();
+        Self { a, b, length, pending: None }
     }
 
     /// Σ a·b, before any fold.
     pub fn sum(&self) -> K {
-        sum(&self.a, &self.b)
+        sum(&self.a[..self.length], &self.b[..self.length])
     }
 
     /// c0, c2 of the round that binds the top variable.
     pub fn round(&mut self) -> [K; 2] {
         let Some(rho) = self.pending.take() else {
-            let half = self.a.len() / 2;
-            let ((a0, a1), (b0, b1)) = (self.a.split_at(half), self.b.split_at(half));
+            let (a, b) = (&self.a[..self.length], &self.b[..self.length]);
+            let half = self.length / 2;
+            let ((a0, a1), (b0, b1)) = (a.split_at(half), b.split_at(half));
             let a = a0.chunks(GRAIN).zip(a1.chunks(GRAIN));
             let b = b0.chunks(GRAIN).zip(b1.chunks(GRAIN));
             return total(a.zip(b).collect(), |((a0, a1), (b0, b1))| {
                 product_round(Halves { low: a0, high: a1 }, Halves { low: b0, high: b1 })
             });
         };
-        let half = self.a.len() / 4;
+        let half = self.length / 4;
         let run = GRAIN.min(half.max(1));
-        let a = quarters(&mut self.a, half, run);
-        let b = quarters(&mut self.b, half, run);
+        let a = quarters(&mut self.a[..self.length], half, run);
+        let b = quarters(&mut self.b[..self.length], half, run);
         let sums = total(a.into_iter().zip(b).collect(), |(a, b)| product_bind_round(a, b, rho));
-        self.a.truncate(2 * half);
-        self.b.truncate(2 * half);
+        self.length = 2 * half;
         sums
     }
 
@@ -68,10 +71,14 @@ impl Product {
     /// The vectors as bound so far.
     pub fn finish(&mut self) -> (&[K], &[K]) {
         if let Some(rho) = self.pending.take() {
-            bind_top(&mut self.a, rho);
-            bind_top(&mut self.b, rho);
+            let half = self.length / 2;
+            for vector in [&mut self.a, &mut self.b] {
+                let (low, high) = vector[..self.length].split_at_mut(half);
+                bind_halves(low, high, rho);
+            }
+            self.length = half;
         }
-        (&self.a, &self.b)
+        (&self.a[..self.length], &self.b[..self.length])
     }
 }
 
@@ -84,7 +91,7 @@ pub fn sum(a: &[K], b: &[K]) -> K {
 #[derive(Clone, Copy)]
 pub enum Data<'a> {
     /// Over F, small integers.
-    Small(&'a [i16]),
+    Small(Run<'a>),
     /// Over F.
     Base(&'a [F]),
     /// Over K.
@@ -95,7 +102,7 @@ impl<'a> Data<'a> {
     fn split(self, at: usize) -> (Self, Self) {
         match self {
             Self::Small(data) => {
-                let (low, high) = data.split_at(at);
+                let (low, high) = data.split(at);
                 (Self::Small(low), Self::Small(high))
             }
             Self::Base(data) => {
@@ -124,7 +131,7 @@ impl<'a> Data<'a> {
     /// Σ v·data.
     pub fn sum(self, v: &[K]) -> K {
         let one = |(v, i): (&[K], usize)| match self.part(i * GRAIN, i * GRAIN + v.len()) {
-            Data::Small(data) => dot_small(v, data),
+            Data::Small(data) => data.dot(v),
             Data::Base(data) => dot_base(v, data),
             Data::Extension(data) => dot(v, data),
         };
@@ -134,7 +141,7 @@ impl<'a> Data<'a> {
     fn round(self, v: Halves<'_, K>, high: Self) -> [K; 2] {
         match (self, high) {
             (Self::Small(low), Self::Small(high)) => {
-                let (low, high) = (widened(low), widened(high));
+                let (low, high) = (low.widened(), high.widened());
                 product_round_base(v, Halves { low: &low, high: &high })
             }
             (Self::Base(low), Self::Base(high)) => product_round_base(v, Halves { low, high }),
@@ -145,7 +152,7 @@ impl<'a> Data<'a> {
 
     fn bound(self, high: Self, rho: K, out: &mut [K]) {
         match (self, high) {
-            (Self::Small(low), Self::Small(high)) => bind_base(out, &widened(low), &widened(high), rho),
+            (Self::Small(low), Self::Small(high)) => bind_base(out, &low.widened(), &high.widened(), rho),
             (Self::Base(low), Self::Base(high)) => bind_base(out, low, high, rho),
             (Self::Extension(low), Self::Extension(high)) => {
                 out.copy_from_slice(low);
@@ -154,11 +161,6 @@ impl<'a> Data<'a> {
             _ => {}
         }
     }
-}
-
-/// One run as elements of F, wiped when done with.
-fn widened(run: &[i16]) -> Zeroizing<Vec<F>> {
-    Zeroizing::new(run.iter().map(|&x| F::from_i64(x.into())).collect())
 }
 
 /// c0, c2 of the first round on a vector whose upper half may be cut short: entries from
@@ -181,7 +183,7 @@ pub fn first_round(v: &[K], data: Data<'_>, half: usize) -> [K; 2] {
 pub fn first_fold(mut v: Vec<K>, data: Data<'_>, half: usize, rho: K) -> Product {
     let paired = data.len() - half;
     let (low, high) = data.split(half);
-    let mut bound = vec![K::ZERO; half];
+    let mut bound = filled(K::ZERO, half);
     let (both, alone) = bound.split_at_mut(paired);
     both.par_chunks_mut(GRAIN).enumerate().for_each(|(i, out)| {
         let (from, to) = (i * GRAIN, i * GRAIN + out.len());
@@ -189,7 +191,7 @@ pub fn first_fold(mut v: Vec<K>, data: Data<'_>, half: usize, rho: K) -> Product
     });
     match low.part(paired, half) {
         Data::Small(data) => {
-            alone.iter_mut().zip(data).for_each(|(slot, &x)| *slot = K::from(F::from_i64(x.into())));
+            alone.iter_mut().zip(&*data.widened()).for_each(|(slot, &x)| *slot = K::from(x));
         }
         Data::Base(data) => alone.iter_mut().zip(data).for_each(|(slot, &x)| *slot = K::from(x)),
         Data::Extension(data) => alone.copy_from_slice(data),

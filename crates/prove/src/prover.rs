@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 use crate::fractions::Tree;
 use crate::grind::least_nonce;
 use crate::inner::Inner;
+use crate::integers::Integers;
+use crate::memory::filled;
 use crate::random::{Seed, Source};
 use crate::rungs::Ladder;
 use crate::table::Table;
@@ -81,33 +83,28 @@ pub enum Phase {
 
 /// Commits an oracle's rows, laid out from its tensors.
 fn commit(shape: Shape, layout: &Layout, tensors: &[(Vec<usize>, &[i64])], seed: &Seed) -> Table {
-    let small = tensors.iter().all(|(_, values)| values.iter().all(|&x| i16::try_from(x).is_ok()));
-    if small {
-        let rows = fill(&shape, layout, tensors, |x| x as i16);
-        Table::small(shape, rows, seed, "z")
+    let size = shape.rows * shape.data();
+    let all = tensors.iter().flat_map(|(_, values)| values.iter());
+    if Integers::are_small(all) {
+        let mut rows = Integers::zeros(size);
+        lay(layout, tensors, |address, values| rows.set(address, values));
+        Table::small(shape, rows.sorted(), seed, "z")
     } else {
-        let rows = fill(&shape, layout, tensors, F::from_i64);
+        let mut rows = filled(F::ZERO, size);
+        lay(layout, tensors, |address, values| {
+            let slots = rows[address..].iter_mut().zip(values);
+            slots.for_each(|(slot, &value)| *slot = F::from_i64(value));
+        });
         Table::base(shape, rows, seed, "z")
     }
 }
 
-/// An oracle's rows from its tensors.
-fn fill<T: Copy + Default>(
-    shape: &Shape,
-    layout: &Layout,
-    tensors: &[(Vec<usize>, &[i64])],
-    convert: impl Fn(i64) -> T,
-) -> Vec<T> {
-    let mut rows = vec![T::default(); shape.rows * shape.data()];
+/// Calls `put` for every run of an oracle's entries.
+fn lay(layout: &Layout, tensors: &[(Vec<usize>, &[i64])], mut put: impl FnMut(usize, &[i64])) {
     for block in &layout.blocks {
         let (axes, values) = &tensors[block.tensor];
-        runs(block, axes, |address, index, n| {
-            for (slot, &value) in rows[address..address + n].iter_mut().zip(&values[index..index + n]) {
-                *slot = convert(value);
-            }
-        });
+        runs(block, axes, |address, index, n| put(address, &values[index..index + n]));
     }
-    rows
 }
 
 /// Commits a model's private parameters. `seed` must be used for these parameters only.
@@ -253,7 +250,7 @@ pub(crate) fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl
         pairs = pad_pairs(setup);
     }
     let products: Vec<K> = pairs.iter().map(|&(i, j)| pads[i] * pads[j]).collect();
-    let mut rows = vec![F::ZERO; group.shape.rows * group.shape.data()];
+    let mut rows = filled(F::ZERO, group.shape.rows * group.shape.data());
     for block in &group.layout.blocks {
         let tensor = group.tensors[block.tensor];
         let axes = setup.axes(tensor);

@@ -8,11 +8,11 @@
 use algebra::K;
 use algebra::layout::Block;
 use algebra::slices::add_scaled;
-use algebra::small::dots_small;
 use rayon::prelude::*;
 use sumcheck::Term;
 use verify::Group;
 
+use crate::integers::{Run, dots};
 use crate::product::Product;
 
 /// Σ_t rows_t ⊗ columns_t.
@@ -59,20 +59,24 @@ impl Ranked {
     }
 
     /// Per term: its vector over rows and every row's inner product with its columns, 2^h entries each.
-    pub fn products(&self, data: &[i16], width: usize, variables: usize) -> Vec<Product> {
+    pub fn products(&self, data: Run<'_>, width: usize, variables: usize) -> Vec<Product> {
         let one = |term: &RankOne| {
             let mut rows = vec![K::ZERO; 1 << variables];
             rows[term.first..term.first + term.rows.len()].copy_from_slice(&term.rows);
             let to = term.from + term.columns.len();
             let mut sums = vec![K::ZERO; 1 << variables];
-            let some = |(out, rows): (&mut [K], &[i16])| {
-                let rows: Vec<&[i16]> = rows.chunks_exact(width).map(|row| &row[term.from..to]).collect();
-                dots_small(out, &term.columns, &rows);
+            let count = data.len() / width;
+            let some = |(first, out): (usize, &mut [K])| {
+                let own = |row: usize| data.part(row * width + term.from, row * width + to);
+                let rows: Vec<Run<'_>> = (first..first + out.len()).map(own).collect();
+                dots(out, &term.columns, &rows);
             };
-            if data.len() / width * term.columns.len() > WORK {
-                sums.par_chunks_mut(ROWS).zip(data.par_chunks(ROWS * width)).for_each(some);
+            let present = &mut sums[..count];
+            if count * term.columns.len() > WORK {
+                let parts = present.par_chunks_mut(ROWS).enumerate();
+                parts.for_each(|(i, out)| some((i * ROWS, out)));
             } else {
-                some((&mut sums, data));
+                some((0, present));
             }
             Product::new(rows, sums)
         };

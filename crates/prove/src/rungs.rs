@@ -4,13 +4,16 @@ use algebra::multilinear::evaluate;
 use algebra::slices::add_scaled;
 use algebra::{F, K};
 use oracle::{Level, Opened, Plan};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::functional::Functional;
+use crate::integers::Integers;
+use crate::memory::{filled, wipe};
 use crate::product::{Data, Product, first_fold, first_round};
 use crate::random::Source;
 use crate::ranked::Ranked;
 use crate::table::Table;
+use crate::tiled::Tiled;
 
 /// Rows of one oracle while its row variables are bound.
 enum Rows {
@@ -20,6 +23,8 @@ enum Rows {
     Bound(Product),
     /// Inner products of a table's rows, with the functional they are taken with.
     Ranked { functional: Ranked, products: Vec<Product> },
+    /// A table of small integers while its first row variables are bound.
+    Tiled(Tiled),
 }
 
 /// The prover's state. Tables of level 0 are borrowed, those of inner levels owned.
@@ -54,7 +59,7 @@ impl<'a, S: Source> Ladder<'a, S> {
         if let Some((_, shape)) = &plan.closing {
             // n_Q pads, then n_Q values of s_Q.
             pad_values = source.extension("q.value", 2 * plan.pads);
-            let mut rows = vec![K::ZERO; 2 * shape.data()];
+            let mut rows = filled(K::ZERO, 2 * shape.data());
             rows[..plan.pads].copy_from_slice(&pad_values[..plan.pads]);
             rows[shape.data()..shape.data() + plan.pads].copy_from_slice(&pad_values[plan.pads..]);
             pads = Some(Table::extension(shape.clone(), rows, source, "q"));
@@ -92,14 +97,24 @@ impl<'a, S: Source> Ladder<'a, S> {
 
     /// Gives the level-0 tables and their functionals.
     pub fn begin(&mut self, tables: Vec<&'a Table>, functionals: Vec<Functional>) {
-        let start = |(functional, table): (Functional, &&Table)| match (functional, table.small_data()) {
-            (Functional::Ranked(functional), data) => {
+        let start = |(functional, table): (Functional, &&Table)| match (
+            functional,
+            table.integers().map(Integers::all),
+        ) {
+            (Functional::Ranked(functional), Some(data)) => {
                 let shape = table.shape();
-                let data = data.unwrap_or_default();
                 let products = functional.products(data, shape.data(), shape.row_variables());
                 Rows::Ranked { functional, products }
             }
+            (Functional::Tiled(filler), Some(data)) => {
+                let shape = table.shape();
+                Rows::Tiled(Tiled::new(filler, data, shape.data(), shape.row_variables()))
+            }
             (Functional::Dense(functional), _) => Rows::Whole { functional, data: None, sum: None },
+            // Only tables of small integers are given such functionals.
+            (Functional::Ranked(_) | Functional::Tiled(_), None) => {
+                Rows::Whole { functional: Vec::new(), data: None, sum: None }
+            }
         };
         self.rows = functionals.into_iter().zip(&tables).map(start).collect();
         self.factors = vec![K::ONE; tables.len()];
@@ -148,6 +163,9 @@ impl<'a, S: Source> Ladder<'a, S> {
             let shape = &self.shape().oracles[oracle];
             let own = match rows {
                 Rows::Bound(product) => product.round(),
+                // Other oracles have more row variables.
+                Rows::Tiled(tiled) if shape.row_variables() <= j => [tiled.sum(), K::ZERO],
+                Rows::Tiled(tiled) => tiled.round(),
                 Rows::Ranked { products, .. } if shape.row_variables() <= j => {
                     [products.iter().map(Product::sum).sum(), K::ZERO]
                 }
@@ -185,6 +203,11 @@ impl<'a, S: Source> Ladder<'a, S> {
                     product.fold(zeta);
                     Rows::Bound(product)
                 }
+                Rows::Tiled(mut tiled) => {
+                    let data = self.table(oracle).integers().map(Integers::all);
+                    let bound = data.and_then(|data| tiled.fold(data, zeta));
+                    bound.map_or(Rows::Tiled(tiled), Rows::Bound)
+                }
                 Rows::Ranked { functional, mut products } => {
                     products.iter_mut().for_each(|product| product.fold(zeta));
                     Rows::Ranked { functional, products }
@@ -201,8 +224,8 @@ impl<'a, S: Source> Ladder<'a, S> {
     pub fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
         let level = self.shape();
         let mut all = std::mem::take(&mut self.rows);
-        let mut folded = vec![K::ZERO; level.length];
-        let mut functional = vec![K::ZERO; level.length];
+        let mut folded = filled(K::ZERO, level.length);
+        let mut functional = filled(K::ZERO, level.length);
         for part in &level.parts {
             let range = part.off..part.off + (1 << part.log);
             if part.mask {
@@ -216,6 +239,8 @@ impl<'a, S: Source> Ladder<'a, S> {
                     folded[range.clone()].copy_from_slice(data);
                     add_scaled(&mut functional[range], factor, v);
                 }
+                // It has row variables, and with the last of them it became `Bound`.
+                Rows::Tiled(_) => {}
                 Rows::Ranked { functional: ranked, products } => {
                     let width = range.len();
                     let data = self.table(part.oracle).fold_data(&weights[part.oracle]);
@@ -231,8 +256,9 @@ impl<'a, S: Source> Ladder<'a, S> {
                                 .for_each(|(slot, &x)| *slot = K::from(x));
                         }
                         Data::Small(row) => {
-                            let row = row.iter().map(|&x| K::from(F::from_i64(x.into())));
-                            folded[range.clone()].iter_mut().zip(row).for_each(|(slot, x)| *slot = x);
+                            let row = row.widened();
+                            let slots = folded[range.clone()].iter_mut().zip(row.iter());
+                            slots.for_each(|(slot, &x)| *slot = K::from(x));
                         }
                         Data::Extension(row) => folded[range.clone()].copy_from_slice(row),
                     }
@@ -260,7 +286,7 @@ impl<'a, S: Source> Ladder<'a, S> {
     pub fn commit_end(&mut self) -> [u8; 32] {
         let Some((shape, _)) = &self.plan.closing else { return [0; 32] };
         self.last_mask = self.source.extension("e.value", self.folded.len());
-        let mut rows = vec![K::ZERO; 2 * shape.data()];
+        let mut rows = filled(K::ZERO, 2 * shape.data());
         rows[..self.folded.len()].copy_from_slice(&self.folded);
         rows[shape.data()..shape.data() + self.folded.len()].copy_from_slice(&self.last_mask);
         let table = Table::extension(shape.clone(), rows, self.source, "e");
@@ -364,7 +390,7 @@ impl<'a, S: Source> Ladder<'a, S> {
 impl<S> Drop for Ladder<'_, S> {
     fn drop(&mut self) {
         for secret in [&mut self.folded, &mut self.last, &mut self.last_mask, &mut self.pad_values] {
-            secret.zeroize();
+            wipe(secret);
         }
     }
 }

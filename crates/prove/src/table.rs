@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use algebra::ntt::Ntt;
 use algebra::slices::{add_scaled, add_scaled_base};
-use algebra::small::combine_small;
 use algebra::{F, K};
 use oracle::{Hashing, Shape, Tree};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
+use crate::integers::{Integers, Run, combine};
+use crate::memory::filled;
 use crate::product::Data;
 use crate::random::Source;
 
 /// Rows over F, or over K as pairs of rows over F.
 enum Rows {
     /// Rows over F with small entries: weights and inputs.
-    Small(Zeroizing<Vec<i16>>),
+    Small(Integers),
     Base(Zeroizing<Vec<F>>),
     Extension(Zeroizing<Vec<K>>),
 }
@@ -40,8 +41,8 @@ impl Table {
     }
 
     /// As [`Self::base`], for small entries.
-    pub fn small(shape: Shape, data: Vec<i16>, source: &impl Source, name: &str) -> Self {
-        Self::commit(shape, Rows::Small(Zeroizing::new(data)), source, name)
+    pub fn small(shape: Shape, data: Integers, source: &impl Source, name: &str) -> Self {
+        Self::commit(shape, Rows::Small(data), source, name)
     }
 
     /// Commits rows over K.
@@ -80,7 +81,7 @@ impl Table {
     /// All rows, end to end.
     pub(crate) fn data(&self) -> Data<'_> {
         match &self.data {
-            Rows::Small(data) => Data::Small(data),
+            Rows::Small(data) => Data::Small(data.all()),
             Rows::Base(data) => Data::Base(data),
             Rows::Extension(data) => Data::Extension(data),
         }
@@ -90,13 +91,14 @@ impl Table {
     #[cfg(test)]
     pub(crate) fn base_rows(&self) -> Vec<F> {
         match self.data() {
-            Data::Small(data) => data.iter().map(|&x| F::from_i64(x.into())).collect(),
+            Data::Small(data) => data.widened().to_vec(),
             Data::Base(data) => data.to_vec(),
             Data::Extension(_) => Vec::new(),
         }
     }
 
-    pub(crate) fn small_data(&self) -> Option<&[i16]> {
+    /// All rows, if they are small integers.
+    pub(crate) fn integers(&self) -> Option<&Integers> {
         if let Rows::Small(data) = &self.data { Some(data) } else { None }
     }
 
@@ -104,7 +106,7 @@ impl Table {
     fn mask(&self, row: usize, m: usize) -> K {
         let at = row * self.shape.masks() + m;
         match &self.masks {
-            Rows::Small(masks) => K::from(F::from_i64(masks[at].into())),
+            Rows::Small(_) => K::ZERO,
             Rows::Base(masks) => K::from(masks[at]),
             Rows::Extension(masks) => masks[at],
         }
@@ -164,15 +166,16 @@ impl Rows {
     /// Σ_i `weights[i]` · row i, for rows of `width` entries.
     fn fold(&self, width: usize, weights: &[K]) -> Zeroizing<Vec<K>> {
         const RUN: usize = 1 << 10;
-        let mut folded = Zeroizing::new(vec![K::ZERO; width]);
+        let mut folded = Zeroizing::new(filled(K::ZERO, width));
         folded.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
             let part = i * RUN..i * RUN + out.len();
             let own = |row: usize| row * width + part.start..row * width + part.end;
             let each = weights.iter().copied().enumerate();
             match self {
                 Self::Small(rows) => {
-                    let rows: Vec<&[i16]> = (0..weights.len()).map(|row| &rows[own(row)]).collect();
-                    combine_small(out, weights, &rows);
+                    let own = |row| rows.all().part(own(row).start, own(row).end);
+                    let rows: Vec<Run<'_>> = (0..weights.len()).map(own).collect();
+                    combine(out, weights, &rows);
                 }
                 Self::Base(rows) => {
                     each.for_each(|(row, weight)| add_scaled_base(out, weight, &rows[own(row)]));
@@ -189,9 +192,7 @@ impl Rows {
     fn write(&self, i: usize, width: usize, out: &mut [F]) {
         let row = |i: usize| i * width..(i + 1) * width;
         match self {
-            Self::Small(data) => {
-                out.iter_mut().zip(&data[row(i)]).for_each(|(slot, &x)| *slot = F::from_i64(x.into()));
-            }
+            Self::Small(data) => data.all().part(row(i).start, row(i).end).write(out),
             Self::Base(data) => out.copy_from_slice(&data[row(i)]),
             Self::Extension(data) => {
                 let part = |x: &K| if i.is_multiple_of(2) { x.c0 } else { x.c1 };
@@ -206,7 +207,7 @@ fn encode(shape: &Shape, data: &Rows, masks: &Rows) -> (Zeroizing<Vec<F>>, Arc<N
     let n = shape.positions();
     let ntt = Ntt::shared(shape.log_n as u32);
     let count = if shape.extension { 2 * shape.rows } else { shape.rows };
-    let mut code = vec![F::ZERO; count * n];
+    let mut code = filled(F::ZERO, count * n);
     code.par_chunks_exact_mut(n).enumerate().for_each(|(i, word)| {
         let (own, rest) = word.split_at_mut(shape.data());
         data.write(i, shape.data(), own);

@@ -4,6 +4,7 @@ use oracle::{Role, layout_digest};
 use verify::{LinkSetup, LinkStatement, verify_link_at};
 
 use super::*;
+use crate::integers::Integers;
 use crate::link::{LinkAbout, Linker, recommit};
 
 /// A statement that joins two tables of `total` entries.
@@ -47,8 +48,11 @@ const TOTALS: [usize; 7] = [1, 5, 8, 9, 21, 32, 61];
 
 /// As [`table`], held as small integers.
 fn small(total: usize, shape: oracle::Shape, seed: u8) -> Table {
-    let mut data: Vec<i16> = (0..total as i16).map(|i| i * i - 7).collect();
-    data.resize(shape.rows * shape.data(), 0);
+    let mut data = Integers::zeros(shape.rows * shape.data());
+    data.set(
+        0,
+        &(0..total as i64).map(|i| if i % 11 == 4 { i << 20 } else { i * i - 7 }).collect::<Vec<i64>>(),
+    );
     Table::small(shape, data, &Seed::new([seed; 32]), "z")
 }
 
