@@ -51,6 +51,11 @@ pub fn add_scaled_base(out: &mut [K], s: K, x: &[F]) {
     arch::add_scaled_base(Level::best(), out, s, x);
 }
 
+/// `out[i]` ← Σ_r `weights[r]`·`rows[r][i]` over base elements; what a row lacks is 0.
+pub fn combine_base(out: &mut [K], weights: &[K], rows: &[&[F]]) {
+    arch::combine_base(Level::best(), out, weights, rows);
+}
+
 /// `out[i]` += s·`x[i]` over signed integers.
 pub fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]) {
     arch::add_scaled_integers(Level::best(), out, s, x);

@@ -114,12 +114,10 @@ impl Tree {
         let near = NEAR.min(j);
         let far = eq_table(&self.point[near..j]);
         // The first 2^near entries of eq of more variables do not sum to 1: take the table of just these.
-        let narrow;
-        if 1 << near != self.near.len() {
-            narrow = eq_table(&self.point[..near]);
-        } else {
-            narrow = std::mem::take(&mut self.near);
-        }
+        let narrow = match std::mem::take(&mut self.near) {
+            table if table.len() == 1 << near => table,
+            _ => eq_table(&self.point[..near]),
+        };
         let eq = narrow.as_slice();
         let (pending, nu) = (self.pending.take(), self.nu);
         let half = 1usize << j;

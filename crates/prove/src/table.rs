@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use algebra::ntt::Ntt;
-use algebra::slices::{add_scaled, add_scaled_base};
+use algebra::slices::{add_scaled, combine_base};
 use algebra::{F, K};
 use oracle::{Hashing, Shape, Tree};
 use rayon::prelude::*;
@@ -170,7 +170,6 @@ impl Rows {
         folded.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
             let part = i * RUN..i * RUN + out.len();
             let own = |row: usize| row * width + part.start..row * width + part.end;
-            let each = weights.iter().copied().enumerate();
             match self {
                 Self::Small(rows) => {
                     let own = |row| rows.all().part(own(row).start, own(row).end);
@@ -178,9 +177,11 @@ impl Rows {
                     combine(out, weights, &rows);
                 }
                 Self::Base(rows) => {
-                    each.for_each(|(row, weight)| add_scaled_base(out, weight, &rows[own(row)]));
+                    let rows: Vec<&[F]> = (0..weights.len()).map(|row| &rows[own(row)]).collect();
+                    combine_base(out, weights, &rows);
                 }
                 Self::Extension(rows) => {
+                    let each = weights.iter().copied().enumerate();
                     each.for_each(|(row, weight)| add_scaled(out, weight, &rows[own(row)]));
                 }
             }

@@ -163,6 +163,38 @@ pub(super) fn add_scaled_base<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[F]) {
 }
 
 #[inline(always)]
+pub(super) fn combine_base<S: Lanes>(unit: S, out: &mut [K], weights: &[K], rows: &[&[F]]) {
+    let count = weights.len().min(rows.len());
+    let mut n = out.len();
+    let mut row = 0;
+    while row < count {
+        n = n.min(rows[row].len());
+        row += 1;
+    }
+    n -= n % (2 * S::LANES);
+    let mut at = 0;
+    while at < n {
+        let next = at + S::LANES;
+        let (mut first, mut second) = (nothing(unit), nothing(unit));
+        let mut row = 0;
+        while row < count {
+            let stretch = count.min(row + STRETCH);
+            while row < stretch {
+                let s = left::<S>(splat(unit, weights[row]));
+                first = mac_base::<S>(first, s, unit.load_mixed(rows[row], at).split());
+                second = mac_base::<S>(second, s, unit.load_mixed(rows[row], next).split());
+                row += 1;
+            }
+            (first, second) = (widen::<S>(reduce::<S>(first)), widen::<S>(reduce::<S>(second)));
+        }
+        unit.store_k(out, at, canonical::<S>(reduce::<S>(first)));
+        unit.store_k(out, next, canonical::<S>(reduce::<S>(second)));
+        at += 2 * S::LANES;
+    }
+    plain::combine_base_from(n, out, weights, rows);
+}
+
+#[inline(always)]
 pub(super) fn scale<S: Lanes>(unit: S, x: &mut [K], s: K) {
     let n = whole::<S>(&[x.len()]);
     let factor = right::<S>(splat(unit, s));

@@ -150,6 +150,7 @@ kernels! {
     kernels fn add_scaled_base(out: &mut [K], s: K, x: &[F]);
     integers fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]);
     integers fn combine_integers(out: &mut [K], weights: &[K], rows: &[&[i64]]);
+    kernels fn combine_base(out: &mut [K], weights: &[K], rows: &[&[F]]);
     kernels fn scale(x: &mut [K], s: K);
     kernels fn dot(a: &[K], b: &[K]) -> K;
     kernels fn dot_base(a: &[K], b: &[F]) -> K;

@@ -87,7 +87,8 @@ proptest! {
         s in element(),
     ) {
         same(|level| {
-            let mut made = vec![v.clone(); 2];
+            let mut made = vec![v.clone(); 3];
+            combine_base(level, &mut made[2], &v, &[&x[..], &y, &y[..y.len() / 2], &x]);
             bind_base(level, &mut made[0], &x, &y, s);
             add_scaled_base(level, &mut made[1], s, &x);
             (made, vec![dot_base(level, &v, &x)])
@@ -232,7 +233,9 @@ fn long_sums() {
         sums.extend(fraction_round(level, &a, [0; 4].map(|_| halves(&a, &zero)), top));
         let mut from_small = vec![K::ZERO; 41];
         combine_small(level, &mut from_small, &weights, &vec![&small[..41]; weights.len()]);
-        (vec![out, from_small], sums)
+        let mut from_base = vec![K::ZERO; 41];
+        combine_base(level, &mut from_base, &weights, &vec![&base[..41]; weights.len()]);
+        (vec![out, from_small, from_base], sums)
     })
     .unwrap();
 }

@@ -44,6 +44,20 @@ pub(crate) fn combine_integers_from(first: usize, out: &mut [K], weights: &[K], 
     }
 }
 
+/// `out[i]` ← Σ_r `weights[r]`·`rows[r][i]`; what a row lacks is 0.
+pub(crate) fn combine_base(out: &mut [K], weights: &[K], rows: &[&[F]]) {
+    combine_base_from(0, out, weights, rows);
+}
+
+/// As [`combine_base`] for i >= `first` alone.
+pub(crate) fn combine_base_from(first: usize, out: &mut [K], weights: &[K], rows: &[&[F]]) {
+    let Some(out) = out.get_mut(first..) else { return };
+    out.fill(K::ZERO);
+    for (&weight, row) in weights.iter().zip(rows) {
+        add_scaled_base(out, weight, row.get(first..).unwrap_or_default());
+    }
+}
+
 /// `x[i]` ← s·`x[i]`.
 pub(crate) fn scale(x: &mut [K], s: K) {
     x.iter_mut().for_each(|x| *x *= s);
