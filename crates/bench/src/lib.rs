@@ -5,6 +5,7 @@
 //! | where the time of a proof goes | `cargo run --release -p zerotell-bench --example profile` |
 //! | how long lowering and executing take | `cargo run --release -p zerotell-bench --example speed` |
 //! | cost against size, as a table and a picture | `cargo run --release -p zerotell-bench --example scaling` |
+//! | what private queries would cost | `cargo run --release -p zerotell-bench --example private_queries` |
 //! | instructions per stage, against a baseline | `cargo xtask counts` |
 //!
 //! Weights and inputs follow a fixed rule, seeds are fixed: every run does the same work.

@@ -35,3 +35,7 @@ pub use integers::Integers;
 pub use link::{LinkAbout, prove_link, recommit};
 pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at, prove_observed};
 pub use table::Table;
+
+// Experiments that open in another way join the ladder with these.
+pub use functional::Functional;
+pub use rungs::Ladder;
