@@ -12,7 +12,9 @@ use rayon::prelude::*;
 use sumcheck::Term;
 use verify::Group;
 
+use crate::fractions::GRAIN;
 use crate::integers::{Run, dots};
+use crate::memory::filled;
 use crate::product::Product;
 
 /// Σ_t rows_t ⊗ columns_t.
@@ -85,11 +87,12 @@ impl Ranked {
 
     /// The functional over columns once all rows are bound: `products` are those of [`Self::products`].
     pub fn columns(&self, products: &mut [Product], width: usize) -> Vec<K> {
-        let mut total = vec![K::ZERO; width];
+        let mut total = filled(K::ZERO, width);
         for (term, product) in self.terms.iter().zip(products) {
             let weight = product.finish().0[0];
             let slots = &mut total[term.from..term.from + term.columns.len()];
-            add_scaled(slots, weight, &term.columns);
+            let runs = slots.par_chunks_mut(GRAIN).zip(term.columns.par_chunks(GRAIN));
+            runs.for_each(|(slots, columns)| add_scaled(slots, weight, columns));
         }
         total
     }
@@ -97,10 +100,9 @@ impl Ranked {
 
 /// x ⊗ y, y fastest.
 pub(crate) fn outer(x: &[K], y: &[K]) -> Vec<K> {
-    let mut product = vec![K::ZERO; x.len() * y.len()];
-    for (run, &a) in product.chunks_exact_mut(y.len().max(1)).zip(x) {
-        add_scaled(run, a, y);
-    }
+    let mut product = filled(K::ZERO, x.len() * y.len());
+    let runs = product.par_chunks_exact_mut(y.len().max(1)).zip(x);
+    runs.with_min_len(GRAIN / y.len().max(1) + 1).for_each(|(run, &a)| add_scaled(run, a, y));
     product
 }
 

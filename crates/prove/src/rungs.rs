@@ -4,8 +4,10 @@ use algebra::multilinear::evaluate;
 use algebra::slices::add_scaled;
 use algebra::{F, K};
 use oracle::{Level, Opened, Plan};
+use rayon::prelude::*;
 use zeroize::Zeroizing;
 
+use crate::fractions::GRAIN;
 use crate::functional::Functional;
 use crate::integers::Integers;
 use crate::memory::{filled, wipe};
@@ -224,8 +226,14 @@ impl<'a, S: Source> Ladder<'a, S> {
     pub fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
         let level = self.shape();
         let mut all = std::mem::take(&mut self.rows);
-        let mut folded = filled(K::ZERO, level.length);
-        let mut functional = filled(K::ZERO, level.length);
+        // With room for the next level's shape.
+        let room = |next: &Level| next.oracles.iter().map(|shape| shape.rows * shape.data()).max();
+        let room = self.plan.levels.get(self.level + 1).and_then(room).unwrap_or_default();
+        let [mut folded, mut functional] = [(); 2].map(|()| {
+            let mut vector = filled(K::ZERO, room.max(level.length));
+            vector.truncate(level.length);
+            vector
+        });
         for part in &level.parts {
             let range = part.off..part.off + (1 << part.log);
             if part.mask {
@@ -237,7 +245,7 @@ impl<'a, S: Source> Ladder<'a, S> {
                 Rows::Bound(product) => {
                     let (v, data) = product.finish();
                     folded[range.clone()].copy_from_slice(data);
-                    add_scaled(&mut functional[range], factor, v);
+                    add(&mut functional[range], factor, v);
                 }
                 // It has row variables, and with the last of them it became `Bound`.
                 Rows::Tiled(_) => {}
@@ -245,7 +253,7 @@ impl<'a, S: Source> Ladder<'a, S> {
                     let width = range.len();
                     let data = self.table(part.oracle).fold_data(&weights[part.oracle]);
                     folded[range.clone()].copy_from_slice(&data);
-                    add_scaled(&mut functional[range], factor, &ranked.columns(products, width));
+                    add(&mut functional[range], factor, &ranked.columns(products, width));
                 }
                 Rows::Whole { functional: v, data, .. } => {
                     match whole(data.as_ref().map(|data| data.as_slice()), self.table(part.oracle)) {
@@ -262,7 +270,7 @@ impl<'a, S: Source> Ladder<'a, S> {
                         }
                         Data::Extension(row) => folded[range.clone()].copy_from_slice(row),
                     }
-                    add_scaled(&mut functional[range], factor, v);
+                    add(&mut functional[range], factor, v);
                 }
             }
         }
@@ -274,8 +282,8 @@ impl<'a, S: Source> Ladder<'a, S> {
     pub fn commit_next(&mut self) -> [u8; 32] {
         let number = self.level + 1;
         let shape = self.plan.levels[number].oracles[0].clone();
-        let mut rows = self.folded.clone();
-        rows.resize(shape.rows * shape.data(), K::ZERO);
+        let mut rows = filled(K::ZERO, shape.rows * shape.data());
+        rows[..self.folded.len()].copy_from_slice(&self.folded);
         let table = Table::extension(shape, rows, self.source, &format!("o{number}"));
         let root = table.root();
         self.next = Some(table);
@@ -336,12 +344,17 @@ impl<'a, S: Source> Ladder<'a, S> {
                 ntt.powers_first(&sparse, shape.dimension())
             };
             let (c0, c1) = rayon::join(|| half(|x| x.c0), || half(|x| x.c1));
-            let value = |c: usize| K::new(c0[c], c1[c]);
             for part in level.parts.iter().filter(|part| part.oracle == oracle) {
                 let first = if part.mask { shape.data() } else { 0 };
-                for i in 0..1 << part.log {
-                    self.functional[part.off + i] += value(first + i);
-                }
+                let slots = self.functional[part.off..part.off + (1 << part.log)].par_chunks_mut(GRAIN);
+                slots.zip(c0[first..].par_chunks(GRAIN).zip(c1[first..].par_chunks(GRAIN))).for_each(
+                    |(slots, (c0, c1))| {
+                        slots
+                            .iter_mut()
+                            .zip(c0.iter().zip(c1))
+                            .for_each(|(slot, (&c0, &c1))| *slot += K::new(c0, c1));
+                    },
+                );
             }
         }
         if self.level + 1 == self.plan.levels.len() {
@@ -393,6 +406,12 @@ impl<S> Drop for Ladder<'_, S> {
             wipe(secret);
         }
     }
+}
+
+/// out += s·x.
+fn add(out: &mut [K], s: K, x: &[K]) {
+    let runs = out.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN));
+    runs.for_each(|(out, x)| add_scaled(out, s, x));
 }
 
 /// The rows of a table, or these.

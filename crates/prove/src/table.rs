@@ -129,14 +129,14 @@ impl Table {
 
     /// Salts and columns at these positions.
     pub(crate) fn columns(&self, positions: &[usize]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(positions.len() * self.shape.column_bytes());
-        for &position in positions {
-            if let Some(salt) = self.salts.get(position) {
-                bytes.extend(salt);
-            }
+        let column = |&position: &usize| {
+            let mut bytes = Vec::with_capacity(self.shape.column_bytes());
+            bytes.extend(self.salts.get(position).into_iter().flatten());
             push_column(&mut bytes, &self.code, self.ntt.len(), self.ntt.slot(position));
-        }
-        bytes
+            bytes
+        };
+        // Every entry lies on another page: both threads fetch.
+        positions.par_iter().map(column).collect::<Vec<_>>().concat()
     }
 
     /// Merkle siblings of these positions.

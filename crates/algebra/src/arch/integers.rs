@@ -5,8 +5,6 @@ use super::lanes::{Factor, Lanes, MOST_PRODUCTS, Vector};
 use crate::field::{F, K};
 use crate::{slices, small};
 
-/// How many rows ahead a combination of rows fetches.
-const AHEAD: usize = 6;
 /// A sum of products per lane, not reduced.
 type Sum<S> = <<S as Lanes>::V as Vector>::Sum;
 

@@ -18,6 +18,8 @@ pub(super) type Right<S> = [Factor<<S as Lanes>::V>; 3];
 
 /// Vector steps after which a sum of products in K is reduced.
 pub(super) const STRETCH: usize = MOST_PRODUCTS / 2;
+/// How many rows ahead a combination of rows fetches.
+pub(super) const AHEAD: usize = 6;
 /// Elements that fill whole vectors.
 #[inline(always)]
 pub(super) fn whole<S: Lanes>(lengths: &[usize]) -> usize {
@@ -181,6 +183,9 @@ pub(super) fn combine_base<S: Lanes>(unit: S, out: &mut [K], weights: &[K], rows
             let stretch = count.min(row + STRETCH);
             while row < stretch {
                 let s = left::<S>(splat(unit, weights[row]));
+                let ahead = rows[count.min(row + AHEAD) - 1];
+                unit.prefetch(ahead, at);
+                unit.prefetch(ahead, next);
                 first = mac_base::<S>(first, s, unit.load_mixed(rows[row], at).split());
                 second = mac_base::<S>(second, s, unit.load_mixed(rows[row], next).split());
                 row += 1;
