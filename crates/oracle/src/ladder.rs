@@ -19,6 +19,7 @@
 use std::collections::BTreeMap;
 
 use algebra::multilinear::{eq_prefix, evaluate, power, selector};
+use algebra::slices::dot_base;
 use algebra::{F, K};
 use sumcheck::round_weights;
 use tape::{End, Reject, words};
@@ -377,6 +378,24 @@ fn close<E: End, W: Rungs>(
     Ok(())
 }
 
+/// The first `count` powers of x, in steps that need not wait for each other.
+fn powers(x: F, count: usize) -> Vec<F> {
+    const STEP: usize = 8;
+    let mut powers: Vec<F> = Vec::with_capacity(count.saturating_add(STEP));
+    let mut next = F::ONE;
+    for _ in 0..STEP {
+        powers.push(next);
+        next *= x;
+    }
+    let mut run: Vec<F> = powers.clone();
+    while powers.len() < count {
+        run.iter_mut().for_each(|power| *power *= next);
+        powers.extend_from_slice(&run);
+    }
+    powers.truncate(count);
+    powers
+}
+
 /// Enc(y ‖ y_r)_j = s_j + θ·w_j at every opened position.
 fn check_codeword(
     shape: &Shape,
@@ -386,11 +405,11 @@ fn check_codeword(
     columns: &[Vec<K>],
 ) -> Result<(), Reject> {
     let omega = F::root_of_unity(u32::try_from(shape.log_n).unwrap_or(0)).unwrap_or(F::ONE);
-    let horner = |list: &[K], x: F| list.iter().rev().fold(K::ZERO, |sum, &c| sum.scale(x) + c);
     for (&position, column) in positions.iter().zip(columns) {
         let x = omega.pow(u64::try_from(position).unwrap_or(0));
         let shift = x.pow(u64::try_from(shape.data()).unwrap_or(0));
-        let encoded = horner(data, x) + horner(masks, x).scale(shift);
+        let powers = powers(x, data.len().max(masks.len()));
+        let encoded = dot_base(data, &powers) + dot_base(masks, &powers).scale(shift);
         let &[w, s] = column.as_slice() else { return Err(Reject::Codeword { oracle: shape.role.name() }) };
         if encoded != s + theta * w {
             return Err(Reject::Codeword { oracle: shape.role.name() });

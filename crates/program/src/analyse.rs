@@ -510,6 +510,14 @@ fn public_values<'a>(
     form_interval(form, facts, counts)?;
     let unknown = Reason::Structure("an out of a table must read const or ones tensors");
     let rows = usize::try_from(positions(counts, 1)).map_err(|_| unknown)?;
+    // Most tables are a tensor as it lies.
+    if let [(1, view)] = form.0.as_slice()
+        && let Some(source) = tensor(view.tensor).filter(|source| source.home == Home::Const)
+        && is_identity(view, &source.axes, counts)
+        && source.content.len() == rows
+    {
+        return Ok(source.content.as_slice().into());
+    }
     let mut sums = vec![0i128; rows];
     for (coef, view) in &form.0 {
         let source = tensor(view.tensor).ok_or(unknown)?;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use algebra::multilinear::selector;
+use algebra::multilinear::{eq_table, selector};
+use algebra::slices::{dot, dot_integers};
 use algebra::{F, K};
 use program::lower::Place;
 use program::types::{Form, Map, View};
@@ -31,13 +32,19 @@ impl Position {
         Self { length: values.len(), vector: Axis::Dense(values.into()) }
     }
 
-    /// Non-zero entries (index, value).
-    fn entries(&self) -> Vec<(usize, K)> {
+    /// The run of entries that may not be zero: index of its first, and its values.
+    fn run(&self) -> (usize, Vec<K>) {
         match &self.vector {
-            Axis::EqChunk(chunk, _) => (chunk.off..).zip(self.vector.on_chunk(*chunk)).collect(),
-            Axis::Unit(i) => vec![(*i, K::ONE)],
-            other => other.dense(self.length).into_iter().enumerate().collect(),
+            Axis::EqChunk(chunk, _) => (chunk.off, self.vector.on_chunk(*chunk)),
+            Axis::Unit(i) => (*i, vec![K::ONE]),
+            other => (0, other.dense(self.length)),
         }
+    }
+
+    /// The same as pairs (index, value).
+    fn entries(&self) -> Vec<(usize, K)> {
+        let (first, values) = self.run();
+        (first..).zip(values).collect()
     }
 
     fn sum(&self) -> K {
@@ -184,33 +191,28 @@ pub(crate) fn contract(content: &[i64], vectors: &[Position]) -> K {
     let Some((last, outer)) = vectors.split_last() else {
         return content.first().map_or(K::ZERO, |&x| K::from(F::from_i64(x)));
     };
-    let entries = last.entries();
-    let mut values: Vec<K> = content.chunks_exact(last.length.max(1)).map(|row| dot(row, &entries)).collect();
+    let rows = content.chunks_exact(last.length.max(1));
+    let mut values: Vec<K> = if let Axis::EqChunk(chunk, point) = &last.vector {
+        let (low, high) = point.split_at(point.len().div_ceil(2));
+        let (low, high) = (eq_table(low), eq_table(high));
+        rows.map(|row| eq_sum(&low, &high, row.get(chunk.off..).unwrap_or_default())).collect()
+    } else {
+        let (first, weights) = last.run();
+        rows.map(|row| dot_integers(&weights, row.get(first..).unwrap_or_default())).collect()
+    };
     for vector in outer.iter().rev() {
-        let entries = vector.entries();
-        values = values
-            .chunks_exact(vector.length.max(1))
-            .map(|row| entries.iter().filter_map(|&(i, x)| row.get(i).map(|&y| x * y)).sum())
-            .collect();
+        let (first, weights) = vector.run();
+        let sum = |row: &[K]| dot(&weights, row.get(first..).unwrap_or_default());
+        values = values.chunks_exact(vector.length.max(1)).map(sum).collect();
     }
     values.first().copied().unwrap_or_default()
 }
 
-/// Σ `row[i]`·x over sparse entries. Rows of small integers are summed without reduction.
-fn dot(row: &[i64], entries: &[(usize, K)]) -> K {
-    const SMALL: u64 = 1 << 31;
-    let pairs = || entries.iter().filter_map(|&(i, x)| row.get(i).map(|&y| (y, x)));
-    if row.iter().all(|y| y.unsigned_abs() < SMALL) {
-        // At most 2^31 · 2^64 · 2^28 entries: no overflow of 128 bits.
-        let (mut c0, mut c1) = (0i128, 0i128);
-        for (y, x) in pairs() {
-            let y = i128::from(y);
-            c0 = c0.wrapping_add(y.wrapping_mul(i128::from(x.c0.value())));
-            c1 = c1.wrapping_add(y.wrapping_mul(i128::from(x.c1.value())));
-        }
-        return K::new(F::from_i128(c0), F::from_i128(c1));
-    }
-    pairs().map(|(y, x)| x.scale(F::from_i64(y))).sum()
+/// Σ x·eq of a point whose low coordinates have one table of eq and whose high ones another: the table
+/// of all coordinates, as long as their product, is not made.
+fn eq_sum(low: &[K], high: &[K], row: &[i64]) -> K {
+    let runs: Vec<K> = row.chunks(low.len().max(1)).map(|run| dot_integers(low, run)).collect();
+    dot(high, &runs)
 }
 
 /// The batched functional, split by oracle, ready to be evaluated at address points.
