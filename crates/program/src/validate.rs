@@ -33,6 +33,14 @@ pub fn facts(program: &Program) -> Result<Vec<Fact>, Invalid> {
     analyse(program).map(|analysis| analysis.facts)
 }
 
+/// Number of the first column of every operator of a valid Program: the others follow it.
+///
+/// # Errors
+/// As [`validate`].
+pub fn first_columns(program: &Program) -> Result<Vec<usize>, Invalid> {
+    analyse(program).map(|analysis| analysis.first)
+}
+
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

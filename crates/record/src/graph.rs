@@ -1,0 +1,284 @@
+//! A drawing of a program: what is computed from what, as SVG inside a page.
+
+use core::fmt::Write as _;
+
+use program::Program;
+use program::types::{Contraction, Form, Home, Operator, Round};
+use program::validate::first_columns;
+
+use crate::limits::DRAWN;
+use crate::page::escape;
+
+const WIDTH: i64 = 216;
+const HEIGHT: i64 = 46;
+const BESIDE: i64 = 22;
+const BELOW: i64 = 30;
+const MARGIN: i64 = 8;
+
+/// What a box stands for; also its style.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Input,
+    Work,
+    Output,
+}
+
+/// A box of the drawing.
+struct Node {
+    role: Role,
+    title: String,
+    detail: String,
+    /// Numbers of the boxes it reads.
+    from: Vec<usize>,
+    /// Row from the top.
+    row: usize,
+}
+
+/// The drawing, or words why there is none. The program must be valid.
+pub fn draw(program: &Program, names: &[String], outputs: &[String]) -> String {
+    let checks = program.operators.iter().filter(|o| matches!(o, Operator::Check { .. })).count();
+    let count = program.operators.len().saturating_sub(checks);
+    if count > DRAWN {
+        return format!("<p>The program has {count} steps, too many to draw.</p>\n");
+    }
+    let Some(nodes) = nodes(program, names, outputs) else {
+        return "<p>The program cannot be drawn.</p>\n".into();
+    };
+    let checked = match checks {
+        0 => String::new(),
+        1 => ", and one more range check that is not drawn".into(),
+        many => format!(", and {many} more range checks that are not drawn"),
+    };
+    let steps = if count == 1 { "step" } else { "steps" };
+    let caption =
+        format!("<figcaption>{count} {steps} of integers, from the input down{checked}.</figcaption>");
+    format!("<figure><div class=\"graph\">{}</div>{caption}</figure>\n", svg(&nodes))
+}
+
+// ---- what is drawn ----
+
+fn forms<'a>(operator: &'a Operator, out: &mut Vec<&'a Form>) {
+    let contraction = |c: &'a Contraction, out: &mut Vec<&'a Form>| out.extend([&c.a, &c.b, &c.c]);
+    match operator {
+        Operator::Check { form, .. } | Operator::Split { form, .. } => out.push(form),
+        Operator::Table { keys, .. } => out.extend(keys),
+        Operator::Commit { contraction: c, .. } => contraction(c, out),
+        Operator::Round(Round { contraction: c, extra, .. }) => {
+            c.iter().for_each(|c| contraction(c, out));
+            out.push(extra);
+        }
+    }
+}
+
+fn reads(operator: &Operator) -> Vec<usize> {
+    let mut all = Vec::new();
+    forms(operator, &mut all);
+    let terms = all.into_iter().flat_map(|form| &form.0);
+    terms.filter_map(|(_, view)| usize::try_from(view.tensor).ok()).collect()
+}
+
+fn title(operator: &Operator) -> &'static str {
+    match operator {
+        Operator::Check { .. } => "Range check",
+        Operator::Table { .. } => "Table lookup",
+        Operator::Commit { .. } => "Sums of products",
+        Operator::Split { .. } => "Positive and negative part",
+        Operator::Round(Round { contraction: Some(_), table: Some(_), .. }) => "Sums, rounded, then a table",
+        Operator::Round(Round { contraction: Some(_), table: None, .. }) => "Sums of products, rounded",
+        Operator::Round(Round { table: Some(_), .. }) => "Rounding, then a table",
+        Operator::Round(_) => "Rounding",
+    }
+}
+
+fn axes(operator: &Operator) -> &[u32] {
+    match operator {
+        Operator::Check { axes, .. }
+        | Operator::Table { axes, .. }
+        | Operator::Commit { axes, .. }
+        | Operator::Split { axes, .. }
+        | Operator::Round(Round { axes, .. }) => axes,
+    }
+}
+
+/// Axis lengths without the batch: `8 × 24 × 24`.
+fn shape(axes: &[u32]) -> String {
+    let words: Vec<String> = axes.iter().filter(|&&n| n != 0).map(u32::to_string).collect();
+    if words.is_empty() { "1 value".into() } else { words.join(" × ") }
+}
+
+/// What an operator makes, and the parameters it uses.
+fn detail(program: &Program, operator: &Operator) -> String {
+    let mut words = shape(axes(operator));
+    let tensors = reads(operator).into_iter().filter_map(|at| program.tensors.get(at));
+    let size = |axes: &[u32]| axes.iter().fold(1u64, |n, &axis| n.saturating_mul(u64::from(axis)));
+    let (mut hidden, mut public) = (0u64, 0u64);
+    for tensor in tensors {
+        match tensor.home {
+            Home::Model => hidden = hidden.saturating_add(size(&tensor.axes)),
+            Home::Const => public = public.saturating_add(size(&tensor.axes)),
+            Home::Ones | Home::Input => {}
+        }
+    }
+    for (count, kind) in [(hidden, "hidden"), (public, "public")] {
+        if count > 0 {
+            // Writing to a String cannot fail.
+            let _ = write!(words, " · {count} {kind} numbers");
+        }
+    }
+    words
+}
+
+fn input_nodes(program: &Program, names: &[String]) -> (Vec<Node>, Vec<Option<usize>>) {
+    let mut nodes = Vec::new();
+    let mut boxes = Vec::new();
+    for tensor in &program.tensors {
+        let input = tensor.home == Home::Input;
+        boxes.push(input.then_some(nodes.len()));
+        if input {
+            let title = names.get(nodes.len()).map_or_else(|| "Input".into(), |name| format!("Input {name}"));
+            let detail = format!("{}, from {} to {}", shape(&tensor.axes), tensor.lo, tensor.hi);
+            nodes.push(Node { role: Role::Input, title, detail, from: Vec::new(), row: 0 });
+        }
+    }
+    (nodes, boxes)
+}
+
+fn nodes(program: &Program, names: &[String], outputs: &[String]) -> Option<Vec<Node>> {
+    let first = first_columns(program).ok()?;
+    let (mut nodes, declared) = input_nodes(program, names);
+    let mut made: Vec<Option<usize>> = Vec::new();
+    let source = |tensor: usize, made: &[Option<usize>]| match declared.get(tensor) {
+        Some(input) => *input,
+        None => {
+            let operator = first.partition_point(|&start| start <= tensor).checked_sub(1)?;
+            made.get(operator).copied().flatten()
+        }
+    };
+    let place = |tensors: Vec<usize>, nodes: &[Node], made: &[Option<usize>]| {
+        let mut from: Vec<usize> = tensors.into_iter().filter_map(|tensor| source(tensor, made)).collect();
+        from.sort_unstable();
+        from.dedup();
+        let above = from.iter().filter_map(|&at| nodes.get(at)).map(|node| node.row.saturating_add(1));
+        let row = above.max().unwrap_or(1);
+        (from, row)
+    };
+    for operator in &program.operators {
+        if matches!(operator, Operator::Check { .. }) {
+            made.push(None);
+            continue;
+        }
+        let (from, row) = place(reads(operator), &nodes, &made);
+        made.push(Some(nodes.len()));
+        let (title, detail) = (title(operator).to_string(), detail(program, operator));
+        nodes.push(Node { role: Role::Work, title, detail, from, row });
+    }
+    for (at, &tensor) in program.outputs.iter().enumerate() {
+        let (from, row) = place(vec![usize::try_from(tensor).ok()?], &nodes, &made);
+        let title = outputs.get(at).map_or_else(|| format!("Output {at}"), |name| format!("Output {name}"));
+        nodes.push(Node { role: Role::Output, title, detail: String::new(), from, row });
+    }
+    Some(nodes)
+}
+
+// ---- where it is drawn ----
+
+fn long(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Left upper corners, and the size of all.
+fn places(nodes: &[Node]) -> (Vec<(i64, i64)>, (i64, i64)) {
+    let rows = nodes.iter().map(|node| node.row).max().map_or(0, |row| row.saturating_add(1));
+    let mut filled = vec![0usize; rows];
+    let mut columns = Vec::new();
+    for node in nodes {
+        if let Some(count) = filled.get_mut(node.row) {
+            columns.push(*count);
+            *count = count.saturating_add(1);
+        }
+    }
+    let step = WIDTH.saturating_add(BESIDE);
+    let wide = |count: usize| long(count).saturating_mul(step).saturating_sub(BESIDE);
+    let width = filled.iter().copied().map(wide).max().unwrap_or(WIDTH);
+    let corner = |(node, column): (&Node, usize)| {
+        let own = filled.get(node.row).copied().map_or(0, wide);
+        // Half of what is free lies on the left.
+        let left = width.saturating_sub(own) >> 1;
+        let x = MARGIN.saturating_add(left).saturating_add(long(column).saturating_mul(step));
+        let y = long(node.row).saturating_mul(HEIGHT.saturating_add(BELOW));
+        (x, MARGIN.saturating_add(y))
+    };
+    let height = long(rows).saturating_mul(HEIGHT.saturating_add(BELOW)).saturating_sub(BELOW);
+    let both = MARGIN.saturating_mul(2);
+    (
+        nodes.iter().zip(columns).map(corner).collect(),
+        (width.saturating_add(both), height.saturating_add(both)),
+    )
+}
+
+fn svg(nodes: &[Node]) -> String {
+    let (corners, (width, height)) = places(nodes);
+    let mut out = format!(
+        "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
+         aria-label=\"The steps of the program\">\n"
+    );
+    for (node, &(x, y)) in nodes.iter().zip(&corners) {
+        for &(above_x, above_y) in node.from.iter().filter_map(|&from| corners.get(from)) {
+            edge(&mut out, (above_x, above_y.saturating_add(HEIGHT)), (x, y));
+        }
+    }
+    for (node, &corner) in nodes.iter().zip(&corners) {
+        box_of(&mut out, node, corner);
+    }
+    out.push_str("</svg>");
+    out
+}
+
+/// A curve from the foot of one box to the head of another; around the boxes between when it is long.
+fn edge(out: &mut String, (ax, ay): (i64, i64), (bx, by): (i64, i64)) {
+    let half = WIDTH >> 1;
+    let (x0, x1) = (ax.saturating_add(half), bx.saturating_add(half));
+    let gap = by.saturating_sub(ay);
+    let aside = if gap > BELOW && x0 == x1 { WIDTH.saturating_mul(3) >> 2 } else { 0 };
+    let bend = (gap >> 1).min(BELOW.saturating_mul(2));
+    let _ = writeln!(
+        out,
+        "<path class=\"edge\" d=\"M{x0} {ay}C{} {} {} {} {x1} {by}\"/>",
+        x0.saturating_add(aside),
+        ay.saturating_add(bend),
+        x1.saturating_add(aside),
+        by.saturating_sub(bend),
+    );
+}
+
+fn box_of(out: &mut String, node: &Node, (x, y): (i64, i64)) {
+    let class = match node.role {
+        Role::Input => "in",
+        Role::Work => "work",
+        Role::Output => "out",
+    };
+    let middle = x.saturating_add(WIDTH >> 1);
+    let _ = writeln!(
+        out,
+        "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"8\"/>"
+    );
+    let first = if node.detail.is_empty() { 28 } else { 19 };
+    for (text, class, down) in [(&node.title, "t", first), (&node.detail, "d", 35)] {
+        if !text.is_empty() {
+            let short = shorten(text);
+            let y = y.saturating_add(down);
+            let _ =
+                writeln!(out, "<text class=\"{class}\" x=\"{middle}\" y=\"{y}\">{}</text>", escape(&short));
+        }
+    }
+}
+
+/// As many letters as fit a box.
+fn shorten(text: &str) -> String {
+    const LETTERS: usize = 34;
+    if text.chars().count() <= LETTERS {
+        return text.to_string();
+    }
+    let kept: String = text.chars().take(LETTERS.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
