@@ -170,6 +170,10 @@ pub const PROVER: &str = "ZT217";
 pub const ROWS: &str = "ZT218";
 /// Context.
 pub const CONTEXT: &str = "ZT219";
+/// A signing key.
+pub const SIGNING_KEY: &str = "ZT220";
+/// Evidence that cannot be made.
+pub const EVIDENCE: &str = "ZT221";
 /// Verdict: the file is not a proof file.
 pub const BAD_BYTES: &str = "ZT300";
 /// Verdict: the program is refused.
@@ -191,6 +195,17 @@ pub const BAD_MANIFEST: &str = "ZT308";
 
 /// Verdict: no links from the identity to what the proof opens.
 pub const BAD_LINKS: &str = "ZT309";
+
+/// Verdict: the evidence file is not well formed.
+pub const BAD_EVIDENCE: &str = "ZT310";
+/// Verdict: the signature is refused.
+pub const BAD_SIGNATURE: &str = "ZT311";
+/// Verdict: the signed statement is refused.
+pub const BAD_STATEMENT: &str = "ZT312";
+/// Verdict: the report is refused.
+pub const BAD_REPORT: &str = "ZT313";
+/// Verdict: an annex of the network is refused.
+pub const BAD_ANNEX: &str = "ZT314";
 
 /// Long texts of the codes made here.
 pub const CODES: &[(&str, &str)] = &[
@@ -252,6 +267,14 @@ pub const CODES: &[(&str, &str)] = &[
         "The data hold several rows. Say which to prove: `--rows 3`, `--rows 0..4` (four rows, in one proof), or `--batch` for all.",
     ),
     (CONTEXT, "The context of a proof is at most 4096 bytes, quotes included."),
+    (
+        SIGNING_KEY,
+        "The signing key could not be read or written. `zerotell key new DIR` makes one: a PKCS#8 PEM file of mode 0600 in a directory of mode 0700, never over another one. Keys are P-256 or Ed25519. `verify --key` takes the public half.",
+    ),
+    (
+        EVIDENCE,
+        "No evidence is made of a proof that is refused, or of parts that do not belong to it: the message names the check. `zerotell verify PROOF` says the same.",
+    ),
     (BAD_BYTES, "Verdict: the file is not a well-formed proof file; it is damaged, cut short or extended."),
     (
         BAD_PROGRAM,
@@ -278,6 +301,26 @@ pub const CODES: &[(&str, &str)] = &[
     (
         BAD_RANGES,
         "Verdict: the range certificate is damaged, about another model, incomplete, or does not show that the hidden weights lie in their declared intervals. It is the file of --ranges, or a .ztr file beside the model file. Without it the proof may still hold over F_p: leave --ranges out to see.",
+    ),
+    (
+        BAD_EVIDENCE,
+        "Verdict: the evidence file is damaged, or not spelled the one way that evidence files are: a member is missing, added, renamed, out of order or too large, or something is hidden between members. Unpacking and packing it again breaks it; ask for the file as it was made.",
+    ),
+    (
+        BAD_SIGNATURE,
+        "Verdict: the signature in the evidence is not good, is by another key than the one of --key, or the key in the file is damaged. Nothing else in the file was looked at.",
+    ),
+    (
+        BAD_STATEMENT,
+        "Verdict: what was signed is not what the proof in the file shows, or is of a version not known here. The line names the field.",
+    ),
+    (
+        BAD_REPORT,
+        "Verdict: report.html in the evidence says something else than the checked parts do, or was made by another version of zerotell. The proof and the statement were checked and hold; `--report FILE` writes a true page.",
+    ),
+    (
+        BAD_ANNEX,
+        "Verdict: a certificate or verdicts in the evidence are refused, or cannot be checked by this version.",
     ),
     (
         BAD_LINKS,

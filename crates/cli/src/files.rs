@@ -657,6 +657,19 @@ pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Outcome<()> {
     sync_directory(&directory)
 }
 
+/// Writes a file that must not be there yet: nothing is ever overwritten.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Outcome<()> {
+    let failed = |e: std::io::Error| Failure::file(path, "write", &e);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    if let Err(e) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+        // Half a file would stand in the way of the next try.
+        let _ = std::fs::remove_file(path);
+        return Err(failed(e));
+    }
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_directory(directory)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ mod data;
 mod demo;
 mod engine;
 mod epochs;
+mod evidence;
 mod failure;
 mod files;
 mod inspect;
@@ -29,6 +30,7 @@ mod prove;
 mod random;
 mod ranges;
 mod reports;
+mod signing;
 mod text;
 mod units;
 mod verify;
@@ -93,6 +95,10 @@ enum Verb {
     Prove(Box<prove::ProveArgs>),
     /// Check a proof
     Verify(verify::VerifyArgs),
+    /// Put a proof, a signed statement about it and a report into one file
+    Evidence(evidence::EvidenceArgs),
+    /// Make and show keys that sign evidence
+    Key(signing::KeyArgs),
     /// Show what a proof file says, without checking it
     Inspect(inspect::InspectArgs),
     /// Prove, verify and try to cheat, with two models and real data
@@ -115,6 +121,8 @@ impl Verb {
             Self::Estimate(args) => reports::estimate(args),
             Self::Prove(args) => prove::run(args),
             Self::Verify(args) => verify::run(args),
+            Self::Evidence(args) => evidence::run(args),
+            Self::Key(args) => signing::run(args),
             Self::Inspect(args) => inspect::run(args),
             Self::Demo(args) => demo::run(args),
             Self::Operators(args) => check::operators(args),
@@ -133,6 +141,8 @@ impl Verb {
             Self::Estimate(args) => args.output.json(),
             Self::Prove(args) => args.form.json(),
             Self::Verify(args) => args.output.json(),
+            Self::Evidence(args) => args.form.json(),
+            Self::Key(args) => args.json(),
             Self::Inspect(args) => args.output.json(),
             Self::Bench(_) => true,
         }

@@ -28,6 +28,17 @@ pub fn read(program: &Program) -> Option<Metadata> {
     fits.then_some(meta)
 }
 
+/// What a signed statement says of it. Without metadata the integers are the answer.
+pub fn of_record(program: &Program) -> record::Meaning {
+    use record::Semantics;
+    let Some(meta) = read(program) else {
+        return record::Meaning { semantics: Semantics::ServedInt, accuracy: None };
+    };
+    // A word that is not known promises the least.
+    let semantics = Semantics::of(&meta.semantics).unwrap_or(Semantics::Bounded);
+    record::Meaning { semantics, accuracy: record::json::unhex(&meta.report_digest) }
+}
+
 /// As [`read`], for an owner who needs it.
 pub fn required(program: &Program) -> Outcome<Metadata> {
     read(program).ok_or_else(|| {
@@ -251,7 +262,8 @@ fn last_step(shown: &mut Shown, about: Option<&OutputMeta>, slot: &[i64]) {
 }
 
 fn probability(score: f64) -> f64 {
-    1.0 / (1.0 + (-score).exp())
+    // In pure Rust, so that a report has the same digits on every machine.
+    1.0 / (1.0 + libm::exp(-score))
 }
 
 fn named(output: Option<&OutputMeta>, label: i64) -> Value {

@@ -3,6 +3,9 @@
 use anstyle::{AnsiColor, Style};
 use bech32::{Bech32m, Hrp};
 
+pub use record::clean;
+pub use record::json::hex;
+
 use crate::failure::{Failure, IDENTITY, Outcome};
 
 /// Style of good news.
@@ -95,21 +98,6 @@ pub fn real(x: f64) -> String {
     }
     let digits = if (1e-3..1e6).contains(&x.abs()) { format!("{x:.4}") } else { return format!("{x:.4e}") };
     digits.trim_end_matches('0').trim_end_matches('.').to_string()
-}
-
-/// Whether a character can change how the text around it looks.
-fn misleads(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// Text from a stranger's file, without characters that control a terminal or reorder text.
-pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || misleads(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Breaks words into lines of at most `width` letters, each after `indent`.

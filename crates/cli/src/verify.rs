@@ -11,6 +11,7 @@ use compile::Metadata;
 use program::InputMode;
 use program::types::{Home, Program};
 use program::wire::Statement;
+use record::{Facts, Ranges};
 use serde_json::{Value, json};
 use verify::{Linked, Links, Refusal, SetupError, Verdict};
 
@@ -19,20 +20,20 @@ use crate::context::{self, ContextArgs, PART, Parts};
 use crate::data::{self, RowArgs};
 use crate::failure::{
     BAD_BYTES, BAD_CONTEXT, BAD_INPUT, BAD_LINKS, BAD_MODEL, BAD_PROGRAM, BAD_RANGES, BAD_RELATIONS,
-    BAD_SECURITY, Failure, MODEL_FILE, NO_MODEL, Outcome,
+    BAD_SECURITY, Failure, MODEL_FILE, NO_MODEL, Outcome, USAGE,
 };
 use crate::files::{self, FILE_BYTES, ModelFile, ProofFile, read_bounded};
 use crate::npz::{self, Arrays};
 use crate::output::OutputArgs;
 use crate::pipeline::ms;
 use crate::text::{self, BAD, DIM, GOOD, paint};
-use crate::{manifest, meaning, ranges, text::clean};
+use crate::{evidence, manifest, meaning, ranges, text::clean};
 
 /// Flags of `verify`.
 #[derive(Args, Clone, Debug)]
 pub struct VerifyArgs {
-    /// The proof file, or the manifest of several
-    #[arg(value_name = "PROOF.ztp")]
+    /// The proof file, the manifest of several, or an evidence file (.zte)
+    #[arg(value_name = "PROOF.ztp|EVIDENCE.zte")]
     pub proof: PathBuf,
     /// The model the proof must be about: its ID (zt1…) or the owner's model file (.ztm)
     #[arg(long, value_name = "ID|FILE")]
@@ -52,6 +53,12 @@ pub struct VerifyArgs {
     /// Certificate of the hidden weights' ranges (.ztr); one beside the model file is found by itself
     #[arg(long, value_name = "FILE")]
     pub ranges: Option<PathBuf>,
+    /// The evidence must be signed by this public key (PEM)
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    pub key: Option<PathBuf>,
+    /// Write the report for people, made anew from the checked parts of the evidence
+    #[arg(long, value_name = "FILE.html", help_heading = "Evidence")]
+    pub report: Option<PathBuf>,
     #[command(flatten)]
     pub rows: RowArgs,
     #[command(flatten)]
@@ -77,6 +84,20 @@ pub struct Expect {
     pub ranges: Option<Vec<u8>>,
     /// Which of several proofs this is.
     pub part: Option<Part>,
+    /// Who signed for the model's identity.
+    pub voucher: Voucher,
+}
+
+/// Who stands for the model's identity, when none is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voucher {
+    /// Nobody: it is a bare proof.
+    #[default]
+    Nobody,
+    /// A signer that the reader did not name.
+    Unknown,
+    /// The signer whom the reader named.
+    Wanted,
 }
 
 /// The place of a proof among those of a manifest.
@@ -142,6 +163,8 @@ pub struct Examination {
     pub shown: Option<meaning::Shown>,
     /// The model's ID, when it is known.
     pub model: Option<String>,
+    /// Whether something that the reader named stands for the model's identity.
+    pub pinned: bool,
     /// IDs of committed inputs.
     pub input_ids: Vec<String>,
     /// The context.
@@ -152,12 +175,20 @@ pub struct Examination {
     pub statement: Option<Statement>,
     /// What the program's numbers mean; only when accepted.
     pub meta: Option<Metadata>,
+    /// The program; only when accepted.
+    pub program: Option<Program>,
+    /// What the verifier knows of the proof; only when accepted.
+    pub facts: Option<Facts>,
+    /// What a range certificate says, if one was checked.
+    pub certified: Option<String>,
     /// What kind of promise the integers are.
     pub semantics: Option<String>,
     /// From bytes in memory to verdict.
     pub verify_ms: f64,
     /// Proven bits of the weakest term.
     pub bits: u32,
+    /// Who signed the evidence, if it was evidence and the signature is good.
+    pub signer: Option<String>,
     /// What links were verified now.
     pub linked: Vec<Linked>,
     /// Name of the weakest term.
@@ -175,48 +206,65 @@ const MODULAR: &str = "without a range certificate of the hidden weights (--rang
     are integers of the declared widths is the owner's word";
 
 /// A refusal: its code and the line of the checklist.
-type Refused = (&'static str, &'static str, String);
+pub type Refused = (&'static str, &'static str, String);
 
 /// Checks proof-file bytes. It never fails: bad bytes are refused.
 pub fn examine(bytes: &[u8], expect: &Expect) -> Examination {
     let started = Instant::now();
-    let mut e = Examination {
-        code: "ok",
-        checks: Vec::new(),
-        shown: None,
-        model: None,
-        input_ids: Vec::new(),
-        context: Value::Null,
-        guarantee: "nothing",
-        statement: None,
-        meta: None,
-        semantics: None,
-        verify_ms: 0.0,
-        bits: 0,
-        linked: Vec::new(),
-        weakest: "none",
-        union_bits: 0,
-    };
-    if let Err((code, name, detail)) = e.run(bytes, expect) {
-        e.code = code;
-        e.shown = None;
-        e.checks.push(Check { name, state: State::Failed, detail });
+    let mut e = Examination::new();
+    if let Err(refused) = e.run(bytes, expect) {
+        e.refuse(refused);
     }
     e.verify_ms = ms(started);
     e
 }
 
 impl Examination {
+    /// Nothing was checked yet.
+    pub fn new() -> Self {
+        Self {
+            code: "ok",
+            checks: Vec::new(),
+            shown: None,
+            model: None,
+            pinned: true,
+            input_ids: Vec::new(),
+            context: Value::Null,
+            guarantee: "nothing",
+            statement: None,
+            meta: None,
+            program: None,
+            facts: None,
+            certified: None,
+            semantics: None,
+            verify_ms: 0.0,
+            bits: 0,
+            signer: None,
+            linked: Vec::new(),
+            weakest: "none",
+            union_bits: 0,
+        }
+    }
+
     /// Whether every check holds.
     pub fn accepted(&self) -> bool {
         self.code == "ok"
     }
 
-    fn pass(&mut self, name: &'static str, detail: impl Into<String>) {
+    /// Ends in a refusal.
+    pub fn refuse(&mut self, (code, name, detail): Refused) {
+        self.code = code;
+        self.shown = None;
+        self.checks.push(Check { name, state: State::Failed, detail });
+    }
+
+    /// Adds a check that holds.
+    pub fn pass(&mut self, name: &'static str, detail: impl Into<String>) {
         self.checks.push(Check { name, state: State::Passed, detail: detail.into() });
     }
 
-    fn open(&mut self, name: &'static str, detail: impl Into<String>) {
+    /// Adds a line about what was not compared.
+    pub fn open(&mut self, name: &'static str, detail: impl Into<String>) {
         self.checks.push(Check { name, state: State::Open, detail: detail.into() });
     }
 
@@ -233,7 +281,7 @@ impl Examination {
         let meta = meaning::read(program);
         self.semantics = meta.as_ref().map(|m| clean(&m.semantics));
         self.shown = Some(meaning::shown(meta.as_ref(), statement));
-        (self.meta, self.statement) = (meta, Some(file.statement));
+        (self.meta, self.statement, self.program) = (meta, Some(file.statement), Some(file.program));
         Ok(())
     }
 
@@ -269,10 +317,15 @@ impl Examination {
                 return Err((BAD_MODEL, "model identity", detail));
             }
             Some(_) => self.pass("model identity", format!("{} ({weights})", text::short(&id))),
-            None => self.open(
-                "model identity",
-                format!("NOT PINNED (--any-model): {} ({weights})", text::short(&id)),
-            ),
+            None => {
+                let how = match expect.voucher {
+                    Voucher::Nobody => "NOT PINNED (--any-model)",
+                    Voucher::Unknown => "NOT PINNED (--model or --key compares)",
+                    Voucher::Wanted => "as signed (--model compares)",
+                };
+                self.open("model identity", format!("{how}: {} ({weights})", text::short(&id)));
+                self.pinned = expect.voucher == Voucher::Wanted;
+            }
         }
         self.model = Some(id);
         Ok(())
@@ -353,21 +406,19 @@ impl Examination {
         let ProofFile { program, statement, proof, chains } = file;
         let known = |linked: &Linked| expect.accepted.as_ref().is_some_and(|known| known.knows(linked));
         let links = Links { chains, known: &known };
-        let budget = match verify::verify_linked(program, statement, proof, &links) {
-            Verdict::Accepted(accepted) => {
-                self.linked = accepted.linked().to_vec();
-                accepted.budget().clone()
-            }
+        let verdict = match verify::verify_linked(program, statement, proof, &links) {
+            Verdict::Accepted(accepted) => accepted,
             Verdict::Rejected(why) => return Err(refusal(&why)),
         };
+        (self.linked, self.union_bits) = (verdict.linked().to_vec(), verdict.budget().union());
         let all: usize = chains.iter().map(Vec::len).sum();
         if all > 0 {
             let before = all - self.linked.len();
             let word = if before > 0 { format!(", {before} of them verified before") } else { String::new() };
             self.pass("links", format!("{all} from the identity to what the proof opens{word}"));
         }
-        let weakest = budget.weakest();
-        (self.bits, self.weakest, self.union_bits) = (weakest.bits, weakest.name, budget.union());
+        let weakest = verdict.budget().weakest();
+        (self.bits, self.weakest) = (weakest.bits, weakest.name);
         let certified = expect.ranges.as_ref().map(|bytes| ranges::check(program, statement, bytes));
         // Without a proved range of the hidden weights the claim is about numbers modulo p (spec N2).
         let private = program.tensors.iter().any(|tensor| tensor.home == Home::Model);
@@ -378,8 +429,12 @@ impl Examination {
         let batch =
             if statement.batch > 1 { format!(", {} inferences", statement.batch) } else { String::new() };
         self.pass("relations", format!("proved{batch}, {zk}, {strength}"));
+        let mut ranges = Ranges::Unproved;
         match certified {
             Some(Ok(certified)) => {
+                let blake3 = expect.ranges.as_ref().map(|bytes| *blake3::hash(bytes).as_bytes());
+                ranges = Ranges::Certified { blake3: blake3.unwrap_or_default(), bits: certified.bits };
+                self.certified = Some(certified.words.clone());
                 self.pass("weight ranges", certified.words);
                 if certified.bits < self.bits {
                     (self.bits, self.weakest) = (certified.bits, certified.weakest);
@@ -391,6 +446,8 @@ impl Examination {
             }
             None => self.pass("weight ranges", "public weights, compared with their ranges"),
         }
+        self.facts =
+            Some(Facts::of((program, statement), chains, &verdict, ranges, meaning::of_record(program)));
         let bits = format!("{} bits proven, weakest term: {}", self.bits, self.weakest);
         self.pass("security bits", bits);
         Ok(())
@@ -411,6 +468,7 @@ impl Examination {
             "context": self.context,
             "guarantee": if self.accepted() { self.guarantee } else { "nothing" },
             "semantics": self.semantics,
+            "signer": self.signer,
             "verify_ms": self.verify_ms,
             "bits": self.bits,
             "weakest": self.weakest,
@@ -428,7 +486,7 @@ impl Examination {
         if self.guarantee == MODULAR {
             anstream::println!("{}", paint(DIM, text::wrap(MODULAR, 79, "")));
         }
-        if self.checks.iter().any(|c| c.name == "model identity" && c.state == State::Open) {
+        if !self.pinned {
             anstream::println!(
                 "{}",
                 paint(BAD, "Nothing pins the model: anyone can make a model that says this.")
@@ -557,10 +615,11 @@ pub fn wanted_model(text: &str) -> Outcome<[u8; 32]> {
 }
 
 impl VerifyArgs {
-    fn expect(&self) -> Outcome<Expect> {
+    /// What the flags insist on. Signed evidence needs no model's identity: the verdict says who vouches.
+    fn expect(&self, signed: bool) -> Outcome<Expect> {
         let model = match &self.model {
             Some(text) => Some(wanted_model(text)?),
-            None if self.any_model => None,
+            None if self.any_model || signed => None,
             None => {
                 let fix = "add --model zt1… (the ID the model's owner published) or --model FILE.ztm; \
                            --any-model accepts any model and says so";
@@ -575,14 +634,19 @@ impl VerifyArgs {
         let ranges = ranges::read(self.ranges.as_deref(), self.model.as_deref())?;
         let context = self.context.parts();
         let accepted = if self.no_cache { None } else { Accepted::load() };
-        Ok(Expect { model, input, input_id, context, ranges, part: None, accepted })
+        Ok(Expect { model, input, input_id, context, ranges, part: None, voucher: Voucher::Nobody, accepted })
     }
 }
 
 /// Runs the verb. Exit code 0: accepted, 1: rejected.
 pub fn run(args: &VerifyArgs) -> Outcome<ExitCode> {
-    let mut expect = args.expect()?;
     let bytes = read_bounded(&args.proof, FILE_BYTES)?;
+    let signed = record::is_evidence(&bytes);
+    if !signed && (args.key.is_some() || args.report.is_some()) {
+        let fix = "give the .zte file, or leave --key and --report out";
+        return Err(Failure::misuse(USAGE, args.proof.display(), "it is no evidence file", fix));
+    }
+    let mut expect = args.expect(signed)?;
     if manifest::is_manifest(&bytes) {
         let directory = args.proof.parent().unwrap_or(Path::new(""));
         let whole = manifest::examine_all(&bytes, directory, &mut expect);
@@ -593,7 +657,8 @@ pub fn run(args: &VerifyArgs) -> Outcome<ExitCode> {
         }
         return Ok(ExitCode::from(u8::from(!whole.accepted())));
     }
-    let examination = examine(&bytes, &expect);
+    let examination =
+        if signed { evidence::verify(args, &bytes, &mut expect)? } else { examine(&bytes, &expect) };
     if let (Some(accepted), true) = (&mut expect.accepted, examination.accepted()) {
         accepted.keep(&examination.linked);
     }

@@ -14,6 +14,9 @@ const HEIGHT: i64 = 46;
 const BESIDE: i64 = 22;
 const BELOW: i64 = 30;
 const MARGIN: i64 = 8;
+/// Room between lines that run side by side, and how many do.
+const LANE: i64 = 12;
+const LANES: i64 = 4;
 
 /// What a box stands for; also its style.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,7 +106,11 @@ fn axes(operator: &Operator) -> &[u32] {
 /// Axis lengths without the batch: `8 × 24 × 24`.
 fn shape(axes: &[u32]) -> String {
     let words: Vec<String> = axes.iter().filter(|&&n| n != 0).map(u32::to_string).collect();
-    if words.is_empty() { "1 value".into() } else { words.join(" × ") }
+    match words.as_slice() {
+        [] => "1 value".into(),
+        [one] => format!("{one} values"),
+        many => many.join(" × "),
+    }
 }
 
 /// What an operator makes, and the parameters it uses.
@@ -217,16 +224,26 @@ fn places(nodes: &[Node]) -> (Vec<(i64, i64)>, (i64, i64)) {
 }
 
 fn svg(nodes: &[Node]) -> String {
-    let (corners, (width, height)) = places(nodes);
-    let mut out = format!(
-        "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
-         aria-label=\"The steps of the program\">\n"
-    );
-    for (node, &(x, y)) in nodes.iter().zip(&corners) {
-        for &(above_x, above_y) in node.from.iter().filter_map(|&from| corners.get(from)) {
-            edge(&mut out, (above_x, above_y.saturating_add(HEIGHT)), (x, y));
+    let (corners, (mut width, height)) = places(nodes);
+    let mut lines = String::new();
+    let mut long_edges = 0;
+    for (node, &to) in nodes.iter().zip(&corners) {
+        for &from in &node.from {
+            let (Some(above), Some(&start)) = (nodes.get(from), corners.get(from)) else { continue };
+            if above.row.saturating_add(1) == node.row {
+                edge(&mut lines, start, to);
+                continue;
+            }
+            let lane = lane(nodes, &corners, above.row..node.row, long_edges);
+            long_edges = long_edges.saturating_add(1);
+            width = width.max(lane.saturating_add(MARGIN));
+            detour(&mut lines, start, to, lane);
         }
     }
+    let mut out = format!(
+        "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
+         aria-label=\"The steps of the program\">\n{lines}"
+    );
     for (node, &corner) in nodes.iter().zip(&corners) {
         box_of(&mut out, node, corner);
     }
@@ -234,20 +251,37 @@ fn svg(nodes: &[Node]) -> String {
     out
 }
 
-/// A curve from the foot of one box to the head of another; around the boxes between when it is long.
-fn edge(out: &mut String, (ax, ay): (i64, i64), (bx, by): (i64, i64)) {
+/// From the middle of a box's foot to the middle of another's head.
+fn ends((ax, ay): (i64, i64), (bx, by): (i64, i64)) -> ((i64, i64), (i64, i64)) {
     let half = WIDTH >> 1;
-    let (x0, x1) = (ax.saturating_add(half), bx.saturating_add(half));
-    let gap = by.saturating_sub(ay);
-    let aside = if gap > BELOW && x0 == x1 { WIDTH.saturating_mul(3) >> 2 } else { 0 };
-    let bend = (gap >> 1).min(BELOW.saturating_mul(2));
+    ((ax.saturating_add(half), ay.saturating_add(HEIGHT)), (bx.saturating_add(half), by))
+}
+
+/// A curve to a box in the next row.
+fn edge(out: &mut String, from: (i64, i64), to: (i64, i64)) {
+    let ((x0, y0), (x1, y1)) = ends(from, to);
+    let bend = BELOW >> 1;
+    let (low, high) = (y0.saturating_add(bend), y1.saturating_sub(bend));
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "<path class=\"edge\" d=\"M{x0} {y0}C{x0} {low} {x1} {high} {x1} {y1}\"/>");
+}
+
+/// Where a long edge runs down: right of all boxes of the rows it passes, beside other long ones.
+fn lane(nodes: &[Node], corners: &[(i64, i64)], rows: core::ops::Range<usize>, number: i64) -> i64 {
+    let passed = nodes.iter().zip(corners).filter(|(node, _)| rows.contains(&node.row));
+    let right = passed.map(|(_, &(x, _))| x.saturating_add(WIDTH)).max().unwrap_or(WIDTH);
+    let beside = number.checked_rem(LANES).unwrap_or(0).saturating_mul(LANE);
+    right.saturating_add(LANE).saturating_add(beside)
+}
+
+/// A line to a box further down, past the boxes between.
+fn detour(out: &mut String, from: (i64, i64), to: (i64, i64), lane: i64) {
+    let ((x0, y0), (x1, y1)) = ends(from, to);
+    let (down, up) = (y0.saturating_add(BELOW), y1.saturating_sub(BELOW));
+    let (low, high) = (y0.saturating_add(BELOW >> 1), y1.saturating_sub(BELOW >> 1));
     let _ = writeln!(
         out,
-        "<path class=\"edge\" d=\"M{x0} {ay}C{} {} {} {} {x1} {by}\"/>",
-        x0.saturating_add(aside),
-        ay.saturating_add(bend),
-        x1.saturating_add(aside),
-        by.saturating_sub(bend),
+        "<path class=\"edge\" d=\"M{x0} {y0}C{x0} {low} {lane} {low} {lane} {down}L{lane} {up}C{lane} {high} {x1} {high} {x1} {y1}\"/>"
     );
 }
 

@@ -139,7 +139,7 @@ impl Page<'_> {
         let accepted = format!(
             "<p>Each check below held when this page was made. A page proves nothing by itself: \
              <code>zerotell verify</code> on the evidence file repeats every check and refuses a page that says \
-             anything else. Signed by the {}.</p>",
+             anything else.</p>\n<p>Signed by the {}.</p>\n",
             escape(&self.signer.to_string())
         );
         section(out, "verdict", &format!("Proof accepted, {bits} bits"), &accepted);
