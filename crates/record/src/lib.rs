@@ -37,6 +37,8 @@ mod refused;
 pub mod report;
 mod salts;
 mod statement;
+#[cfg(test)]
+mod tests;
 
 pub use envelope::Envelope;
 pub use evidence::{Annexes, Evidence, NoNetwork, is_evidence};
