@@ -48,4 +48,7 @@ pub fn all(tally: &mut Tally) {
 pub fn vectors(tally: &mut Tally) {
     let words = ["run", "--release", "-p", "zerotell-prove", "--example", "vectors"];
     tally.step("vectors", run(Command::new("cargo").args(words)));
+    // The evidence is about one of these proofs.
+    let words = ["test", "-p", "zerotell", "--lib", "golden_evidence"];
+    tally.step("evidence", run(Command::new("cargo").args(words).env("ZEROTELL_WRITE_VECTORS", "1")));
 }

@@ -181,12 +181,6 @@ pub fn make(
         let why = failed.map_or_else(String::new, |check| format!("{}: {}", check.name, check.detail));
         return Err(cannot(place, format!("the proof is refused: {why}")));
     };
-    if extras.ranges.is_some() && !facts.hidden_weights() {
-        return Err(cannot(
-            place,
-            "the weights are public: there is nothing to certify (leave --ranges out)",
-        ));
-    }
     let claims = Claims { verifier, model_signing: extras.model_signing };
     let statement = Statement::new(&facts, Subject::of(&proof), salts, claims);
     let signer = key.public();
@@ -390,3 +384,6 @@ pub fn verify(args: &VerifyArgs, bytes: &[u8], expect: &mut Expect) -> Outcome<E
     }
     Ok(examination)
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,10 @@ pub fn draw(program: &Program, names: &[String], outputs: &[String]) -> String {
         many => format!(", and {many} more range checks that are not drawn"),
     };
     let steps = if count == 1 { "step" } else { "steps" };
-    let caption =
-        format!("<figcaption>{count} {steps} of integers, from the input down{checked}.</figcaption>");
+    let caption = format!(
+        "<figcaption>{count} {steps} of integers, from the input down{checked}. Hidden and public numbers are \
+         parameters of the model.</figcaption>"
+    );
     format!("<figure><div class=\"graph\">{}</div>{caption}</figure>\n", svg(&nodes))
 }
 
@@ -129,7 +131,7 @@ fn detail(program: &Program, operator: &Operator) -> String {
     for (count, kind) in [(hidden, "hidden"), (public, "public")] {
         if count > 0 {
             // Writing to a String cannot fail.
-            let _ = write!(words, " · {count} {kind} numbers");
+            let _ = write!(words, " · {count} {kind}");
         }
     }
     words
@@ -297,9 +299,9 @@ fn box_of(out: &mut String, node: &Node, (x, y): (i64, i64)) {
         "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"8\"/>"
     );
     let first = if node.detail.is_empty() { 28 } else { 19 };
-    for (text, class, down) in [(&node.title, "t", first), (&node.detail, "d", 35)] {
+    for (text, class, down, letters) in [(&node.title, "t", first, 30), (&node.detail, "d", 35, 38)] {
         if !text.is_empty() {
-            let short = shorten(text);
+            let short = shorten(text, letters);
             let y = y.saturating_add(down);
             let _ =
                 writeln!(out, "<text class=\"{class}\" x=\"{middle}\" y=\"{y}\">{}</text>", escape(&short));
@@ -308,11 +310,10 @@ fn box_of(out: &mut String, node: &Node, (x, y): (i64, i64)) {
 }
 
 /// As many letters as fit a box.
-fn shorten(text: &str) -> String {
-    const LETTERS: usize = 34;
-    if text.chars().count() <= LETTERS {
+fn shorten(text: &str, letters: usize) -> String {
+    if text.chars().count() <= letters {
         return text.to_string();
     }
-    let kept: String = text.chars().take(LETTERS.saturating_sub(1)).collect();
+    let kept: String = text.chars().take(letters.saturating_sub(1)).collect();
     format!("{kept}…")
 }

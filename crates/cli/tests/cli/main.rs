@@ -3,6 +3,7 @@
 mod abuse;
 mod batch;
 mod epochs;
+mod evidence;
 mod inputs;
 mod keys;
 mod modes;
