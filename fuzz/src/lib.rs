@@ -98,6 +98,28 @@ pub fn files_parse(bytes: &[u8]) {
     zerotell::parsers::files(bytes);
 }
 
+/// An evidence file, or one of its signed members, is read or refused; what is read has one spelling. The
+/// first byte says which: a checksum would keep a fuzzer from what lies inside.
+pub fn evidence_parse(bytes: &[u8]) {
+    use record::{Envelope, Evidence, PublicKey, Salts, SigningKey, Statement};
+    let Some((&kind, bytes)) = bytes.split_first() else { return };
+    let spelled = |again: Option<Vec<u8>>| assert!(again.is_none_or(|again| again == bytes), "two spellings");
+    match kind {
+        b'e' => spelled(Envelope::decode(bytes).ok().map(|envelope| envelope.encode())),
+        b's' => spelled(Statement::decode(bytes).ok().map(|statement| statement.encode())),
+        b'z' => spelled(Salts::decode(bytes).ok().map(|salts| salts.encode())),
+        b'k' => {
+            let _ = (PublicKey::from_pem(bytes), SigningKey::from_pem(bytes).map(|key| key.public()));
+        }
+        _ => {
+            let evidence = Evidence::decode(bytes).ok();
+            spelled(evidence.as_ref().and_then(|evidence| evidence.encode().ok()));
+            let _ = evidence.map(|evidence| evidence.signed());
+            zerotell::parsers::evidence(bytes);
+        }
+    }
+}
+
 /// An array file is read or refused.
 pub fn arrays_parse(bytes: &[u8]) {
     zerotell::parsers::arrays(bytes);

@@ -45,6 +45,15 @@ fn seed(root: &Path) -> std::io::Result<()> {
             plant(root, "files_parse", &folder, &proof_file([&program, &statement, &proof]))?;
         }
     }
+    for file in listed(&root.join("vectors/evidence/v1")) {
+        let kind = if file.extension().is_some_and(|e| e == "json") { b"s" } else { b"f" };
+        let bytes = std::fs::read(&file)?;
+        plant(root, "evidence_parse", &file, &[kind, bytes.as_slice()].concat())?;
+        for (name, start, end) in MEMBERS {
+            let whole = [name.as_bytes(), between(&bytes, start, end)].concat();
+            plant(root, "evidence_parse", Path::new(name), &whole)?;
+        }
+    }
     for folder in ["crates/model/tests/data", "assets/demo"] {
         for file in
             listed(&root.join(folder)).iter().filter(|file| file.extension().is_some_and(|e| e == "onnx"))
@@ -58,6 +67,23 @@ fn seed(root: &Path) -> std::io::Result<()> {
         plant(root, "arrays_parse", file, &std::fs::read(file)?)?;
     }
     Ok(())
+}
+
+/// Members of an evidence file that lie in it as they are: the letter of their kind, how they start and end.
+const MEMBERS: [(&str, &str, &str); 3] = [
+    ("e", "{\"dsseEnvelope\"", "}}}"),
+    ("z", "{\"accuracy\"", "}"),
+    ("k", "-----BEGIN PUBLIC KEY", "-----END PUBLIC KEY-----\n"),
+];
+
+/// The bytes from the first `start` to the next `end`, both included; nothing if they are not there.
+fn between<'a>(bytes: &'a [u8], start: &str, end: &str) -> &'a [u8] {
+    let find = |word: &str, from: usize| {
+        let rest = bytes.get(from..)?;
+        rest.windows(word.len()).position(|part| part == word.as_bytes()).map(|at| from + at)
+    };
+    let found = find(start, 0).and_then(|from| Some((from, find(end, from)? + end.len())));
+    found.and_then(|(from, to)| bytes.get(from..to)).unwrap_or_default()
 }
 
 /// A `.ztp` file.

@@ -62,6 +62,13 @@ pub mod parsers {
         let _ = crate::manifest::Manifest::decode(bytes);
     }
 
+    /// An evidence file: a verdict for any bytes.
+    pub fn evidence(bytes: &[u8]) {
+        use crate::evidence::{Demands, examine_evidence};
+        let mut expect = crate::verify::Expect::default();
+        let _ = examine_evidence(bytes, &mut expect, &Demands::default(), &record::NoNetwork);
+    }
+
     /// An npz archive or npy array: read or refused.
     pub fn arrays(bytes: &[u8]) {
         let _ = crate::npz::archive(bytes);

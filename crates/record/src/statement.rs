@@ -310,7 +310,19 @@ impl Statement {
         }
     }
 
-    /// Whether the signed statement holds the field that the words of a tool ask for, as JSON.
+    /// The statement's name: BLAKE3(fr("zerotell/record/statement") ‖ fr(payload)). It hides the statement
+    /// from who has neither payload nor salts, for it rests on four secrets of 32 bytes.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        for part in [b"zerotell/record/statement".as_slice(), &self.encode()] {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            hasher.update(&length.to_le_bytes()).update(part);
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    /// All of it, as JSON.
     #[must_use]
     pub fn json(&self) -> &Json {
         &self.tree

@@ -350,6 +350,8 @@ fn guessable_values_are_nowhere_hashed_bare() {
         // Another salt for the other value: nothing tells that it is another value.
         assert_eq!(differing(&all(&facts, 50), &all(&other, 100)).len(), 4);
     }
+    let name = |byte: u8| Statement::new(&facts, Subject::of(PROOF), &salts(byte), claims()).digest();
+    assert!(name(1) == name(1) && name(1) != name(2), "the statement's own name is salted by them");
     // The values themselves are not in a statement either.
     let payload = String::from_utf8(statement(&facts).encode()).unwrap();
     assert!(!payload.contains(&json::hex(&[0xac; 32])));

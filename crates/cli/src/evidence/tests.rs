@@ -55,6 +55,12 @@ fn golden_evidence() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &bytes).unwrap();
         }
+        let payload = Envelope::decode(&Evidence::decode(&bytes).unwrap().statement).unwrap().payload;
+        let beside = path.with_file_name("statement.json");
+        if std::env::var_os("ZEROTELL_WRITE_VECTORS").is_some() {
+            std::fs::write(&beside, &payload).unwrap();
+        }
+        assert!(std::fs::read(beside).unwrap() == payload, "{name}: both keys sign the same statement");
         assert!(std::fs::read(&path).unwrap() == bytes, "{name}: other bytes are another format");
         assert!(examined(&bytes).accepted(), "{name}");
     }
