@@ -23,7 +23,7 @@ use crate::output::OutputArgs;
 use crate::pipeline::ms;
 use crate::text::{self, DIM, GOOD, paint};
 use crate::verify::{Examination, Expect, Refused, State, VerifyArgs, Voucher, examine};
-use crate::{random, ranges, signing};
+use crate::{manifest, random, ranges, signing};
 
 /// Flags of `evidence`.
 #[derive(Args, Clone, Debug)]
@@ -232,6 +232,11 @@ pub fn run(args: &EvidenceArgs) -> Outcome<ExitCode> {
         model_signing: signing.transpose()?,
     };
     let proof = read(&args.proof, FILE_BYTES)?;
+    if manifest::is_manifest(&proof) {
+        let fix = "make evidence of each of its proofs; the context of each says which rows it is about";
+        let why = "it is the manifest of several proofs, and evidence is about one";
+        return Err(Failure::misuse(EVIDENCE, args.proof.display(), why, fix));
+    }
     let started = Instant::now();
     let (bytes, e) = make(&args.proof, proof, extras, &key, (&salts()?, this_verifier()))?;
     let took = ms(started);

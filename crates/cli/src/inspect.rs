@@ -17,8 +17,8 @@ use crate::{context, meaning};
 /// Flags of `inspect`.
 #[derive(Args, Clone, Debug)]
 pub struct InspectArgs {
-    /// The proof file
-    #[arg(value_name = "PROOF.ztp")]
+    /// The proof file, or an evidence file
+    #[arg(value_name = "PROOF.ztp|EVIDENCE.zte")]
     pub proof: PathBuf,
     #[command(flatten)]
     pub output: OutputArgs,
@@ -72,18 +72,34 @@ fn facts(file: &ProofFile) -> Value {
     })
 }
 
+/// The statement of an evidence file, whoever signed it.
+fn statement(evidence: &record::Evidence) -> Result<Value, String> {
+    let envelope = record::Envelope::decode(&evidence.statement).map_err(|why| why.why)?;
+    let statement = record::Statement::decode(&envelope.payload).map_err(|why| why.why)?;
+    // The bytes are JSON: they were just read.
+    Ok(serde_json::from_slice(&statement.encode()).unwrap_or_default())
+}
+
 /// Runs the verb.
 pub fn run(args: &InspectArgs) -> Outcome<ExitCode> {
     let bytes = read_bounded(&args.proof, FILE_BYTES)?;
-    let file = files::decode_proof(&bytes).map_err(|why| {
+    let refuse = |why: String| {
         Failure::misuse(
             PROOF_FILE,
             args.proof.display(),
             format!("not a proof file: {why}"),
             "ask for the file again",
         )
-    })?;
-    let facts = facts(&file);
+    };
+    let evidence = match record::is_evidence(&bytes) {
+        true => Some(record::Evidence::decode(&bytes).map_err(|why| refuse(why.why))?),
+        false => None,
+    };
+    let proof = evidence.as_ref().map_or(bytes.as_slice(), |evidence| &evidence.proof);
+    let mut facts = facts(&files::decode_proof(proof).map_err(refuse)?);
+    if let Some(evidence) = &evidence {
+        facts["signed_statement"] = statement(evidence).map_err(refuse)?;
+    }
     if args.output.json() {
         println!("{facts}");
         return Ok(ExitCode::SUCCESS);

@@ -6,7 +6,7 @@ use program::Program;
 use program::types::{Contraction, Form, Home, Operator, Round};
 use program::validate::first_columns;
 
-use crate::limits::DRAWN;
+use crate::limits::{BOXES, EDGES};
 use crate::page::escape;
 
 const WIDTH: i64 = 216;
@@ -41,11 +41,12 @@ struct Node {
 pub fn draw(program: &Program, names: &[String], outputs: &[String]) -> String {
     let checks = program.operators.iter().filter(|o| matches!(o, Operator::Check { .. })).count();
     let count = program.operators.len().saturating_sub(checks);
-    if count > DRAWN {
+    let inputs = program.tensors.iter().filter(|tensor| tensor.home == Home::Input).count();
+    let boxes = count.saturating_add(inputs).saturating_add(program.outputs.len());
+    let drawn = if boxes > BOXES { None } else { nodes(program, names, outputs) };
+    let edges = |nodes: &[Node]| nodes.iter().fold(0usize, |sum, node| sum.saturating_add(node.from.len()));
+    let Some(nodes) = drawn.filter(|nodes| edges(nodes) <= EDGES) else {
         return format!("<p>The program has {count} steps, too many to draw.</p>\n");
-    }
-    let Some(nodes) = nodes(program, names, outputs) else {
-        return "<p>The program cannot be drawn.</p>\n".into();
     };
     let checked = match checks {
         0 => String::new(),

@@ -22,7 +22,9 @@ pub const DEPTH: usize = 12;
 pub const INTEGER: i64 = (1 << 53) - 1;
 /// Letters of a version.
 pub const VERSION: usize = 64;
-/// Operators drawn in a report.
-pub const DRAWN: usize = 600;
+/// Boxes of a drawing in a report.
+pub const BOXES: usize = 600;
+/// Lines of a drawing in a report.
+pub const EDGES: usize = 4000;
 /// Lines of revealed values in a report.
 pub const SHOWN: usize = 256;

@@ -94,6 +94,24 @@ fn what_does_not_belong_together_gets_no_evidence() {
     assert!(refused.err.contains("ZT221") && refused.err.contains("the proof is refused"), "{}", refused.err);
 }
 
+#[test]
+fn inspect_shows_the_statement_and_the_proof() {
+    let (world, id) = world();
+    let facts = world.run("inspect e.zte --json").expect(0).json();
+    assert_eq!((&facts["checked"], &facts["model"]), (&Value::Bool(false), &Value::from(id)));
+    let signed = &facts["signed_statement"];
+    assert_eq!(signed["predicateType"], "urn:zerotell:attestation:inference:v1");
+    assert_eq!(signed["predicate"]["ranges"]["state"], "certified");
+    // Nothing of the answer or of the occasion is in the statement.
+    let statement = signed.to_string();
+    for secret in ["benign", "malignant", "insurer", "81c2", "2031"] {
+        assert!(!statement.contains(secret), "{secret}");
+    }
+    let bytes = world.read("e.zte");
+    world.write("cut.zte", &bytes[..bytes.len() - 5]);
+    assert!(world.run("inspect cut.zte").expect(2).err.contains("ZT202"));
+}
+
 /// The model's own signature and the parts that are left out are said, not silently equal.
 #[test]
 fn less_evidence_claims_less() {
