@@ -110,6 +110,27 @@ fn running_alone_agrees_with_executing() {
     }
 }
 
+/// The first column of every operator has the operator's axes, and the columns follow the declared tensors.
+#[test]
+fn columns_are_numbered_by_operator() {
+    for seed in 0..60 {
+        let program = random_program(&mut Random(2500 + seed));
+        let facts = zerotell_program::validate::facts(&program).unwrap();
+        let first = zerotell_program::validate::first_columns(&program).unwrap();
+        assert_eq!(first.len(), program.operators.len());
+        assert_eq!(first.first().copied().unwrap_or(facts.len()), program.tensors.len());
+        assert!(first.is_sorted());
+        for (operator, &column) in program.operators.iter().zip(&first) {
+            if let Operator::Commit { axes, .. }
+            | Operator::Table { axes, .. }
+            | Operator::Split { axes, .. } = operator
+            {
+                assert_eq!(&facts[column].axes, axes, "seed {seed}");
+            }
+        }
+    }
+}
+
 /// A batch is computed as its members one by one.
 #[test]
 fn a_batch_is_its_members() {
