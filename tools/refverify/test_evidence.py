@@ -13,6 +13,7 @@ from blake3 import blake3
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from refverify import verify
 from wire import model_identity, read_program, read_statement
@@ -146,6 +147,24 @@ def test_model_file_is_the_proofs_own(name):
     oracles = read_statement(statement).identities[:1]
     framed = len(program).to_bytes(8, "little") + program
     assert parts["model.ztm"] == b"ZTMF\x01\x00" + framed + bytes([len(oracles)]) + b"".join(oracles)
+
+
+# The order of P-256.
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_signing_draws_no_randomness(name):
+    """[V5]: another library makes the same bytes. The golden files' key is 32 bytes of 7."""
+    payload, _, bundle = signed(members(name))
+    message = pae("application/vnd.in-toto+json", payload)
+    if name == "ed25519":
+        signature = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([7] * 32)).sign(message)
+    else:
+        key = ec.derive_private_key(int.from_bytes(bytes([7] * 32), "big"), ec.SECP256R1())
+        r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
+        signature = encode_dss_signature(r, min(s, ORDER - s))
+    assert base64.b64encode(signature).decode() == bundle["dsseEnvelope"]["signatures"][0]["sig"]
 
 
 def test_report_loads_nothing():
