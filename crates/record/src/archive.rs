@@ -1,4 +1,4 @@
-//! The evidence file's container: a ZIP archive that has one spelling.
+//! The evidence file's container: a ZIP archive that has one spelling (spec V18).
 //!
 //! Members are stored, sorted by name, dated 1 January 1980, without flags, extra fields, comments or
 //! anything between or after them. A reader takes the members in order and then compares the whole file

@@ -1,4 +1,5 @@
-//! The signature around a statement: a DSSE envelope inside a bundle of Sigstore's shape (v0.3).
+//! The signature around a statement: a DSSE envelope inside a bundle of Sigstore's shape, v0.3 (spec
+//! V6, V7).
 //!
 //! What is signed are the payload's bytes as they are, with their type: PAE(type, payload). They are
 //! verified before they are read.

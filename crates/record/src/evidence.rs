@@ -1,4 +1,5 @@
-//! The evidence file: everything that is needed to check one statement, in one file.
+//! The evidence file: everything that is needed to check one statement, in one file (spec
+//! V19, V20).
 
 use crate::archive::{self, Members};
 use crate::envelope::Envelope;

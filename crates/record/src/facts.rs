@@ -1,4 +1,4 @@
-//! What an accepted proof is known to say. Only the verifier's acceptance makes [`Facts`].
+//! What an accepted proof is known to say, and what it is not (spec V17). Only the verifier's acceptance makes [`Facts`].
 
 use program::types::{Home, Program};
 use program::wire::Statement;

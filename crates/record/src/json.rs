@@ -1,4 +1,5 @@
-//! The part of JSON that is signed: objects, lists, texts, integers, truth values; one spelling each.
+//! The part of JSON that is signed: objects, lists, texts, integers, truth values; one spelling each (spec
+//! V1, V2).
 //!
 //! The spelling is that of RFC 8785 for these kinds: no blanks, keys in ascending order, the shortest
 //! escapes. Keys are ASCII, so that every order of letters is the same one. Numbers are integers that

@@ -1,4 +1,4 @@
-//! Keys that sign statements: ECDSA on P-256 with SHA-256, or Ed25519. Both sign without randomness, so
+//! Keys that sign statements (spec V4, V5): ECDSA on P-256 with SHA-256, or Ed25519. Both sign without randomness, so
 //! the same statement always gets the same signature.
 
 use core::fmt;

@@ -1,4 +1,4 @@
-//! The report for people: one page without scripts, made from nothing but what was checked.
+//! The report for people (spec V21-V23): one page without scripts, made from nothing but what was checked.
 //!
 //! The same evidence gives the same bytes, so a reader makes the page again and refuses another one. The
 //! page has a form number; whoever changes a word of it raises the number.

@@ -1,4 +1,4 @@
-//! Salted commitments to what could be guessed.
+//! Salted commitments to what could be guessed (spec V14-V16).
 //!
 //! A statement may be read by people who may not see the evidence. A bare hash of a label, a name or a
 //! patient's record tells it to whoever tries all of them. So the statement holds

@@ -1,5 +1,5 @@
 //! What is signed: an in-toto Statement (v1) whose subject is a proof file and whose predicate says what
-//! the proof shows. See `docs/spec/09-record.md` for every field.
+//! the proof shows (spec V8-V13).
 
 use program::{InputMode, Reveal};
 use sha2::{Digest, Sha256};
