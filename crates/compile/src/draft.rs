@@ -96,7 +96,7 @@ impl Draft {
     pub(crate) fn input(&mut self, axes: &[Len], lo: i64, hi: i64) -> u32 {
         let mut all = vec![0];
         all.extend_from_slice(axes);
-        self.declare(Tensor { home: Home::Input, axes: all, lo, hi, content: vec![] })
+        self.declare(Tensor { home: Home::Input, axes: all, lo, hi, content: [].into() })
     }
 
     /// A tensor of ones.
@@ -105,7 +105,7 @@ impl Draft {
             return number;
         }
         let number =
-            self.declare(Tensor { home: Home::Ones, axes: axes.to_vec(), lo: 1, hi: 1, content: vec![] });
+            self.declare(Tensor { home: Home::Ones, axes: axes.to_vec(), lo: 1, hi: 1, content: [].into() });
         self.ones.insert(axes.to_vec(), number);
         number
     }
@@ -123,7 +123,7 @@ impl Draft {
     pub(crate) fn public(&mut self, axes: &[Len], content: Vec<i64>) -> u32 {
         let lo = content.iter().copied().min().unwrap_or(0);
         let hi = content.iter().copied().max().unwrap_or(0);
-        self.declare(Tensor { home: Home::Const, axes: axes.to_vec(), lo, hi, content })
+        self.declare(Tensor { home: Home::Const, axes: axes.to_vec(), lo, hi, content: content.into() })
     }
 
     /// A model parameter: public or private as the draft says. `bound` is the
@@ -138,7 +138,7 @@ impl Draft {
             axes: axes.to_vec(),
             lo: bound.0,
             hi: bound.1,
-            content: vec![],
+            content: [].into(),
         });
         if let (Slot::Declared(declared), false) = (&self.slots[number as usize], self.sketch) {
             self.weights.insert(*declared, content);

@@ -516,7 +516,7 @@ fn public_values<'a>(
         && is_identity(view, &source.axes, counts)
         && source.content.len() == rows
     {
-        return Ok(source.content.as_slice().into());
+        return Ok(Arc::clone(&source.content));
     }
     let mut sums = vec![0i128; rows];
     for (coef, view) in &form.0 {
@@ -549,7 +549,7 @@ fn add_view(
 ) -> Result<(), Reason> {
     let add = |sum: &mut i128, entry: i64| *sum = sum.saturating_add(coef.saturating_mul(i128::from(entry)));
     if source.home == Home::Const && is_identity(view, &source.axes, counts) {
-        sums.iter_mut().zip(&source.content).for_each(|(sum, &entry)| add(sum, entry));
+        sums.iter_mut().zip(source.content.iter()).for_each(|(sum, &entry)| add(sum, entry));
         return Ok(());
     }
     let mut position = vec![0i64; counts.len()];

@@ -81,7 +81,7 @@ impl Builder {
     pub fn constant(&mut self, axes: &[u32], content: Vec<i64>) -> Result<u32, Invalid> {
         let lo = content.iter().copied().min().unwrap_or(0);
         let hi = content.iter().copied().max().unwrap_or(0);
-        let tensor = Tensor { home: Home::Const, axes: axes.to_vec(), lo, hi, content };
+        let tensor = Tensor { home: Home::Const, axes: axes.to_vec(), lo, hi, content: content.into() };
         self.find(&tensor).map_or_else(|| self.declare(tensor), Ok)
     }
 
@@ -90,7 +90,7 @@ impl Builder {
     /// # Errors
     /// When a limit is exceeded.
     pub fn ones(&mut self, axes: &[u32]) -> Result<u32, Invalid> {
-        let tensor = Tensor { home: Home::Ones, axes: axes.to_vec(), lo: 1, hi: 1, content: Vec::new() };
+        let tensor = Tensor { home: Home::Ones, axes: axes.to_vec(), lo: 1, hi: 1, content: [].into() };
         self.find(&tensor).map_or_else(|| self.declare(tensor), Ok)
     }
 
@@ -99,7 +99,7 @@ impl Builder {
     /// # Errors
     /// When the interval is empty or a limit is exceeded.
     pub fn input(&mut self, axes: &[u32], lo: i64, hi: i64) -> Result<u32, Invalid> {
-        self.declare(Tensor { home: Home::Input, axes: axes.to_vec(), lo, hi, content: Vec::new() })
+        self.declare(Tensor { home: Home::Input, axes: axes.to_vec(), lo, hi, content: [].into() })
     }
 
     /// A private parameter with values in `lo..=hi`.
@@ -107,7 +107,7 @@ impl Builder {
     /// # Errors
     /// When the interval is empty or a limit is exceeded.
     pub fn model(&mut self, axes: &[u32], lo: i64, hi: i64) -> Result<u32, Invalid> {
-        self.declare(Tensor { home: Home::Model, axes: axes.to_vec(), lo, hi, content: Vec::new() })
+        self.declare(Tensor { home: Home::Model, axes: axes.to_vec(), lo, hi, content: [].into() })
     }
 
     /// Number of entries of all model tensors so far.

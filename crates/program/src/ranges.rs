@@ -220,7 +220,7 @@ fn part_program(
 ) -> Program {
     let one = number(tensors.len());
     let mut declared = tensors.to_vec();
-    declared.push(Tensor { home: Home::Ones, axes: Vec::new(), lo: 1, hi: 1, content: Vec::new() });
+    declared.push(Tensor { home: Home::Ones, axes: Vec::new(), lo: 1, hi: 1, content: [].into() });
     let first = tensors.iter().enumerate().map(|(index, tensor)| first_entry(index, tensor, one));
     let mut operators: Vec<Operator> = first.collect();
     let mut tables: Vec<Table> = Vec::new();

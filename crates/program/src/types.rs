@@ -1,5 +1,7 @@
 //! The data of a Program and a Statement. See `docs/spec/`.
 
+use std::sync::Arc;
+
 /// Where a tensor's values live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home {
@@ -26,7 +28,7 @@ pub struct Tensor {
     /// Largest value.
     pub hi: i64,
     /// Row-major content, for [`Home::Const`] only, else empty.
-    pub content: Vec<i64>,
+    pub content: Arc<[i64]>,
 }
 
 /// How one axis of a tensor is indexed by position axes. Position axes are

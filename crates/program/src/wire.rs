@@ -588,7 +588,7 @@ impl<'a> Reader<'a> {
         if home != Home::Const && digest != [0; 32] {
             return self.fail("only const tensors have a content digest");
         }
-        Ok((Tensor { home, axes, lo, hi, content: Vec::new() }, digest))
+        Ok((Tensor { home, axes, lo, hi, content: [].into() }, digest))
     }
 
     fn params(&mut self) -> Read<OracleParams> {
@@ -776,7 +776,7 @@ pub fn decode(bytes: &[u8]) -> Result<Program, DecodeError> {
     let (mut program, digests) = reader.program()?;
     for (tensor, digest) in program.tensors.iter_mut().zip(&digests) {
         if tensor.home == Home::Const {
-            tensor.content = reader.content(&tensor.axes, digest)?;
+            tensor.content = reader.content(&tensor.axes, digest)?.into();
         }
     }
     reader.end()?;

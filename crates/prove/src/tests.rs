@@ -56,7 +56,8 @@ fn form(tensor: u32, axes: &[u8]) -> Form {
 }
 
 fn program(zk: bool, log_t: u8) -> Program {
-    let tensor = |home, axes: &[u32], lo, hi| Tensor { home, axes: axes.to_vec(), lo, hi, content: vec![] };
+    let tensor =
+        |home, axes: &[u32], lo, hi| Tensor { home, axes: axes.to_vec(), lo, hi, content: [].into() };
     let contraction = Contraction { sum: vec![2], a: form(0, &[1]), b: form(1, &[0, 1]), c: Form::default() };
     let round = Round {
         axes: vec![2],

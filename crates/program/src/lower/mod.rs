@@ -167,7 +167,7 @@ impl Lowering {
     fn start(program: &Program, analysis: &Analysis, batch: u32) -> Lowering {
         let one = Placed { place: Place::Ones, axes: Vec::new(), lo: 1, hi: 1, content: None };
         let homes = program.tensors.iter().map(|tensor| match tensor.home {
-            Home::Const => (Place::Const, Some(Arc::from(tensor.content.as_slice()))),
+            Home::Const => (Place::Const, Some(Arc::clone(&tensor.content))),
             Home::Ones => (Place::Ones, None),
             Home::Model => (Place::Model, None),
             Home::Input => (Place::Fresh, None),

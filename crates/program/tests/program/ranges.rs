@@ -11,7 +11,7 @@ use crate::common::{Random, whole};
 
 /// A Program that reads model tensors of these axes and intervals.
 fn program(tensors: &[(&[u32], i64, i64)]) -> Program {
-    let tensor = |home, axes: &[u32], lo, hi| Tensor { home, axes: axes.to_vec(), lo, hi, content: vec![] };
+    let tensor = |home, axes: &[u32], lo, hi| Tensor { home, axes: axes.to_vec(), lo, hi, content: [].into() };
     let mut all = vec![tensor(Home::Input, &[0], 0, 1)];
     all.extend(tensors.iter().map(|(axes, lo, hi)| tensor(Home::Model, axes, *lo, *hi)));
     let operators = (1u32..).zip(tensors).map(|(number, (axes, _, _))| {
@@ -162,7 +162,7 @@ fn what_cannot_be_certified_is_refused() {
     broken.outputs.clear();
     assert!(range_programs(&broken).is_err());
     let mut public = program(&[(&[3], 0, 1)]);
-    (public.tensors[1].home, public.tensors[1].content) = (Home::Const, vec![0, 1, 1]);
+    (public.tensors[1].home, public.tensors[1].content) = (Home::Const, [0, 1, 1].into());
     public.model_oracle = None;
     assert!(range_programs(&public).unwrap().is_empty());
 }

@@ -25,7 +25,7 @@ pub fn form(tensor: u32, maps: Vec<Map>) -> Form {
 }
 
 fn tensor(home: Home, axes: &[u32], lo: i64, hi: i64, content: Vec<i64>) -> Tensor {
-    Tensor { home, axes: axes.to_vec(), lo, hi, content }
+    Tensor { home, axes: axes.to_vec(), lo, hi, content: content.into() }
 }
 
 /// Two layers: 5 -> 7 with a relu table, 7 -> 3.
