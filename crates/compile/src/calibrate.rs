@@ -66,6 +66,8 @@ pub(crate) struct Calibration {
     pub(crate) ranges: Vec<Option<Range>>,
     /// By value number; empty for values that are not real numbers.
     pub(crate) sizes: Vec<Option<Sizes>>,
+    /// By value number: mean of every entry, for the operands of layers with constant weights.
+    pub(crate) means: Vec<Option<Vec<f64>>>,
     /// Per sample the float values that the report compares, by value number.
     pub(crate) kept: Vec<Vec<Option<Vec<f32>>>>,
 }
@@ -82,6 +84,7 @@ pub(crate) fn calibrate(
     check_samples(graph, samples)?;
     let mut seen: Vec<Seen> = vec![Seen::default(); graph.values.len()];
     let mut kept = Vec::with_capacity(samples.len());
+    let operands = crate::correct::operands(graph);
     for (number, sample) in samples.iter().enumerate() {
         let values = model::run_all(graph, sample).map_err(|e| {
             vec![Problem::global(
@@ -90,9 +93,13 @@ pub(crate) fn calibrate(
                 "Remove the sample or mend it.",
             )]
         })?;
-        for ((seen, value), of) in seen.iter_mut().zip(&values).zip(&graph.values) {
+        for (((seen, value), of), &operand) in seen.iter_mut().zip(&values).zip(&graph.values).zip(&operands)
+        {
             if of.constant.is_some() {
                 continue;
+            }
+            if let (true, Some(Tensor { data: Data::F32(v), .. })) = (operand, value) {
+                seen.add_entries(v);
             }
             match value {
                 Some(Tensor { data: Data::F32(v), .. }) => seen.add(v.iter().map(|&x| f64::from(x))),
@@ -111,7 +118,8 @@ pub(crate) fn calibrate(
         return Err(problems);
     }
     let ranges = seen.iter().map(Seen::range).collect();
-    Ok(Calibration { ranges, sizes: seen.into_iter().map(|s| s.sizes).collect(), kept })
+    let means = seen.iter().map(|s| s.means(samples.len())).collect();
+    Ok(Calibration { ranges, sizes: seen.into_iter().map(|s| s.sizes).collect(), means, kept })
 }
 
 fn floats(t: Tensor) -> Option<Vec<f32>> {
@@ -130,6 +138,8 @@ struct Seen {
     count: u64,
     bad: bool,
     sizes: Option<Sizes>,
+    /// Sum of every entry over the samples, where asked for.
+    entries: Vec<f64>,
 }
 
 impl Seen {
@@ -149,6 +159,16 @@ impl Seen {
             sizes.add(x);
             self.count += 1;
         }
+    }
+
+    fn add_entries(&mut self, values: &[f32]) {
+        self.entries.resize(values.len(), 0.0);
+        self.entries.iter_mut().zip(values).for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+
+    fn means(&self, samples: usize) -> Option<Vec<f64>> {
+        let mean = |sum: &f64| sum / samples as f64;
+        (!self.entries.is_empty()).then(|| self.entries.iter().map(mean).collect())
     }
 
     /// Rounded outwards to eleven significant bits: the last bits of a float run

@@ -12,6 +12,7 @@
 //! | ranges of all values | `calibrate.rs` |
 //! | values as Forms; reshapes, slices, windows as views | `value.rs`, `view.rs` |
 //! | layers with constant weights | `linear.rs` |
+//! | biases that take back what rounding weights adds | `correct.rs` |
 //! | windows without weights | `pool.rs` |
 //! | scales, shifts and tables | `round.rs` |
 //! | models quantised by the user | `qdq.rs` |
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod calibrate;
+mod correct;
 mod draft;
 mod estimate;
 mod expr;

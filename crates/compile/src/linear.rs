@@ -292,6 +292,8 @@ pub(crate) struct Plan {
     pub(crate) x_rms: f64,
     /// Scale per channel of weights that are integers already.
     pub(crate) stored: Option<Vec<f64>>,
+    /// Mean of the operand that each weight of one channel meets, for every group of channels; empty if not known.
+    pub(crate) x_means: Vec<f64>,
 }
 
 impl Plan {
@@ -470,6 +472,7 @@ fn plan_conv(
         x_rms: x.rms,
         stored: None,
         most: Vec::new(),
+        x_means: Vec::new(),
     })
 }
 
@@ -586,6 +589,7 @@ fn plan_right(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Res
         x_rms: x.rms,
         stored: None,
         most: Vec::new(),
+        x_means: Vec::new(),
     })
 }
 
@@ -634,6 +638,7 @@ fn plan_left(draft: &mut Draft, x: &Val, w_shape: &[usize], w: Vec<f64>) -> Resu
         x_rms: x.rms,
         stored: None,
         most: Vec::new(),
+        x_means: Vec::new(),
     })
 }
 
@@ -674,6 +679,7 @@ fn plan_scale(
         x_rms: x.rms,
         stored: None,
         most: Vec::new(),
+        x_means: Vec::new(),
     })
 }
 

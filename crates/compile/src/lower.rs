@@ -14,7 +14,7 @@ use crate::round::{self, Choice, Constant, Product, Quant, Source, Target};
 use crate::scan::{Scan, Then, reals};
 use crate::value::{Val, concat};
 use crate::view::axis;
-use crate::{pool, qdq};
+use crate::{correct, pool, qdq};
 
 /// Most bits of an input. Wide inputs are cheap: a few more range limbs each.
 const INPUT_BITS: u8 = 30;
@@ -307,7 +307,10 @@ impl<'a> Lowering<'a> {
         let mut plan = None;
         if let Some(layer) = &sum.layer {
             let x = self.value(layer.x)?;
-            plan = Some(linear::plan(self.scan, self.stored, &mut self.draft, layer, &x)?);
+            let mut made = linear::plan(self.scan, self.stored, &mut self.draft, layer, &x)?;
+            let mean = self.calibration.means[layer.x.0 as usize].as_deref();
+            made.x_means = mean.and_then(|m| correct::means(self.graph(), layer, m)).unwrap_or_default();
+            plan = Some(made);
         }
         let mut terms = Vec::new();
         for (factor, value) in &sum.terms {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use program::types::{Contraction, Domain, Form, Round, Scale, View};
 
 use crate::calibrate::Range;
+use crate::correct::{drift, most_drift};
 use crate::draft::{Draft, bounded};
 use crate::estimate::Units;
 use crate::expr::Expr;
@@ -525,9 +526,13 @@ fn quantise(
         let s = w_scale(c);
         content.extend(row.iter().map(|w| ((w / s).round_ties_even() as i64).clamp(-limit, limit)));
     }
+    let drift = match plan.x_means.as_slice() {
+        means if draft.sketch || means.is_empty() => vec![],
+        means => drift(&plan.w, &content, means, w_scale, channels),
+    };
     let tensor = draft.parameter(&plan.w_axes, content, (-bound, bound));
     let b = Form(vec![(1, View { tensor, maps: plan.w_maps.clone() })]);
-    let c = bias_form(draft, plan, bias, |c| plan.x_scale * w_scale(c))?;
+    let c = bias_form(draft, plan, (bias, &drift), |c| plan.x_scale * w_scale(c))?;
     let ints: Result<Vec<i64>, Problem> = ms.iter().map(|&m| multiplier(m)).collect();
     let ints = ints?;
     let scale = match along {
@@ -555,7 +560,7 @@ fn keep_stored(
     let limit = power_bound(&content).max(128);
     let tensor = draft.parameter(&plan.w_axes, content, (-limit, limit));
     let b = Form(vec![(1, View { tensor, maps: plan.w_maps.clone() })]);
-    let c = bias_form(draft, plan, bias, |c| plan.x_scale * scales[c])?;
+    let c = bias_form(draft, plan, (bias, &[]), |c| plan.x_scale * scales[c])?;
     let ms: Result<Vec<i64>, Problem> =
         scales.iter().map(|w| multiplier((plan.x_scale * w / unit).round_ties_even().max(1.0))).collect();
     let ms = ms?;
@@ -589,24 +594,32 @@ fn channel_index(plan: &Plan, place: usize, channel: usize) -> usize {
     channel / inner % axes[place] as usize
 }
 
-/// The bias at the accumulator's scale.
+/// The bias at the accumulator's scale, less what the rounded weights add on average.
 fn bias_form(
     draft: &mut Draft,
     plan: &Plan,
-    bias: f64,
+    (bias, drift): (f64, &[f64]),
     unit: impl Fn(usize) -> f64,
 ) -> Result<Form, Problem> {
-    if plan.bias.is_empty() && bias == 0.0 {
+    let corrected = plan.stored.is_none() && !plan.x_means.is_empty();
+    if plan.bias.is_empty() && bias == 0.0 && !corrected {
         return Ok(Form::default());
     }
     let channels = plan.channels().max(1);
-    let values: Result<Vec<i64>, Problem> =
-        (0..channels).map(|c| integer((plan.bias.get(c).copied().unwrap_or(0.0) + bias) / unit(c))).collect();
-    let values = values?;
-    if values.iter().all(|&v| v == 0) && draft.weight_home != program::types::Home::Model {
+    let of = |list: &[f64], c: usize| list.get(c).copied().unwrap_or(0.0);
+    let exact: Result<Vec<i64>, Problem> =
+        (0..channels).map(|c| integer((of(&plan.bias, c) + bias) / unit(c))).collect();
+    let (exact, mut values) = (exact?, Vec::with_capacity(channels));
+    for c in 0..channels {
+        values.push(integer((of(&plan.bias, c) + bias - of(drift, c)) / unit(c))?);
+    }
+    if values.iter().all(|&v| v == 0) && !corrected && draft.weight_home != program::types::Home::Model {
         return Ok(Form::default());
     }
-    let bound = power_bound(&values);
+    // Sketches do not round weights; with room for any drift they have the same intervals as the program.
+    let row = plan.w.len() / channels;
+    let room = if corrected { most_drift(&plan.x_means, row, plan.x_scale).ceil() as i64 + 1 } else { 0 };
+    let bound = power_bound(&[exact.iter().map(|v| v.abs()).max().unwrap_or(0) + room]);
     let count = plan.channel_axes.len();
     let tensor = draft.parameter(&plan.w_axes[..count], values, (-bound, bound));
     Ok(Form(vec![(1, View { tensor, maps: plan.channel_axes.iter().map(|&a| axis(a)).collect() })]))
