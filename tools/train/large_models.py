@@ -39,7 +39,7 @@ import nets
 from store import save_rows, session
 
 SEED = 20261122
-SAVE_EVERY = 100
+SAVE_EVERY = 50
 COLOURS = 10
 # Columns of the photographs (640 wide) for training, calibration and test.
 PARTS = {"train": (0, 400), "calib": (400, 510), "test": (510, 640)}
@@ -120,10 +120,10 @@ class Plan:
 
 PLANS = {
     "resnet18_cifar": Plan(lambda n, x, c: large_nets.resnet18(n, x, c, large=False), "small", 32, 1, 700, 96, 2e-3),
-    "mobilenetv2_cifar": Plan(large_nets.mobilenetv2, "small", 32, 1, 900, 96, 3e-3),
-    "vgg16_cifar": Plan(large_nets.vgg16, "small", 32, 1, 700, 96, 1e-3),
+    "mobilenetv2_cifar": Plan(large_nets.mobilenetv2, "small", 32, 1, 400, 96, 3e-3),
+    "vgg16_cifar": Plan(large_nets.vgg16, "small", 32, 1, 450, 96, 1e-3),
     "resnet18_224": Plan(
-        lambda n, x, c: large_nets.resnet18(n, x, c, large=True), "large", 224, 3, 400, 32, 1e-3, "resnet18_cifar"
+        lambda n, x, c: large_nets.resnet18(n, x, c, large=True), "large", 224, 3, 220, 32, 1e-3, "resnet18_cifar"
     ),
 }
 

@@ -466,3 +466,57 @@ fn declared_ranges_of_weights_are_tight() {
     }
     assert_eq!(seen, 2);
 }
+
+/// Share of the squared error that is the same for every sample and place of a channel.
+fn systematic(net: &Net, samples: &[Vec<Tensor>], channels: usize) -> f64 {
+    let compiled = compile(&net.graph, samples, &bits(4, 14)).expect("compiles");
+    let scale = compiled.meta.outputs[0].scale;
+    let (mut sums, mut squares, mut count) = (vec![0.0; channels], 0.0, 0.0);
+    for sample in samples {
+        let values = model::run(&net.graph, sample).expect("runs");
+        let float = values[0].as_f32().expect("floats");
+        let places = float.len() / channels;
+        for (i, (q, f)) in run(&compiled, sample).iter().zip(float).enumerate() {
+            let error = *q as f64 * scale - f64::from(*f);
+            sums[i / places] += error;
+            squares += error * error;
+            count += 1.0;
+        }
+    }
+    let each = count / channels as f64;
+    sums.iter().map(|s| s * s / each).sum::<f64>() / squares
+}
+
+/// On operands with a mean, four-bit weights are off by about the same on every sample; biases take that back.
+#[test]
+fn biases_take_back_what_rounded_weights_add() {
+    let mut grouped = Net::new(11);
+    let x = grouped.input(&[1, 4, 6, 6]);
+    let c = grouped.conv(x, 6, &window(3, 2, 1), 2);
+    let c = grouped.relu(c);
+    grouped.output(c);
+    let mut dense = Net::new(12);
+    let x = dense.input(&[1, 50]);
+    let y = dense.dense(x, 8);
+    let y = dense.relu(y);
+    dense.output(y);
+    // One entry under a kernel of nine taps: only the middle one is kept.
+    let mut single = Net::new(13);
+    let x = single.input(&[1, 40, 1, 1]);
+    let c = single.conv(x, 6, &window(3, 1, 1), 1);
+    let c = single.relu(c);
+    single.output(c);
+    for (mut net, channels) in [(grouped, 6), (dense, 8), (single, 6)] {
+        let mut samples = net.samples(60);
+        for tensor in samples.iter_mut().flatten() {
+            let raised = tensor.as_f32().expect("floats").iter().map(|x| x + 1.5).collect();
+            *tensor = Tensor::f32(&tensor.shape.clone(), raised);
+        }
+        let share = systematic(&net, &samples, channels);
+        assert!(
+            share < 0.1,
+            "{share} of the squared error is the same for all samples of {}",
+            net.graph.values.len()
+        );
+    }
+}
