@@ -99,7 +99,7 @@ class Painter:
         ink_at, tint_at = rng.integers(COLOURS, size=(2, len(rows)))
         # Pieces of 96 pixels fit the narrowest part; two of them, mirrored, are not seen twice at once.
         pieces = self.pieces(len(rows), 96, rng).repeat(7, 1).repeat(7, 2)[:, 224:448, 224:448]
-        back = 0.15 + 0.5 * pieces * (0.2 + 0.8 * hue(tint_at)[:, None, None])
+        back = 0.35 * pieces + 0.4 * hue(tint_at)[:, None, None]
         image = back * (1 - ink) + (0.3 + 0.7 * hue(ink_at)[:, None, None]) * ink
         return 2 * image - 1, np.stack([self.label[rows], ink_at, tint_at], 1)
 
@@ -120,10 +120,10 @@ class Plan:
 
 PLANS = {
     "resnet18_cifar": Plan(lambda n, x, c: large_nets.resnet18(n, x, c, large=False), "small", 32, 1, 700, 96, 2e-3),
-    "mobilenetv2_cifar": Plan(large_nets.mobilenetv2, "small", 32, 1, 400, 96, 3e-3),
+    "mobilenetv2_cifar": Plan(large_nets.mobilenetv2, "small", 32, 1, 220, 96, 3e-3),
     "vgg16_cifar": Plan(large_nets.vgg16, "small", 32, 1, 450, 96, 1e-3),
     "resnet18_224": Plan(
-        lambda n, x, c: large_nets.resnet18(n, x, c, large=True), "large", 224, 3, 220, 32, 1e-3, "resnet18_cifar"
+        lambda n, x, c: large_nets.resnet18(n, x, c, large=True), "large", 224, 3, 400, 32, 1e-3, "resnet18_cifar"
     ),
 }
 

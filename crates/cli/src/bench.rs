@@ -137,16 +137,25 @@ impl Setting {
     }
 }
 
+/// Rows of one run of the integer program: large programs take fewer, so that memory and the limits of a
+/// batch hold.
+fn rows_at_once(program: &program::types::Program) -> usize {
+    const MOST_ROWS: u64 = 32;
+    const MOST_LEAVES: u64 = 1 << 24;
+    let one = compile::estimate(program, 1, &compile::Units::default(), &[]);
+    (MOST_LEAVES / one.leaves.max(1)).clamp(1, MOST_ROWS) as usize
+}
+
 /// Labels of the integer program and of the float model on every row of a file, compared.
 fn evaluate(owner: &Owner, loaded: &Loaded, path: &Path) -> Outcome<serde_json::Value> {
-    const CHUNK: usize = 32;
+    let chunk = rows_at_once(&owner.program);
     let arrays = npz::read(path)?;
     let all = graph_rows(&arrays, &loaded.imported.graph)?;
     let count = all.first().map_or(0, |r| r.count);
     let truth = npz::labels(&arrays);
     let (mut flips, mut right) = (Vec::new(), 0usize);
-    for start in (0..count).step_by(CHUNK) {
-        let range = start..count.min(start + CHUNK);
+    for start in (0..count).step_by(chunk) {
+        let range = start..count.min(start + chunk);
         let rows: Vec<_> = all.iter().map(|r| r.pick(&range)).collect();
         let inputs = Inputs::Rows { rows: in_order(owner, loaded, &rows), public: false };
         let (integers, batch, _) = integers(owner, &inputs)?;
