@@ -1,0 +1,127 @@
+//! What an offence costs `[G26]`: little alone, everything together. Nobody can pardon.
+
+use std::collections::BTreeSet;
+
+use certify::hash::{Digest, Purpose, hash};
+
+use crate::amount::{add, share, share_up, sub};
+use crate::entry::{AccountKey, Offences, Validator, Validators};
+use crate::parameters::WHOLE;
+use crate::store::Fault;
+use crate::work::Work;
+
+const OFFENCE: Purpose = Purpose("zerotell/offence/1");
+/// Spans that the time of correlation is cut into.
+const SPANS: u64 = 8;
+
+/// What was done; each is punished once per validator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offence {
+    /// Contradicting verdict messages on the round of this height.
+    Equivocation(u64),
+    /// A reveal of this height's verdicts before its time.
+    EarlyReveal(u64),
+    /// A verdict on this record that running the verifier contradicts.
+    WrongVerdict(Digest),
+    /// An execution digest on this record that comes from no run.
+    WrongExecution(Digest),
+    /// What the engine says.
+    Engine(Digest),
+}
+
+impl Offence {
+    fn id(self, account: &AccountKey) -> Digest {
+        let number = |height: u64| {
+            let mut bytes = [0; 32];
+            for (to, from) in bytes.iter_mut().zip(height.to_le_bytes()) {
+                *to = from;
+            }
+            bytes
+        };
+        let (kind, subject) = match self {
+            Self::Equivocation(height) => (1, number(height)),
+            Self::EarlyReveal(height) => (2, number(height)),
+            Self::WrongVerdict(statement) => (3, statement),
+            Self::WrongExecution(statement) => (4, statement),
+            Self::Engine(id) => (5, id),
+        };
+        hash(OFFENCE, &[&[kind], &subject, account])
+    }
+}
+
+/// Punishes those who were not punished for this before, and says how many. All of them are counted together before
+/// any of them pays, so that their order does not matter.
+pub(crate) fn punish(
+    work: &mut Work<'_>,
+    accused: &[AccountKey],
+    offence: Offence,
+    reward_to: Option<AccountKey>,
+) -> Result<usize, Fault> {
+    let (mut fresh, mut stake) = (Vec::new(), 0u128);
+    for account in accused.iter().collect::<BTreeSet<_>>() {
+        let id = offence.id(account);
+        let Some(validator) = work.state.get::<Validators>(account)? else { continue };
+        if work.state.has::<Offences>(&id)? {
+            continue;
+        }
+        let height = work.context.height;
+        work.state.put::<Offences>(&id, &height);
+        stake = stake.saturating_add(validator.slashable());
+        fresh.push((*account, validator));
+    }
+    if fresh.is_empty() {
+        return Ok(0);
+    }
+    let together = correlated(work, stake)?;
+    let count = fresh.len();
+    for (account, validator) in fresh {
+        let penalty = take(work, &account, validator, together)?;
+        let reward = reward_to.map_or(0, |_| share(penalty, work.rules().reporter_share, WHOLE));
+        if let Some(reporter) = reward_to {
+            work.credit(&reporter, reward)?;
+        }
+        work.burn(sub(penalty, reward)?)?;
+    }
+    Ok(count)
+}
+
+/// Adds offending stake to that of late, and gives the part of a bond that all of them lose for being many.
+fn correlated(work: &mut Work<'_>, stake: u128) -> Result<u64, Fault> {
+    let rules = work.rules();
+    let (factor, floor) = (rules.correlation, rules.correlation_floor);
+    let span = rules.correlation_blocks.checked_div(SPANS).unwrap_or(1).max(1);
+    let now = work.context.height.checked_div(span).unwrap_or_default();
+    let late = std::mem::take(&mut work.chain.offended).into_vec();
+    let mut late: Vec<(u64, u64)> = late.into_iter().filter(|(at, _)| at.saturating_add(SPANS) >= now).collect();
+    let stake = u64::try_from(stake).map_err(|_| Fault::Broken { what: "more stake than money" })?;
+    match late.last_mut() {
+        Some((at, sum)) if *at == now => *sum = sum.saturating_add(stake),
+        _ => late.push((now, stake)),
+    }
+    let sum = late.iter().map(|(_, stake)| u128::from(*stake)).fold(0, u128::saturating_add);
+    work.chain.offended =
+        certify::Bounded::new(late).map_err(|_| Fault::Broken { what: "too many spans of offences" })?;
+    let of = work.committee.stake();
+    let fraction = sum.saturating_mul(WHOLE.into()).checked_div(of).unwrap_or(WHOLE.into());
+    let fraction = u64::try_from(fraction).unwrap_or(WHOLE).min(WHOLE);
+    Ok(if fraction > floor { fraction.saturating_mul(factor).min(WHOLE) } else { 0 })
+}
+
+/// Takes from the bond, then from what is on its way out, and gives the sum.
+fn take(work: &mut Work<'_>, account: &AccountKey, mut validator: Validator, together: u64) -> Result<u64, Fault> {
+    let doubled = work.rules().first_offence.checked_shl(validator.offences.min(14)).unwrap_or(WHOLE);
+    let part = doubled.max(together).min(WHOLE);
+    let all = u64::try_from(validator.slashable()).map_err(|_| Fault::Broken { what: "more stake than money" })?;
+    let penalty = share_up(all, part, WHOLE);
+    let mut left = penalty;
+    let mut draw = |from: &mut u64| {
+        let drawn = left.min(*from);
+        *from = from.saturating_sub(drawn);
+        left = left.saturating_sub(drawn);
+    };
+    draw(&mut validator.bond);
+    validator.unbonding.iter_mut().rev().for_each(|(_, amount)| draw(amount));
+    validator.offences = validator.offences.saturating_add(1);
+    work.state.put::<Validators>(account, &validator);
+    add(sub(penalty, left)?, 0)
+}

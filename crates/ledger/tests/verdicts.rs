@@ -1,0 +1,242 @@
+//! A record from its order to its fee.
+
+mod world;
+
+use world::{Habit, World, digest};
+use zerotell_ledger::entry::{Dataset, Datasets, Models, Present, Status, Treasuries};
+use zerotell_ledger::transaction::Step;
+use zerotell_ledger::{Body, Refusal, account_of, seat};
+
+#[test]
+fn an_honest_record_is_accepted_and_paid_for() {
+    let mut world = World::new(&[1_000, 1_000, 2_000]);
+    let before: Vec<u64> = ["v0", "v1", "v2"].iter().map(|v| world.balance(v)).collect();
+    let statement = world.submit("a", 0);
+    assert_eq!(world.status(&statement), Status::Pending);
+    let ordered = world.tip.height;
+    world.go(3);
+    assert_eq!(world.status(&statement), Status::Final { code: 0, height: ordered + 3 });
+    assert_eq!(world.record(&statement).held, 320_000);
+    world.go(1);
+    assert_eq!(world.record(&statement).held, 0);
+    let earned: u64 = ["v0", "v1", "v2"].iter().zip(before).map(|(v, b)| world.balance(v) - b).sum();
+    // Half for verifiers and a fifth for the proposer of 400,000.
+    assert_eq!(earned, 200_000 + 80_000);
+    let treasury = world.state().get::<Treasuries>(&()).unwrap().unwrap();
+    assert_eq!((treasury.archive, treasury.canaries), (40_000, 800));
+    assert_eq!(account_of(&world.state(), &world.account("a")).unwrap().in_flight, 0);
+}
+
+#[test]
+fn a_bad_record_is_rejected_and_pays_as_much() {
+    let mut world = World::new(&[1_000; 4]);
+    let before = world.balance("a");
+    let statement = world.submit("a", 5);
+    world.rest();
+    assert!(matches!(world.status(&statement), Status::Final { code: 5, .. }));
+    assert_eq!(before - world.balance("a"), 400_000);
+}
+
+#[test]
+fn without_two_thirds_there_is_no_verdict_and_the_fee_comes_back() {
+    let mut world = World::new(&[1_000; 3]);
+    world.habits.insert(world.account("v0"), Habit::Silent);
+    world.habits.insert(world.account("v1"), Habit::Silent);
+    let before = world.balance("a");
+    let submission = world.submission();
+    let statement = submission.statement;
+    world.must("a", &Body::SubmitRecord { submission: submission.clone() });
+    world.go(12);
+    assert_eq!(world.status(&statement), Status::Pending, "asked again, thrice in all");
+    world.rest();
+    assert!(matches!(world.status(&statement), Status::Undecided { .. }));
+    assert_eq!(before - world.balance("a"), 80_000, "the proposer's share is gone");
+    // The same may be tried again under a new statement, once there are validators.
+    world.habits.insert(world.account("v1"), Habit::Honest);
+    let mut again = submission;
+    assert_eq!(world.one("a", &Body::SubmitRecord { submission: again.clone() }), Err(Refusal::DuplicateStatement));
+    again.statement = digest("again");
+    world.must("a", &Body::SubmitRecord { submission: again.clone() });
+    world.rest();
+    assert!(matches!(world.status(&again.statement), Status::Final { code: 0, .. }));
+}
+
+/// Stake decides, not seats.
+#[test]
+fn one_large_seat_does_not_lose_to_many_small_ones() {
+    let mut world = World::new(&[9_600, 100, 100, 100, 100]);
+    for small in ["v1", "v2", "v3", "v4"] {
+        world.habits.insert(world.account(small), Habit::Liar);
+    }
+    let statement = world.submit("a", 0);
+    world.rest();
+    assert!(matches!(world.status(&statement), Status::Final { code: 0, .. }));
+}
+
+#[test]
+fn verdict_messages_are_refused_out_of_their_time_and_form() {
+    let mut world = World::new(&[1_000; 4]);
+    for v in 0..4 {
+        world.habits.insert(world.account(&format!("v{v}")), Habit::Silent);
+    }
+    world.submit("a", 0);
+    let (at, v0) = (world.tip.height, world.account("v0"));
+    let shown = world.shown(&world.state(), (at, &world.round(at)), &v0, Habit::Honest);
+    let network = world.genesis.network();
+    let commit = world.sign_seat(&v0, at, &seat::commit(&network, &v0, at, &shown, &[1; 32]));
+    let reveal = world.sign_seat(&v0, at, &seat::reveal(at, &shown, &[1; 32]).unwrap());
+    let refused = |world: &mut World, transaction: &[u8]| match world.block(&[transaction.to_vec()]) {
+        Err(zerotell_ledger::BlockRefusal::Transaction { refusal, .. }) => refusal,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&mut world, &reveal), Refusal::Early);
+    world.block(&[commit.clone()]).unwrap();
+    assert_eq!(refused(&mut world, &commit), Refusal::Repeated);
+    let second = world.sign_seat(&v0, at, &seat::commit(&network, &v0, at, &shown, &[2; 32]));
+    assert_eq!(refused(&mut world, &second), Refusal::Repeated);
+    world.go(1);
+    let v1 = world.account("v1");
+    let late = world.sign_seat(&v1, at, &seat::commit(&network, &v1, at, &shown, &[1; 32]));
+    assert_eq!(refused(&mut world, &late), Refusal::Late);
+    // A copy of another's reveal, a reveal without commitment, one with other verdicts, with another salt.
+    let copy = world.sign_seat(&v1, at, &seat::reveal(at, &shown, &[1; 32]).unwrap());
+    assert_eq!(refused(&mut world, &copy), Refusal::Commitment);
+    let salted = world.sign_seat(&v0, at, &seat::reveal(at, &shown, &[2; 32]).unwrap());
+    assert_eq!(refused(&mut world, &salted), Refusal::Commitment);
+    let fewer = world.sign_seat(&v0, at, &seat::reveal(at, &[], &[1; 32]).unwrap());
+    assert_eq!(refused(&mut world, &fewer), Refusal::Commitment);
+    world.block(&[reveal.clone()]).unwrap();
+    assert_eq!(refused(&mut world, &reveal), Refusal::Repeated);
+    world.go(1);
+    assert_eq!(refused(&mut world, &reveal), Refusal::Late);
+    let stranger = world.sign("a", at, 0, &seat::reveal(at, &shown, &[1; 32]).unwrap());
+    assert_eq!(refused(&mut world, &stranger), Refusal::Seat);
+    let nowhere = world.sign_seat(&v0, 9_999, &seat::reveal(9_999, &shown, &[1; 32]).unwrap());
+    assert_eq!(refused(&mut world, &nowhere), Refusal::Round { round: 9_999 });
+    let paid = world.sign("v0", at, 5, &seat::reveal(at, &shown, &[1; 32]).unwrap());
+    assert_eq!(refused(&mut world, &paid), Refusal::FeeOnVerdict);
+    let elsewhere = world.sign_seat(&v0, at, &seat::reveal(at + 1, &shown, &[1; 32]).unwrap());
+    assert!(matches!(refused(&mut world, &elsewhere), Refusal::Field { .. }));
+}
+
+/// Rewards are by the stake of the epoch; moving it between commitment and reveal changes nothing.
+#[test]
+fn stake_moved_between_commit_and_reveal_keeps_its_weight_and_stays_at_risk() {
+    let mut world = World::new(&[1_000, 1_000, 1_000]);
+    world.habits.insert(world.account("v0"), Habit::Lazy);
+    let transfer = Body::Transfer { to: world.account("v0"), amount: 5_000_000 };
+    world.must("c", &transfer);
+    let statement = world.submit("a", 3);
+    world.must("v0", &Body::Unbond { amount: 1_000 });
+    world.rest();
+    assert!(matches!(world.status(&statement), Status::Final { code: 3, .. }));
+    // A third of all stake offended: all of it is lost, though it was on its way out.
+    assert_eq!(world.stake("v0"), 0);
+}
+
+#[test]
+fn a_link_moves_its_model_when_it_is_accepted() {
+    let mut world = World::new(&[1_000; 4]);
+    let step = |weights: &str, statement: &str| Body::AdvanceEpoch {
+        step: Step {
+            model: digest("model"),
+            weights: digest(weights),
+            statement: digest(statement),
+            proof: digest("link proof"),
+            proof_bytes: 9_000,
+            verifier: 1,
+        },
+    };
+    let weights = |world: &World| {
+        let name = (world.account("a"), digest("model"));
+        let model = world.state().get::<Models>(&name).unwrap().unwrap();
+        (model.weights, model.links)
+    };
+    assert_eq!(world.one("b", &step("weights 1", "link 1")), Err(Refusal::Model), "only its owner");
+    assert!(matches!(world.one("a", &step("weights 0", "link 1")), Err(Refusal::Field { .. })));
+    world.must("a", &step("weights 1", "link 1"));
+    assert_eq!(weights(&world), (digest("weights 0"), 0));
+    world.rest();
+    assert_eq!(weights(&world), (digest("weights 1"), 1));
+    world.truth.bad.insert(digest("link 2"), 4);
+    world.must("a", &step("weights 2", "link 2"));
+    world.rest();
+    assert_eq!(weights(&world), (digest("weights 1"), 1));
+    // A lazy majority lets a bad link through; a case takes it back.
+    world.truth.bad.insert(digest("link 3"), 4);
+    for v in ["v0", "v1", "v2", "v3"] {
+        world.habits.insert(world.account(v), Habit::Lazy);
+    }
+    world.must("a", &step("weights 3", "link 3"));
+    world.go(4);
+    assert_eq!(weights(&world), (digest("weights 3"), 2));
+    let accusation = zerotell_ledger::transaction::Accusation::WrongVerdict { statement: digest("link 3") };
+    assert_eq!(world.accuse("b", accusation), Ok(0));
+    world.rest();
+    assert_eq!(weights(&world), (digest("weights 1"), 1));
+}
+
+#[test]
+fn names_are_taken_once_per_owner() {
+    let mut world = World::new(&[1_000; 4]);
+    let dataset =
+        Body::RegisterDataset { root: digest("root"), schema: digest("schema"), source: digest("source") };
+    world.must("a", &dataset);
+    assert_eq!(world.one("a", &dataset), Ok(7));
+    world.must("b", &dataset);
+    let entry = world.state().get::<Datasets>(&(world.account("a"), digest("root"))).unwrap().unwrap();
+    assert_eq!(entry, Dataset { schema: digest("schema"), source: digest("source"), height: 2 });
+    let model = |program: &str, program_bytes| Body::RegisterModel {
+        model: digest("other"),
+        program: digest(program),
+        program_bytes,
+        weights: digest("w"),
+    };
+    assert_eq!(world.one("a", &model("unknown", 5_000)), Ok(8));
+    assert_eq!(world.one("a", &model("second", 4_999)), Ok(8), "more bytes than paid for");
+    world.must("a", &model("second", 5_000));
+    assert_eq!(world.one("a", &model("second", 5_000)), Ok(7));
+}
+
+#[test]
+fn what_is_in_a_block_can_be_shown_to_a_stranger() {
+    let mut world = World::new(&[1_000; 4]);
+    let statement = world.submit("a", 0);
+    world.rest();
+    let (state, root) = (world.state(), world.tip.state);
+    let proof = state.prove::<zerotell_ledger::entry::Records>(&statement).unwrap();
+    let value = certify::encode(&world.record(&statement));
+    assert_eq!(certify::verify_present(&root, 5, &statement, &value, &proof), Ok(()));
+    let absent = digest("never");
+    let proof = state.prove::<zerotell_ledger::entry::Records>(&absent).unwrap();
+    assert_eq!(certify::verify_absent(&root, 5, &absent, &proof), Ok(()));
+}
+
+#[test]
+fn prices_follow_demand_and_a_full_block_refuses() {
+    let mut world = World::new(&[1_000; 4]);
+    let chain = |world: &World| world.state().get::<Present>(&()).unwrap().unwrap();
+    let full: Vec<Vec<u8>> = (0..38)
+        .map(|i| {
+            let mut submission = world.submission();
+            submission.statement = digest(&format!("full {i}"));
+            submission.nullifier = digest(&format!("nullifier of full {i}"));
+            let nonce = account_of(&world.state(), &world.account("b")).unwrap().nonce + i;
+            world.sign("b", nonce, 400_000, &Body::SubmitRecord { submission })
+        })
+        .collect();
+    let before = (chain(&world).work_price, chain(&world).byte_price);
+    let taken = world.choose(&full);
+    assert_eq!(taken.len(), 38, "38 proofs of 200 kB are less than 8 MB");
+    let after = (chain(&world).work_price, chain(&world).byte_price);
+    assert!(after.1 > before.1 && after.0 == before.0, "bytes are dear, work is not: {after:?}");
+    world.go(60);
+    assert_eq!((chain(&world).work_price, chain(&world).byte_price), before);
+    let mut submission = world.submission();
+    submission.proof_bytes = 7_900_000;
+    let large = world.sign("c", 0, 900_000_000, &Body::SubmitRecord { submission: submission.clone() });
+    submission.statement = digest("second");
+    submission.nullifier = digest("second");
+    let second = world.sign("b", 38, 900_000, &Body::SubmitRecord { submission });
+    assert_eq!(world.choose(&[large, second]), vec![0]);
+}
