@@ -170,7 +170,8 @@ impl Canonical for MapProof {
             return Err(Malformed::TooLong { limit: DEPTH_MAX });
         }
         let bits = from.take(levels.div_ceil(8))?;
-        let is_there = |i: usize| bits.get(i >> 3).is_some_and(|byte| byte.wrapping_shr(low_bits(i)) & 1 == 1);
+        let is_there =
+            |i: usize| bits.get(i >> 3).is_some_and(|byte| byte.wrapping_shr(low_bits(i)) & 1 == 1);
         if (levels..levels.next_multiple_of(8)).any(is_there) {
             return Err(Malformed::Form { what: "a bit beyond the last level is set" });
         }
@@ -211,7 +212,12 @@ mod tests {
         }
     }
 
-    fn prove(entries: &[(Digest, Digest)], path: &Digest, depth: usize, siblings: &mut Vec<Digest>) -> PathEnd {
+    fn prove(
+        entries: &[(Digest, Digest)],
+        path: &Digest,
+        depth: usize,
+        siblings: &mut Vec<Digest>,
+    ) -> PathEnd {
         match entries {
             [] => PathEnd::Nothing,
             [(other, _)] if other == path => PathEnd::Entry,

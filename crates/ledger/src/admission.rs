@@ -5,16 +5,14 @@ use certify::hash::Digest;
 use certify::wire::decode;
 
 use crate::entry::{
-    AccountKey, Chain, Commitments, Committees, ITEMS_MAX, Model, Models, Nullifiers, Program, Programs, RecalledVersions,
-    Record, Records, Reveals, Round, Rounds, Status, Suspended,
+    AccountKey, Chain, Commitments, Committees, ITEMS_MAX, Model, Models, Nullifiers, Program, Programs,
+    RecalledVersions, Record, Records, Reveals, Round, Rounds, Status, Suspended,
 };
 use crate::prices::price;
 use crate::refusal::{Refusal, Stop};
 use crate::state::State;
 use crate::store::Fault;
-use crate::transaction::{
-    Accusation, Body, Envelope, Lane, PROOF_MAX, Step, Submission, TRANSACTION_MAX,
-};
+use crate::transaction::{Accusation, Body, Envelope, Lane, PROOF_MAX, Step, Submission, TRANSACTION_MAX};
 use crate::verdict;
 use crate::work::account_of;
 
@@ -60,12 +58,18 @@ pub struct Gate<'a> {
 /// # Errors
 /// [`Stop::Refused`] with the step that it failed; [`Stop::Fault`] if the state cannot be read.
 pub fn admit(gate: Gate<'_>, bytes: &[u8], ahead: &Ahead) -> Result<Admitted, Stop> {
-    // Step 1: size.
-    if bytes.len() > TRANSACTION_MAX {
-        return Err(Refusal::Size { limit: TRANSACTION_MAX, found: bytes.len() }.into());
-    }
-    // Step 2: signature. The body is not looked at yet.
+    // Steps 1 and 2: size, signature. The body is not looked at yet.
     let envelope = signed(bytes, &gate.chain.network)?;
+    admit_signed(gate, envelope, bytes.len(), ahead)
+}
+
+/// The steps after the second.
+pub(crate) fn admit_signed(
+    gate: Gate<'_>,
+    envelope: Envelope,
+    length: usize,
+    ahead: &Ahead,
+) -> Result<Admitted, Stop> {
     // Step 3: nonce.  Step 4: the fee can be held.
     let round = match envelope.lane {
         Lane::Paid => gate.is_next_and_funded(&envelope, ahead).map(|()| None)?,
@@ -74,14 +78,17 @@ pub fn admit(gate: Gate<'_>, bytes: &[u8], ahead: &Ahead) -> Result<Admitted, St
     // Step 5: the body.
     let body = parsed(&envelope)?;
     // Step 6: the price, by the program and never by the proof.
-    let (work, priced_bytes) = gate.priced(&envelope, &body, bytes.len())?;
+    let (work, priced_bytes) = gate.priced(&envelope, &body, length)?;
     // Step 7: what the state says to this kind.
     gate.check(&envelope, &body, round.as_ref(), ahead)?;
     Ok(Admitted { id: envelope.id(), envelope, body, work, bytes: priced_bytes })
 }
 
-/// An envelope for this network, signed by its sender.
+/// An envelope for this network, not too large, signed by its sender.
 pub(crate) fn signed(bytes: &[u8], network: &Digest) -> Result<Envelope, Refusal> {
+    if bytes.len() > TRANSACTION_MAX {
+        return Err(Refusal::Size { limit: TRANSACTION_MAX, found: bytes.len() });
+    }
     let envelope: Envelope = decode(bytes).map_err(Refusal::Envelope)?;
     if envelope.network != *network {
         return Err(Refusal::Network);
@@ -137,7 +144,8 @@ impl Gate<'_> {
         if envelope.fee != 0 {
             return Err(Refusal::FeeOnVerdict.into());
         }
-        let number = u8::try_from(number).map_err(|_| Fault::Broken { what: "more seats than there may be" })?;
+        let number =
+            u8::try_from(number).map_err(|_| Fault::Broken { what: "more seats than there may be" })?;
         Ok((round, number))
     }
 
@@ -188,7 +196,9 @@ impl Gate<'_> {
         ahead: &Ahead,
     ) -> Result<(), Stop> {
         match (body, round) {
-            (Body::SubmitRecord { submission }, _) => self.check_submission(&envelope.sender, submission, ahead),
+            (Body::SubmitRecord { submission }, _) => {
+                self.check_submission(&envelope.sender, submission, ahead)
+            }
             (Body::AdvanceEpoch { step }, _) => self.check_step(&envelope.sender, step, ahead),
             (Body::CommitVerdicts { round: height, .. }, Some((round, seat))) => {
                 if self.height > round.commit_until {
@@ -208,7 +218,8 @@ impl Gate<'_> {
                     return Err(Refusal::Repeated.into());
                 }
                 let said = self.state.get::<Commitments>(&(*height, *seat))?;
-                let shown = verdict::commitment(&self.chain.network, *height, &envelope.sender, verdicts, salt);
+                let shown =
+                    verdict::commitment(&self.chain.network, *height, &envelope.sender, verdicts, salt);
                 let fits = said == Some(shown) && verdicts.len() == round.items.len();
                 if fits { Ok(()) } else { Err(Refusal::Commitment.into()) }
             }
@@ -216,7 +227,12 @@ impl Gate<'_> {
         }
     }
 
-    fn check_submission(&self, sender: &AccountKey, submission: &Submission, ahead: &Ahead) -> Result<(), Stop> {
+    fn check_submission(
+        &self,
+        sender: &AccountKey,
+        submission: &Submission,
+        ahead: &Ahead,
+    ) -> Result<(), Stop> {
         self.check_in_flight(sender, ahead)?;
         if self.state.has::<Records>(&submission.statement)? {
             return Err(Refusal::DuplicateStatement.into());
@@ -236,7 +252,10 @@ impl Gate<'_> {
         self.check_in_flight(sender, ahead)?;
         let model = self.model(sender, &step.model)?;
         if model.weights == step.weights {
-            return Err(Refusal::Field { what: "a step leads to other weights than the model's present ones" }.into());
+            return Err(Refusal::Field {
+                what: "a step leads to other weights than the model's present ones",
+            }
+            .into());
         }
         if self.state.has::<Records>(&step.statement)? {
             return Err(Refusal::DuplicateStatement.into());

@@ -5,9 +5,7 @@ use std::fmt;
 use certify::map::{path, value_digest};
 use certify::wire::decode;
 
-use crate::entry::{
-    self, Candidates, Cases, Committees, Queue, Records, Rounds, Status, Table, Validators,
-};
+use crate::entry::{self, Candidates, Cases, Committees, Queue, Records, Rounds, Status, Table, Validators};
 use crate::state::State;
 use crate::store::{Changes, Fault, MemoryStore, Scan};
 use crate::tree::{self, NODES};
@@ -81,10 +79,6 @@ fn as_store(store: &dyn Scan) -> &dyn crate::store::Store {
 fn check_record(state: &State<'_>, value: &[u8]) -> Result<(), Finding> {
     let record = entry::read_value::<Records>(value).map_err(|m| finding(&m.to_string()))?;
     let Status::Final { code, .. } = record.status else { return Ok(()) };
-    // While its round is open the record's sets are not written yet; the round is checked instead.
-    if record.accept | record.reject == 0 {
-        return Ok(());
-    }
     let rules = present(state)?.parameters;
     let Some(committee) = state.get::<Committees>(&epoch_of(&rules, record.voted))? else { return Ok(()) };
     let set = if code == 0 { record.accept } else { record.reject };

@@ -17,7 +17,8 @@ pub(crate) fn vote(work: &mut Work<'_>, sender: &AccountKey, subject: Digest) ->
     }
     ballot.seats |= only(number);
     let seats = work.committee.seats.iter().enumerate();
-    let in_favour = seats.filter(|(number, _)| holds(ballot.seats, *number)).map(|(_, seat)| u128::from(seat.stake));
+    let in_favour =
+        seats.filter(|(number, _)| holds(ballot.seats, *number)).map(|(_, seat)| u128::from(seat.stake));
     let passed = is_quorum(in_favour.fold(0, u128::saturating_add), work.committee.stake());
     if passed {
         work.state.remove::<Ballots>(&subject);

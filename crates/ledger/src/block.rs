@@ -79,7 +79,9 @@ impl std::fmt::Display for BlockRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Context { what } => write!(f, "the block does not follow the last one: {what}"),
-            Self::Transaction { index, refusal } => write!(f, "transaction {index} may not be in a block: {refusal}"),
+            Self::Transaction { index, refusal } => {
+                write!(f, "transaction {index} may not be in a block: {refusal}")
+            }
             Self::Fault(fault) => fault.fmt(f),
         }
     }
@@ -244,7 +246,9 @@ fn act(work: &mut Work<'_>, admitted: &Admitted) -> Result<Fee, Stop> {
             work.debit(sender, *amount)?;
             work.credit(to, *amount)?;
         }
-        Body::Bond { amount, consensus, possession } => stake::bond(work, sender, *amount, consensus, possession)?,
+        Body::Bond { amount, consensus, possession } => {
+            stake::bond(work, sender, *amount, consensus, possession)?
+        }
         Body::Unbond { amount } => stake::unbond(work, sender, *amount)?,
         Body::RegisterModel { model, program, program_bytes, weights } => {
             registry::register_model(work, sender, model, (program, *program_bytes), weights)?;
@@ -258,7 +262,9 @@ fn act(work: &mut Work<'_>, admitted: &Admitted) -> Result<Fee, Stop> {
         }
         Body::CommitVerdicts { round, commitment } => verdict::commit(work, sender, *round, commitment)?,
         Body::RevealVerdicts { round, verdicts, .. } => verdict::reveal(work, sender, *round, verdicts)?,
-        Body::Evidence { accusation } => return evidence::accuse(work, sender, admitted.envelope.fee, accusation),
+        Body::Evidence { accusation } => {
+            return evidence::accuse(work, sender, admitted.envelope.fee, accusation);
+        }
         Body::Recall { subject, reason } => recall::recall(work, sender, subject, *reason)?,
         Body::UpdateParameters { parameters } => recall::update_parameters(work, sender, parameters)?,
     }

@@ -14,6 +14,8 @@ pub const CANDIDATES_MAX: usize = 512;
 pub const UNBONDINGS_MAX: usize = 32;
 /// Most things that fall due in one block.
 pub const DUE_MAX: usize = 65_536;
+/// Most withdrawals among them, so that the ledger's own always fit.
+pub const RELEASES_MAX: usize = 1_024;
 /// Most bytes of a proof of possession.
 pub const POSSESSION_MAX: usize = 256;
 
@@ -142,10 +144,10 @@ pub struct Validator {
     pub offences: u32,
     /// Rounds missed in this epoch.
     pub missed: u32,
-    /// Canaries revealed in this epoch.
-    pub canaries: u32,
+    /// Canaries of the protocol that it still owes in this epoch.
+    pub owed: u32,
 }
-spell_struct!(Validator { consensus, bond, unbonding, offences, missed, canaries });
+spell_struct!(Validator { consensus, bond, unbonding, offences, missed, owed });
 
 impl Validator {
     /// All that can be slashed.
@@ -206,7 +208,19 @@ pub struct Record {
     pub reject: u128,
 }
 spell_struct!(Record {
-    submitter, program, proof, body, verifier, ordered, fee, held, status, recalled, voted, accept, reject,
+    submitter,
+    program,
+    proof,
+    body,
+    verifier,
+    ordered,
+    fee,
+    held,
+    status,
+    recalled,
+    voted,
+    accept,
+    reject,
 });
 
 /// Why an item is in a round.
@@ -330,17 +344,25 @@ pub struct Chain {
     pub queue: (u64, u64),
     /// Rounds settled in this epoch.
     pub rounds: u32,
-    /// Records settled in this epoch.
+    /// Records settled for which no canary is owed yet.
     pub records: u64,
-    /// Canaries that each seat owes in this epoch.
-    pub canaries_owed: u32,
     /// Stake that offended, by span of time.
     pub offended: Bounded<(u64, u64), 16>,
     /// The parameters.
     pub parameters: Parameters,
 }
 spell_struct!(Chain {
-    network, height, time, supply, work_price, byte_price, queue, rounds, records, canaries_owed, offended, parameters,
+    network,
+    height,
+    time,
+    supply,
+    work_price,
+    byte_price,
+    queue,
+    rounds,
+    records,
+    offended,
+    parameters,
 });
 
 /// What falls due.

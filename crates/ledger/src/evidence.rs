@@ -4,7 +4,8 @@ use certify::hash::{Digest, Purpose as Hashing, hash};
 
 use crate::admission::{parsed, signed};
 use crate::entry::{
-    AccountKey, Canaries, Case, Cases, Committees, ConsensusKeys, Purpose, Records, Reveals, Rounds, Status, Validators,
+    AccountKey, Canaries, Case, Cases, Committees, ConsensusKeys, Purpose, Records, Reveals, Rounds, Status,
+    Validators,
 };
 use crate::refusal::{Failure, Stop};
 use crate::slash::{Offence, punish};
@@ -29,7 +30,12 @@ pub(crate) enum Fee {
     Held,
 }
 
-pub(crate) fn accuse(work: &mut Work<'_>, sender: &AccountKey, fee: u64, what: &Accusation) -> Result<Fee, Stop> {
+pub(crate) fn accuse(
+    work: &mut Work<'_>,
+    sender: &AccountKey,
+    fee: u64,
+    what: &Accusation,
+) -> Result<Fee, Stop> {
     match what {
         Accusation::Equivocation { first, second } => equivocation(work, sender, first, second)?,
         Accusation::EarlyReveal { reveal } => early_reveal(work, sender, reveal)?,
@@ -60,7 +66,12 @@ fn has_seat(work: &Work<'_>, round: u64, account: &AccountKey) -> Result<(), Sto
     if committee.seat(account).is_none() { Err(Failure::Evidence.into()) } else { Ok(()) }
 }
 
-fn punish_one(work: &mut Work<'_>, account: AccountKey, offence: Offence, reporter: &AccountKey) -> Result<(), Stop> {
+fn punish_one(
+    work: &mut Work<'_>,
+    account: AccountKey,
+    offence: Offence,
+    reporter: &AccountKey,
+) -> Result<(), Stop> {
     match punish(work, &[account], offence, Some(*reporter))? {
         0 => Err(Failure::Known.into()),
         _ => Ok(()),
@@ -172,7 +183,12 @@ fn engine(work: &mut Work<'_>, sender: &AccountKey, epoch: u64, evidence: &[u8])
 }
 
 /// A seat that owed a canary shows that a rejected record was one, and has its fee back from what is set aside.
-fn canary(work: &mut Work<'_>, sender: &AccountKey, submission: &Submission, salt: &Digest) -> Result<(), Stop> {
+fn canary(
+    work: &mut Work<'_>,
+    sender: &AccountKey,
+    submission: &Submission,
+    salt: &Digest,
+) -> Result<(), Stop> {
     let statement = submission.statement;
     let record = work.state.get::<Records>(&statement)?.ok_or(Failure::Missing)?;
     let body = Body::SubmitRecord { submission: submission.clone() };
@@ -187,10 +203,10 @@ fn canary(work: &mut Work<'_>, sender: &AccountKey, submission: &Submission, sal
         return Err(Failure::Known.into());
     }
     let mut validator = work.state.get::<Validators>(sender)?.ok_or(Failure::NotAllowed)?;
-    if work.committee.seat(sender).is_none() || validator.canaries >= work.chain.canaries_owed {
+    if work.committee.seat(sender).is_none() || validator.owed == 0 {
         return Err(Failure::NotAllowed.into());
     }
-    validator.canaries = validator.canaries.saturating_add(1);
+    validator.owed = validator.owed.saturating_sub(1);
     work.state.put::<Validators>(sender, &validator);
     work.state.put::<Canaries>(&statement, sender);
     let mut back = 0;

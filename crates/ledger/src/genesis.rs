@@ -7,8 +7,8 @@ use certify::wire::encode;
 use certify::{Bounded, Committee, Header, list, spell_struct};
 
 use crate::entry::{
-    Account, AccountKey, Accounts, Candidates, Chain, Committees, ConsensusKeys, Present, Treasuries, Treasury,
-    Validator, Validators,
+    Account, AccountKey, Accounts, Candidates, Chain, Committees, ConsensusKeys, Present, Treasuries,
+    Treasury, Validator, Validators,
 };
 use crate::parameters::{Parameters, Unfit};
 use crate::stake::{elect, key_name};
@@ -165,7 +165,6 @@ impl Genesis {
             queue: (0, 0),
             rounds: 0,
             records: 0,
-            canaries_owed: 0,
             offended: Bounded::default(),
             parameters: self.parameters.clone(),
         }

@@ -1,7 +1,7 @@
 //! What the ledger must be told by the world: the same answer on every machine, or none yet.
 
-use certify::hash::Digest;
 use certify::Committee;
+use certify::hash::Digest;
 
 use crate::store::Fault;
 
@@ -58,5 +58,10 @@ pub trait Recheck {
     ///
     /// # Errors
     /// [`Fault::World`] while the bytes are not here. It is never a verdict.
-    fn recheck(&self, statement: &Digest, record: &crate::entry::Record, verifier: u16) -> Result<Rechecked, Fault>;
+    fn recheck(
+        &self,
+        statement: &Digest,
+        record: &crate::entry::Record,
+        verifier: u16,
+    ) -> Result<Rechecked, Fault>;
 }

@@ -94,7 +94,7 @@ parameters! {
     leak: u64 = 100, 0 ..= 10_000;
     /// A seat was absent that missed more than this share of the rounds of an epoch.
     absence: u64 = 5_000, 0 ..= 10_000;
-    /// Canaries of the protocol, per million records.
+    /// Canaries of the protocol, per million records; lots say who owes them.
     canary_rate: u64 = 1_000, 0 ..= 100_000;
     /// Blocks from the vote on parameters until they rule.
     parameter_delay: u64 = 72_000, 1 ..= 100_000_000;
@@ -152,9 +152,13 @@ impl Parameters {
         }
         let shares = [self.verifier_share, self.proposer_share, self.archive_share, self.canary_share];
         let relations = [
-            (shares.into_iter().fold(0, u64::saturating_add) < WHOLE, "shares of a fee are less than all of it"),
             (
-                self.unbonding_blocks > self.round_blocks().saturating_mul(u64::from(self.tries)).saturating_mul(4),
+                shares.into_iter().fold(0, u64::saturating_add) < WHOLE,
+                "shares of a fee are less than all of it",
+            ),
+            (
+                self.unbonding_blocks
+                    > self.round_blocks().saturating_mul(u64::from(self.tries)).saturating_mul(4),
                 "unbonding takes longer than four times all rounds of a record",
             ),
             (self.transaction_work <= self.block_work, "one transaction fits a block"),
@@ -178,7 +182,10 @@ mod tests {
             (Parameters { verifier: 0, ..Parameters::default() }, "verifier"),
             (Parameters { verifier_share: 7_000, ..Parameters::default() }, "shares"),
             (Parameters { unbonding_blocks: 100, ..Parameters::default() }, "unbonding"),
-            (Parameters { transaction_work: 5_000, block_work: 1_000, ..Parameters::default() }, "one transaction"),
+            (
+                Parameters { transaction_work: 5_000, block_work: 1_000, ..Parameters::default() },
+                "one transaction",
+            ),
         ];
         for (parameters, word) in bad {
             let text = parameters.validate().unwrap_err().to_string();

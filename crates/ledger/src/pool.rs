@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use certify::hash::Digest;
 
-use crate::admission::{Admitted, Ahead, Gate, admit, signed};
+use crate::admission::{Admitted, Ahead, Gate, admit, admit_signed, signed};
 use crate::amount::share_up;
 use crate::entry::{AccountKey, Chain};
 use crate::prices::price;
@@ -72,14 +72,15 @@ impl Pool {
         let chain = present(state)?;
         let height = chain.height.saturating_add(1);
         let gate = Gate { state, chain: &chain, height };
-        if bytes.len() > crate::transaction::TRANSACTION_MAX {
-            // Before anything is read or looked up.
-            return Err(Refusal::Size { limit: crate::transaction::TRANSACTION_MAX, found: bytes.len() }.into());
-        }
         let envelope = signed(bytes, &chain.network)?;
         let account = envelope.sender;
-        let ahead = self.ahead(&account, account_of(state, &account)?.nonce, envelope.nonce, chain.parameters.in_flight);
-        let admitted = admit(gate, bytes, &ahead)?;
+        let ahead = self.ahead(
+            &account,
+            account_of(state, &account)?.nonce,
+            envelope.nonce,
+            chain.parameters.in_flight,
+        );
+        let admitted = admit_signed(gate, envelope, bytes.len(), &ahead)?;
         if admitted.envelope.lane == Lane::Seat {
             let kind = matches!(admitted.body, Body::RevealVerdicts { .. });
             self.verdicts.insert((admitted.envelope.nonce, account, kind), bytes.to_vec());
@@ -124,9 +125,7 @@ impl Pool {
         }
         gone.iter().for_each(|key| self.drop_one(key));
         let gate = Gate { state, chain: &chain, height };
-        let fits = |bytes: &[u8]| {
-            !matches!(admit(gate, bytes, &Ahead::default()), Err(Stop::Refused(refusal)) if refusal != Refusal::Early)
-        };
+        let fits = |bytes: &[u8]| !matches!(admit(gate, bytes, &Ahead::default()), Err(Stop::Refused(refusal)) if refusal != Refusal::Early);
         self.verdicts.retain(|_, bytes| fits(bytes));
         Ok(())
     }
@@ -171,7 +170,8 @@ impl Pool {
                 _ => return Err(Refusal::PoolFull),
             }
         }
-        let (account, nonce, fee) = (admitted.envelope.sender, admitted.envelope.nonce, admitted.envelope.fee);
+        let (account, nonce, fee) =
+            (admitted.envelope.sender, admitted.envelope.nonce, admitted.envelope.fee);
         let is_record = matches!(admitted.body, Body::SubmitRecord { .. } | Body::AdvanceEpoch { .. });
         self.bytes = self.bytes.saturating_add(bytes.len());
         self.ranks.insert((rank, account, nonce));

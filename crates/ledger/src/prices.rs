@@ -16,7 +16,8 @@ pub fn price(chain: &Chain, work: u64, bytes: u64) -> Option<u64> {
 /// `price_inertia`.
 pub fn moved(chain: &Chain, used: Used) -> (u64, u64) {
     let rules = &chain.parameters;
-    let step = |price, used, limit, least| step(price, used, limit, rules.price_inertia).clamp(least, PRICE_MAX);
+    let step =
+        |price, used, limit, least| step(price, used, limit, rules.price_inertia).clamp(least, PRICE_MAX);
     (
         step(chain.work_price, used.work, rules.block_work, rules.least_work_price),
         step(chain.byte_price, used.bytes, rules.block_bytes, rules.least_byte_price),

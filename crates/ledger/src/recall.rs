@@ -5,7 +5,8 @@ use certify::wire::encode;
 
 use crate::ballot::vote;
 use crate::entry::{
-    AccountKey, Coming, Ordered, Programs, Purpose, Queue, RecalledVersions, Records, Status, Suspended, Sweep, Sweeps,
+    AccountKey, Coming, Ordered, Programs, Purpose, Queue, RecalledVersions, Records, Status, Suspended,
+    Sweep, Sweeps,
 };
 use crate::parameters::Parameters;
 use crate::refusal::{Failure, Stop};
@@ -18,7 +19,12 @@ const UPDATE: Hashing = Hashing("zerotell/ballot/parameters/1");
 /// Blocks that a sweep looks at in one.
 const SWEEP_BLOCKS: u64 = 16;
 
-pub(crate) fn recall(work: &mut Work<'_>, sender: &AccountKey, subject: &Subject, reason: u16) -> Result<(), Stop> {
+pub(crate) fn recall(
+    work: &mut Work<'_>,
+    sender: &AccountKey,
+    subject: &Subject,
+    reason: u16,
+) -> Result<(), Stop> {
     match subject {
         Subject::Record { statement } => {
             let mut record = work.state.get::<Records>(statement)?.ok_or(Failure::Missing)?;
@@ -83,7 +89,8 @@ pub(crate) fn sweep(work: &mut Work<'_>) -> Result<(), Fault> {
     }
     // What is still being decided is left until it is.
     let rounds = work.rules().round_blocks().saturating_add(1);
-    let settled = work.context.height.saturating_sub(rounds.saturating_mul(u64::from(work.rules().tries) << 1));
+    let settled =
+        work.context.height.saturating_sub(rounds.saturating_mul(u64::from(work.rules().tries) << 1));
     let end = sweep.next.saturating_add(SWEEP_BLOCKS).min(settled).min(sweep.last.saturating_add(1));
     while sweep.next < end {
         for statement in work.state.get::<Ordered>(&sweep.next)?.unwrap_or_default().iter() {
@@ -126,7 +133,11 @@ pub(crate) fn take_waiting(work: &mut Work<'_>) -> Result<(), Fault> {
 }
 
 /// A vote for other parameters; when it decides they rule after a delay.
-pub(crate) fn update_parameters(work: &mut Work<'_>, sender: &AccountKey, new: &Parameters) -> Result<(), Stop> {
+pub(crate) fn update_parameters(
+    work: &mut Work<'_>,
+    sender: &AccountKey,
+    new: &Parameters,
+) -> Result<(), Stop> {
     if new.validate().is_err() || new.epoch_blocks != work.rules().epoch_blocks {
         return Err(Failure::Parameters.into());
     }

@@ -106,7 +106,9 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Size { limit, found } => write!(f, "a transaction has at most {limit} bytes, this one has {found}"),
+            Self::Size { limit, found } => {
+                write!(f, "a transaction has at most {limit} bytes, this one has {found}")
+            }
             Self::Envelope(malformed) => write!(f, "not a transaction: {malformed}"),
             Self::Network => write!(f, "the transaction is for another network"),
             Self::Signature => write!(f, "the signature is not the sender's, or the sender's key is weak"),
@@ -119,20 +121,28 @@ impl fmt::Display for Refusal {
             Self::Lane => write!(f, "this kind of transaction travels in the other lane"),
             Self::Field { what } => f.write_str(what),
             Self::UnknownProgram => write!(f, "the program is not registered; register a model of it first"),
-            Self::Price { price, fee } => write!(f, "the price is {price} units at present, the fee is {fee}"),
+            Self::Price { price, fee } => {
+                write!(f, "the price is {price} units at present, the fee is {fee}")
+            }
             Self::BlockFull => write!(f, "the block has no room left; try the next one"),
-            Self::InFlight { limit } => write!(f, "{limit} records of this account wait for their verdict already"),
+            Self::InFlight { limit } => {
+                write!(f, "{limit} records of this account wait for their verdict already")
+            }
             Self::DuplicateStatement => write!(f, "this statement was submitted before"),
             Self::DuplicateNullifier => write!(f, "this nullifier was used before"),
             Self::Recalled => write!(f, "the program or the verifier's version was recalled"),
-            Self::Suspended => write!(f, "the program's class is suspended until validators agree on it again"),
+            Self::Suspended => {
+                write!(f, "the program's class is suspended until validators agree on it again")
+            }
             Self::Verifier { expected } => write!(f, "verdicts are given by verifier version {expected}"),
             Self::Model => write!(f, "the model is not registered by the sender"),
             Self::Early => write!(f, "it is too early for this"),
             Self::Late => write!(f, "it is too late for this"),
             Self::Repeated => write!(f, "the seat has said this before"),
             Self::Commitment => write!(f, "what is revealed is not what was committed"),
-            Self::Replacement { least } => write!(f, "to replace the waiting transaction the fee must be {least}"),
+            Self::Replacement { least } => {
+                write!(f, "to replace the waiting transaction the fee must be {least}")
+            }
             Self::PoolFull => write!(f, "the pool is full of transactions that pay more"),
         }
     }

@@ -4,8 +4,8 @@ use certify::hash::Digest;
 
 use crate::amount::add;
 use crate::entry::{
-    AccountKey, Accounts, Dataset, Datasets, Link, Links, Model, Models, Nullifiers, Program, Programs, Purpose,
-    Record, Records, Status,
+    AccountKey, Accounts, Dataset, Datasets, Link, Links, Model, Models, Nullifiers, Program, Programs,
+    Purpose, Record, Records, Status,
 };
 use crate::refusal::{Failure, Refusal, Stop};
 use crate::store::Fault;

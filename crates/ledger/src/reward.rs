@@ -30,7 +30,13 @@ impl Payout {
 
     /// Splits what is left of a fee after the proposer's share. A seat's part is by its share of *all* stake, so nobody
     /// earns more because another is absent; what absent seats would get is burned.
-    pub fn fee(&mut self, rules: &Parameters, held: u64, committee: &Committee, correct: u128) -> Result<(), Fault> {
+    pub fn fee(
+        &mut self,
+        rules: &Parameters,
+        held: u64,
+        committee: &Committee,
+        correct: u128,
+    ) -> Result<(), Fault> {
         let whole = WHOLE.saturating_sub(rules.proposer_share);
         let archive = share(held, rules.archive_share, whole);
         let canaries = share(held, rules.canary_share, whole);
@@ -93,7 +99,8 @@ mod tests {
         for held in [0, 1, 2, 3, 7, 10, 99, 1_001, u64::MAX] {
             let paid = |payout: &Payout| payout.credits.values().map(|&v| u128::from(v)).sum::<u128>();
             let one = split(held, &[6, 3], 0b01);
-            let all = paid(&one) + u128::from(one.burned) + u128::from(one.archive) + u128::from(one.canaries);
+            let all =
+                paid(&one) + u128::from(one.burned) + u128::from(one.archive) + u128::from(one.canaries);
             assert_eq!(all, u128::from(held));
             // The same stake on three seats, or the same fee in two records.
             assert!(paid(&split(held, &[2, 2, 2, 3], 0b0111)) <= paid(&one));

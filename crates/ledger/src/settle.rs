@@ -3,8 +3,8 @@
 use certify::Committee;
 
 use crate::entry::{
-    AccountKey, Accounts, Case, Cases, Committees, Due, Item, Links, Models, Programs, Purpose, Record, Records, Reveals, Round,
-    Rounds, Status, Suspended, Validators,
+    AccountKey, Accounts, Case, Cases, Committees, Due, Item, Links, Models, Programs, Purpose, Record,
+    Records, Reveals, Round, Rounds, Status, Suspended, Validators,
 };
 use crate::parameters::WHOLE;
 use crate::reward::Payout;
@@ -132,7 +132,10 @@ fn conclude(
 /// Splits money among those who were right in the round that the record's sets are of.
 fn pay(work: &Work<'_>, record: &Record, held: u64, payout: &mut Payout) -> Result<(), Fault> {
     let epoch = crate::work::epoch_of(work.rules(), record.voted);
-    let committee = work.state.must::<Committees>(&epoch, "a committee is gone before its records are paid")?;
+    let Some(committee) = work.state.get::<Committees>(&epoch)? else {
+        // It waited in line for longer than committees are kept: nobody can be paid, the fee is not kept by anyone.
+        return payout.fee(work.rules(), held, &work.committee, 0);
+    };
     let accepted = matches!(record.status, Status::Final { code: 0, .. });
     payout.fee(work.rules(), held, &committee, if accepted { record.accept } else { record.reject })
 }

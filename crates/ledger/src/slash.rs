@@ -92,7 +92,8 @@ fn correlated(work: &mut Work<'_>, stake: u128) -> Result<u64, Fault> {
     let span = rules.correlation_blocks.checked_div(SPANS).unwrap_or(1).max(1);
     let now = work.context.height.checked_div(span).unwrap_or_default();
     let late = std::mem::take(&mut work.chain.offended).into_vec();
-    let mut late: Vec<(u64, u64)> = late.into_iter().filter(|(at, _)| at.saturating_add(SPANS) >= now).collect();
+    let mut late: Vec<(u64, u64)> =
+        late.into_iter().filter(|(at, _)| at.saturating_add(SPANS) >= now).collect();
     let stake = u64::try_from(stake).map_err(|_| Fault::Broken { what: "more stake than money" })?;
     match late.last_mut() {
         Some((at, sum)) if *at == now => *sum = sum.saturating_add(stake),
@@ -108,10 +109,16 @@ fn correlated(work: &mut Work<'_>, stake: u128) -> Result<u64, Fault> {
 }
 
 /// Takes from the bond, then from what is on its way out, and gives the sum.
-fn take(work: &mut Work<'_>, account: &AccountKey, mut validator: Validator, together: u64) -> Result<u64, Fault> {
+fn take(
+    work: &mut Work<'_>,
+    account: &AccountKey,
+    mut validator: Validator,
+    together: u64,
+) -> Result<u64, Fault> {
     let doubled = work.rules().first_offence.checked_shl(validator.offences.min(14)).unwrap_or(WHOLE);
     let part = doubled.max(together).min(WHOLE);
-    let all = u64::try_from(validator.slashable()).map_err(|_| Fault::Broken { what: "more stake than money" })?;
+    let all =
+        u64::try_from(validator.slashable()).map_err(|_| Fault::Broken { what: "more stake than money" })?;
     let penalty = share_up(all, part, WHOLE);
     let mut left = penalty;
     let mut draw = |from: &mut u64| {

@@ -31,7 +31,9 @@ impl<'s> State<'s> {
     /// # Errors
     /// A store that fails, or holds what is no entry.
     pub fn get<T: Table>(&self, key: &T::Key) -> Result<Option<T::Value>, Fault> {
-        self.bytes(&key_of::<T>(key))?.map(|bytes| read_value::<T>(&bytes).map_err(|_| UNREADABLE)).transpose()
+        self.bytes(&key_of::<T>(key))?
+            .map(|bytes| read_value::<T>(&bytes).map_err(|_| UNREADABLE))
+            .transpose()
     }
 
     /// An entry that must be there.

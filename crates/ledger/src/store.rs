@@ -25,7 +25,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::World { what } => write!(f, "{what} is not available; try again when it is"),
-            Self::Broken { what } => write!(f, "the state is broken: {what}; restore it from other validators"),
+            Self::Broken { what } => {
+                write!(f, "the state is broken: {what}; restore it from other validators")
+            }
         }
     }
 }

@@ -153,7 +153,17 @@ pub struct Submission {
     pub verifier: u16,
 }
 spell_struct!(Submission {
-    statement, proof, proof_bytes, program, roots, revealed, policy, context, nullifier, seal, verifier,
+    statement,
+    proof,
+    proof_bytes,
+    program,
+    roots,
+    revealed,
+    policy,
+    context,
+    nullifier,
+    seal,
+    verifier,
 });
 
 /// A step from a model's present weights to a new commitment of the same ones.

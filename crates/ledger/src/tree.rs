@@ -148,7 +148,9 @@ impl Growing<'_> {
         let (to_left, to_right) = sorted.split_at(sorted.partition_point(|c| !turns_right(&c.0, at.depth)));
         let below = at.depth.saturating_add(1);
         let (mut buckets, mut roots) = (Vec::new(), [left, right]);
-        for (is_right, (root, part)) in [false, true].into_iter().zip(roots.iter_mut().zip([to_left, to_right])) {
+        for (is_right, (root, part)) in
+            [false, true].into_iter().zip(roots.iter_mut().zip([to_left, to_right]))
+        {
             if part.is_empty() {
                 continue;
             }
@@ -311,9 +313,8 @@ mod tests {
     #[test]
     fn proofs_of_presence_and_absence() {
         let mut store = MemoryStore::default();
-        let batch = (0..3000u16)
-            .map(|i| (path(4, &i.to_le_bytes()), Some(value_digest(&[i as u8]))))
-            .collect();
+        let batch =
+            (0..3000u16).map(|i| (path(4, &i.to_le_bytes()), Some(value_digest(&[i as u8])))).collect();
         let root = apply(&mut store, &batch);
         for i in (0..6000u16).step_by(7) {
             let key = i.to_le_bytes();

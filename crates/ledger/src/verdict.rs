@@ -3,14 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use certify::Bounded;
 use certify::Committee;
 use certify::hash::{Digest, Purpose as Hashing, hash};
 use certify::wire::encode;
-use certify::Bounded;
 
 use crate::amount::add;
 use crate::entry::{
-    AccountKey, Commitments, Committees, ITEMS_MAX, Item, Purpose, Records, Reveals, Round, Rounds, Shown, Status,
+    AccountKey, Commitments, Committees, ITEMS_MAX, Item, Purpose, Records, Reveals, Round, Rounds, Shown,
+    Status,
 };
 use crate::refusal::Stop;
 use crate::state::State;
@@ -23,7 +24,13 @@ const EXECUTION: Hashing = Hashing("zerotell/verdict/execution/1");
 /// What a seat commits to: its verdicts on a round, under a salt that nobody can guess.
 ///
 /// A validator should derive the salt from a secret and the height, so that after a crash it commits to the same.
-pub fn commitment(network: &Digest, round: u64, account: &AccountKey, verdicts: &[Shown], salt: &Digest) -> Digest {
+pub fn commitment(
+    network: &Digest,
+    round: u64,
+    account: &AccountKey,
+    verdicts: &[Shown],
+    salt: &Digest,
+) -> Digest {
     let shown: Vec<u8> = verdicts.iter().flat_map(encode).collect();
     hash(COMMITMENT, &[network, &round.to_le_bytes(), account, salt, &shown])
 }
@@ -58,7 +65,12 @@ fn seat_of(work: &Work<'_>, round: u64, sender: &AccountKey) -> Result<(Round, C
     Ok((round, committee, number))
 }
 
-pub(crate) fn commit(work: &mut Work<'_>, sender: &AccountKey, round: u64, commitment: &Digest) -> Result<(), Stop> {
+pub(crate) fn commit(
+    work: &mut Work<'_>,
+    sender: &AccountKey,
+    round: u64,
+    commitment: &Digest,
+) -> Result<(), Stop> {
     let (_, _, seat) = seat_of(work, round, sender)?;
     work.state.put::<Commitments>(&(round, short(seat)?), commitment);
     Ok(())
@@ -108,6 +120,8 @@ fn decide(
     if let (Purpose::Order, Some(code)) = (item.purpose, item.verdict) {
         let mut record = work.state.must::<Records>(&item.statement, "a round names no record")?;
         record.status = Status::Final { code, height: work.context.height };
+        // Who said so until now; the settlement writes all who did.
+        (record.voted, record.accept, record.reject) = (at.0, item.accept, item.reject);
         work.state.put::<Records>(&item.statement, &record);
     }
     Ok(())

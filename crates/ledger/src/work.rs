@@ -5,8 +5,8 @@ use certify::hash::Digest;
 
 use crate::amount::{add, share, sub};
 use crate::entry::{
-    Account, AccountKey, Accounts, Chain, Committees, Due, Dues, ITEMS_MAX, Item, Present, Purpose, Queue, Round,
-    Treasuries, Treasury, Waiting,
+    Account, AccountKey, Accounts, Chain, Committees, Due, Dues, ITEMS_MAX, Item, Present, Purpose, Queue,
+    Round, Treasuries, Treasury, Waiting,
 };
 use crate::hooks::Hooks;
 use crate::parameters::{Parameters, WHOLE};

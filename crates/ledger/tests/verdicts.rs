@@ -54,7 +54,10 @@ fn without_two_thirds_there_is_no_verdict_and_the_fee_comes_back() {
     // The same may be tried again under a new statement, once there are validators.
     world.habits.insert(world.account("v1"), Habit::Honest);
     let mut again = submission;
-    assert_eq!(world.one("a", &Body::SubmitRecord { submission: again.clone() }), Err(Refusal::DuplicateStatement));
+    assert_eq!(
+        world.one("a", &Body::SubmitRecord { submission: again.clone() }),
+        Err(Refusal::DuplicateStatement)
+    );
     again.statement = digest("again");
     world.must("a", &Body::SubmitRecord { submission: again.clone() });
     world.rest();

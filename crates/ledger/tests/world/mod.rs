@@ -1,5 +1,5 @@
 //! A made-up world around the ledger: keys, a verifier that knows which proofs are bad, and validators with habits.
-#![allow(dead_code, reason = "each test file uses its part of the world")]
+#![expect(dead_code, reason = "each test file uses its part of the world")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +10,9 @@ use zerotell_ledger::entry::{Record, Records, Round, Rounds, Status, Validators}
 use zerotell_ledger::genesis::Founder;
 use zerotell_ledger::transaction::{Accusation, Inner, Submission};
 use zerotell_ledger::{
-    BlockRefusal, Body, Context, EngineOffence, Envelope, Executed, Fault, Genesis, Hooks, Lane, MemoryStore, Outcome,
-    Parameters, ProgramFacts, Recheck, Rechecked, Refusal, State, Unsigned, account_of, audit, execute, present,
-    propose, seat,
+    BlockRefusal, Body, Context, EngineOffence, Envelope, Executed, Fault, Genesis, Hooks, Lane, MemoryStore,
+    Outcome, Parameters, ProgramFacts, Recheck, Rechecked, Refusal, State, Unsigned, account_of, audit,
+    execute, present, propose, seat,
 };
 
 pub fn digest(text: &str) -> Digest {
@@ -64,7 +64,8 @@ impl Recheck for Truth {
         if self.flips.contains(statement) {
             code = if code == 0 { 7 } else { 0 };
         }
-        let trace = hash(Purpose("zerotell/test/trace"), &[&record.proof, &[self.build], &code.to_le_bytes()]);
+        let trace =
+            hash(Purpose("zerotell/test/trace"), &[&record.proof, &[self.build], &code.to_le_bytes()]);
         Ok(Rechecked { code, trace })
     }
 }
@@ -106,20 +107,23 @@ pub const PROGRAM: &str = "program";
 impl World {
     /// Validators v0, v1, … with these bonds; users a, b and c with money; short windows.
     pub fn new(bonds: &[u64]) -> Self {
-        Self::with(bonds, Parameters {
-            epoch_blocks: 40,
-            commit_blocks: 2,
-            reveal_blocks: 2,
-            trace_blocks: 30,
-            unbonding_blocks: 200,
-            correlation_blocks: 400,
-            parameter_delay: 5,
-            least_bond: 100,
-            seats: 8,
-            least_work_price: 10,
-            least_byte_price: 1,
-            ..Parameters::default()
-        })
+        Self::with(
+            bonds,
+            Parameters {
+                epoch_blocks: 40,
+                commit_blocks: 2,
+                reveal_blocks: 2,
+                trace_blocks: 30,
+                unbonding_blocks: 200,
+                correlation_blocks: 400,
+                parameter_delay: 5,
+                least_bond: 100,
+                seats: 8,
+                least_work_price: 10,
+                least_byte_price: 1,
+                ..Parameters::default()
+            },
+        )
     }
 
     pub fn with(bonds: &[u64], parameters: Parameters) -> Self {
@@ -130,7 +134,8 @@ impl World {
             keys.insert(account, secret);
             account
         };
-        let users: Vec<(Digest, u64)> = ["a", "b", "c"].iter().map(|name| (named(name), 1_000_000_000)).collect();
+        let users: Vec<(Digest, u64)> =
+            ["a", "b", "c"].iter().map(|name| (named(name), 1_000_000_000_000)).collect();
         let validators: Vec<Digest> = (0..bonds.len()).map(|i| named(&format!("v{i}"))).collect();
         let founder = |(account, bond): (&Digest, &u64)| Founder {
             account: *account,
@@ -309,7 +314,13 @@ impl World {
         list
     }
 
-    fn said(&self, state: &State<'_>, (at, round): (u64, &Round), account: &Digest, height: u64) -> Option<Vec<u8>> {
+    fn said(
+        &self,
+        state: &State<'_>,
+        (at, round): (u64, &Round),
+        account: &Digest,
+        height: u64,
+    ) -> Option<Vec<u8>> {
         let habit = self.habits.get(account).copied().unwrap_or(Habit::Honest);
         if habit == Habit::Silent {
             return None;
@@ -360,6 +371,15 @@ impl World {
     /// Until everything that was ordered is settled, cases too.
     pub fn rest(&mut self) {
         self.go(3 * (self.genesis.parameters.round_blocks() + 2));
+    }
+
+    /// Whether a round of the last blocks is not settled yet.
+    pub fn round_open(&self) -> bool {
+        let span = self.genesis.parameters.round_blocks() + 1;
+        (self.tip.height.saturating_sub(span)..=self.tip.height).any(|at| {
+            let round = self.state().get::<Rounds>(&at).unwrap();
+            round.is_some_and(|round| round.reveal_until > self.tip.height)
+        })
     }
 
     pub fn round(&self, height: u64) -> Round {

@@ -1,0 +1,487 @@
+//! What cheating costs, and that nothing else does.
+
+mod world;
+
+use certify::Bounded;
+use world::{Habit, World, digest, inner};
+use zerotell_ledger::entry::Status;
+use zerotell_ledger::entry::{Cases, Present, Suspended, Treasuries, Validators};
+use zerotell_ledger::evidence::seal;
+use zerotell_ledger::transaction::{Accusation, Subject};
+use zerotell_ledger::{Body, Parameters, seat};
+
+/// Twenty-five seats of four per cent each: one alone is below the floor of correlation.
+fn many() -> World {
+    let parameters = Parameters { seats: 32, ..World::new(&[1_000]).genesis.parameters };
+    World::with(&[1_000; 25], parameters)
+}
+
+fn wrong(statement: zerotell_ledger::transaction::Submission) -> Accusation {
+    Accusation::WrongVerdict { statement: statement.statement }
+}
+
+#[test]
+fn a_lone_lazy_seat_loses_a_hundredth_and_the_hunter_earns_half() {
+    let mut world = many();
+    world.habits.insert(world.account("v3"), Habit::Lazy);
+    let statement = world.submit("a", 5);
+    world.go(4);
+    assert!(matches!(world.status(&statement), Status::Final { code: 5, .. }));
+    assert_eq!(world.stake("v3"), 1_000, "nothing happens by itself below the threshold of dissent");
+    let before = (world.balance("a"), world.balance("b"));
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement }), Ok(0));
+    assert_eq!(world.accuse("c", Accusation::WrongVerdict { statement }), Ok(10), "one case at a time");
+    world.rest();
+    assert_eq!(world.stake("v3"), 990);
+    assert_eq!(world.balance("a") - before.0, 5, "half goes to whoever submitted what was not valid");
+    assert_eq!(before.1 - world.balance("b"), 400_000, "the reporter pays for the work");
+    // The same again finds nobody to punish twice.
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement }), Ok(0));
+    world.rest();
+    assert_eq!(world.stake("v3"), 990);
+    // A second offence costs twice as much.
+    let second = world.submit("a", 5);
+    world.go(4);
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement: second }), Ok(0));
+    world.rest();
+    // Two offences in the window are 7.96 % of stake together: three times that.
+    assert_eq!(world.stake("v3"), 990 - 237);
+}
+
+#[test]
+fn a_lazy_majority_is_overturned_and_pays_together() {
+    let mut world = many();
+    for v in 0..22 {
+        world.habits.insert(world.account(&format!("v{v}")), Habit::Lazy);
+    }
+    let statement = world.submit("a", 5);
+    world.go(3);
+    assert!(
+        matches!(world.status(&statement), Status::Final { code: 0, .. }),
+        "the lazy agree with each other"
+    );
+    let hunter = world.balance("a");
+    world.rest();
+    // Three honest seats are 12 % of dissent: enough for a case of its own accord.
+    assert!(matches!(world.status(&statement), Status::Final { code: 5, .. }));
+    for v in 0..22 {
+        assert_eq!(world.stake(&format!("v{v}")), 0);
+    }
+    assert_eq!(world.stake("v23"), 1_000);
+    assert_eq!(world.balance("a") - hunter, 11_000);
+}
+
+#[test]
+fn a_unanimous_lie_is_found_by_a_reporter() {
+    let mut world = many();
+    for v in 0..25 {
+        world.habits.insert(world.account(&format!("v{v}")), Habit::Liar);
+    }
+    let statement = world.submit("a", 0);
+    world.go(4);
+    assert!(matches!(world.status(&statement), Status::Final { code: 9, .. }));
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement }), Ok(0));
+    let before = world.balance("b");
+    world.rest();
+    assert!(matches!(world.status(&statement), Status::Final { code: 0, .. }));
+    assert_eq!(world.balance("b") - before, 25 * 500);
+}
+
+/// Builds that disagree suspend the class; nobody is punished.
+#[test]
+fn honest_disagreement_suspends_and_never_slashes() {
+    for dissenters in [2, 5, 8] {
+        let mut world = many();
+        for v in 0..dissenters {
+            world.habits.insert(world.account(&format!("v{v}")), Habit::OtherBuild);
+        }
+        (0..17).for_each(|v| fund(&mut world, v));
+        let mut submission = world.submission();
+        submission.statement = digest("disputed");
+        world.other.flips.insert(submission.statement);
+        world.must("a", &Body::SubmitRecord { submission });
+        world.rest();
+        assert!(world.state().has::<Suspended>(&1).unwrap(), "{dissenters}");
+        for v in 0..25 {
+            assert_eq!(world.stake(&format!("v{v}")), 1_000);
+        }
+        let submission = world.submission();
+        let refusal = world.one("a", &Body::SubmitRecord { submission }).unwrap_err();
+        assert_eq!(refusal, zerotell_ledger::Refusal::Suspended);
+        // Two thirds of stake let it go on.
+        let resume = Body::Recall { subject: Subject::Resume { class: 1 }, reason: 1 };
+        for v in 0..17 {
+            world.must(&format!("v{v}"), &resume);
+        }
+        assert!(!world.state().has::<Suspended>(&1).unwrap());
+    }
+}
+
+/// A single seat with another build is below the threshold: it loses a hundredth, as a lone offender does.
+#[test]
+fn a_lone_other_build_loses_a_hundredth_at_most() {
+    let mut world = many();
+    world.habits.insert(world.account("v0"), Habit::OtherBuild);
+    let mut submission = world.submission();
+    submission.statement = digest("disputed");
+    world.other.flips.insert(submission.statement);
+    world.must("a", &Body::SubmitRecord { submission: submission.clone() });
+    world.go(4);
+    assert_eq!(world.accuse("b", wrong(submission)), Ok(0));
+    world.rest();
+    assert_eq!(world.stake("v0"), 990);
+    assert!(!world.state().has::<Suspended>(&1).unwrap());
+}
+
+fn fund(world: &mut World, v: usize) {
+    let to = world.account(&format!("v{v}"));
+    world.must("c", &Body::Transfer { to, amount: 2_000_000 });
+}
+
+#[test]
+fn an_accusation_without_ground_costs_its_fee() {
+    let mut world = many();
+    let statement = world.submit("a", 0);
+    world.go(4);
+    let before = world.balance("b");
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement }), Ok(0));
+    assert!(world.state().has::<Cases>(&statement).unwrap());
+    world.rest();
+    assert_eq!(before - world.balance("b"), 400_000);
+    assert!((0..25).all(|v| world.stake(&format!("v{v}")) == 1_000));
+    let unknown = Accusation::WrongVerdict { statement: digest("unknown") };
+    assert_eq!(world.accuse("b", unknown), Ok(12));
+    let pending = world.submit("a", 0);
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement: pending }), Ok(12), "not settled yet");
+}
+
+/// Whoever slashes itself by its own canary loses.
+#[test]
+fn a_self_canary_is_a_loss() {
+    let mut world = many();
+    world.habits.insert(world.account("v0"), Habit::Lazy);
+    fund(&mut world, 0);
+    let wealth = |world: &World| world.balance("v0") + world.stake("v0") + world.balance("a");
+    let before = wealth(&world);
+    let statement = world.submit("a", 5);
+    world.go(4);
+    assert_eq!(world.accuse("a", Accusation::WrongVerdict { statement }), Ok(0));
+    world.rest();
+    assert_eq!(world.stake("v0"), 990);
+    let proposals = 8_000;
+    assert!(wealth(&world) + 300_000 < before + proposals, "{} then {}", before, wealth(&world));
+}
+
+/// Washing one's own records loses at least what is burned, even for whoever holds all seats.
+#[test]
+fn washing_always_loses() {
+    let mut world = World::new(&[1_000; 4]);
+    let all =
+        |world: &World| ["a", "v0", "v1", "v2", "v3"].iter().map(|name| world.balance(name)).sum::<u64>();
+    let before = all(&world);
+    for _ in 0..5 {
+        world.submit("a", 0);
+    }
+    world.rest();
+    // A fifth less the canaries' part is burned; archive and canaries are out of reach too.
+    assert_eq!(before - all(&world), 5 * 120_000);
+}
+
+#[test]
+fn equivocation_is_punished_once() {
+    let mut world = many();
+    world.submit("a", 0);
+    let (at, v0) = (world.tip.height, world.account("v0"));
+    let network = world.genesis.network();
+    let shown = world.shown(&world.state(), (at, &world.round(at)), &v0, Habit::Honest);
+    let one = world.sign_seat(&v0, at, &seat::commit(&network, &v0, at, &shown, &[1; 32]));
+    let other = world.sign_seat(&v0, at, &seat::commit(&network, &v0, at, &shown, &[2; 32]));
+    let later = world.sign_seat(&v0, at + 1, &seat::commit(&network, &v0, at + 1, &shown, &[2; 32]));
+    let stranger = world.sign("a", at, 0, &seat::commit(&network, &v0, at, &shown, &[2; 32]));
+    let reveal = world.sign_seat(&v0, at, &seat::reveal(at, &shown, &[1; 32]).unwrap());
+    let pair = |a: &Vec<u8>, b: &Vec<u8>| Accusation::Equivocation {
+        first: inner(a.clone()),
+        second: inner(b.clone()),
+    };
+    for (first, second) in
+        [(&one, &one), (&one, &later), (&one, &stranger), (&one, &reveal), (&one, &vec![0; 9])]
+    {
+        assert_eq!(world.accuse("b", pair(first, second)), Ok(9));
+    }
+    let mut forged = other.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(world.accuse("b", pair(&one, &forged)), Ok(9));
+    let before = world.balance("b");
+    assert_eq!(world.accuse("b", pair(&one, &other)), Ok(0));
+    assert_eq!(world.stake("v0"), 990);
+    assert_eq!(before - world.balance("b"), 400_000 - 5);
+    assert_eq!(world.accuse("c", pair(&other, &one)), Ok(10));
+}
+
+/// Whoever denounces itself before others do still loses half.
+#[test]
+fn self_denunciation_is_a_loss() {
+    let mut world = World::new(&[1_000_000; 4]);
+    fund(&mut world, 0);
+    let (at, v0) = (world.tip.height, world.account("v0"));
+    let network = world.genesis.network();
+    let make = |salt| inner(world.sign_seat(&v0, at, &seat::commit(&network, &v0, at, &[], &[salt; 32])));
+    let accusation = Accusation::Equivocation { first: make(1), second: make(2) };
+    let before = world.balance("v0") + world.stake("v0");
+    assert_eq!(world.accuse("v0", accusation), Ok(0));
+    assert_eq!(world.stake("v0"), 250_000);
+    assert!(world.balance("v0") + world.stake("v0") + 375_000 <= before + 80_000);
+}
+
+#[test]
+fn an_early_reveal_is_punished_while_it_is_early() {
+    let mut world = many();
+    world.submit("a", 0);
+    let (at, v0) = (world.tip.height, world.account("v0"));
+    let shown = world.shown(&world.state(), (at, &world.round(at)), &v0, Habit::Honest);
+    let reveal = |world: &World, account: &[u8; 32]| {
+        let body = seat::reveal(at, &shown, &[1; 32]).unwrap();
+        Accusation::EarlyReveal { reveal: inner(world.sign_seat(account, at, &body)) }
+    };
+    let early = reveal(&world, &v0);
+    assert_eq!(world.accuse("b", early.clone()), Ok(0));
+    assert_eq!(world.accuse("b", early), Ok(10));
+    assert_eq!(world.stake("v0"), 990);
+    let v1 = world.account("v1");
+    let late = reveal(&world, &v1);
+    world.go(1);
+    assert_eq!(world.accuse("b", late), Ok(9), "now everyone reveals");
+    assert_eq!(world.stake("v1"), 1_000);
+}
+
+/// The right bit by luck or by copying is found by its execution digest.
+#[test]
+fn a_digest_that_comes_from_no_run_is_punished() {
+    let mut world = many();
+    world.habits.insert(world.account("v7"), Habit::Lazy);
+    let statement = world.submit("a", 0);
+    world.go(4);
+    assert!(matches!(world.status(&statement), Status::Final { code: 0, .. }));
+    let record = world.record(&statement);
+    let trace = zerotell_ledger::Recheck::recheck(&world.truth, &statement, &record, 1).unwrap().trace;
+    let accuse = |trace| Accusation::WrongExecution { statement, trace };
+    assert_eq!(world.accuse("b", accuse(digest("another trace"))), Ok(15), "nobody's trace");
+    assert_eq!(world.accuse("b", accuse(trace)), Ok(0));
+    assert_eq!(world.stake("v7"), 990);
+    assert_eq!(world.accuse("b", accuse(trace)), Ok(10));
+    world.go(40);
+    assert_eq!(world.accuse("b", accuse(trace)), Ok(11), "reveals are kept for a while only");
+}
+
+#[test]
+fn money_on_its_way_out_can_be_slashed() {
+    let mut world = many();
+    fund(&mut world, 0);
+    world.habits.insert(world.account("v0"), Habit::Lazy);
+    let statement = world.submit("a", 5);
+    world.must("v0", &Body::Unbond { amount: 1_000 });
+    world.go(4);
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement }), Ok(0));
+    world.rest();
+    assert_eq!(world.stake("v0"), 990);
+    // After the wait exactly the rest is free.
+    let before = world.balance("v0");
+    world.go(200);
+    assert_eq!((world.stake("v0"), world.balance("v0") - before), (0, 990));
+}
+
+#[test]
+fn the_engines_evidence_counts_once_per_offence() {
+    let mut world = many();
+    let evidence = |consensus: &[u8], id: &[u8]| Bounded::new([consensus, id].concat()).unwrap();
+    let v0 = world::consensus(&world.account("v0"));
+    let accuse = |id: &[u8]| Accusation::Engine { epoch: 0, evidence: evidence(&v0, id) };
+    assert_eq!(world.accuse("b", accuse(b"view 3")), Ok(0));
+    assert_eq!(world.stake("v0"), 990);
+    assert_eq!(world.accuse("b", accuse(b"view 3")), Ok(10));
+    let nobody = Accusation::Engine { epoch: 0, evidence: evidence(&[1; 96], b"view 3") };
+    assert_eq!(world.accuse("b", nobody), Ok(9));
+    let epoch = Accusation::Engine { epoch: 9, evidence: evidence(&v0, b"view 4") };
+    assert_eq!(world.accuse("b", epoch), Ok(11));
+}
+
+#[test]
+fn absence_leaks_and_no_more() {
+    let mut world = World::new(&[1_000_000; 4]);
+    world.habits.insert(world.account("v0"), Habit::Silent);
+    for _ in 0..3 {
+        world.submit("a", 0);
+    }
+    world.rest();
+    world.go(40 - world.tip.height % 40);
+    assert_eq!(world.stake("v0"), 1_000_000 - 100);
+    assert_eq!(world.stake("v1"), 1_000_000);
+    // Without rounds nobody can be absent.
+    world.go(40);
+    assert_eq!(world.stake("v0"), 1_000_000 - 100);
+}
+
+#[test]
+fn canaries_of_the_protocol_are_owed_and_paid_back() {
+    let parameters = Parameters { canary_rate: 100_000, ..World::new(&[1_000]).genesis.parameters };
+    let mut world = World::with(&[1_000_000; 4], parameters);
+    fund(&mut world, 0);
+    for _ in 0..25 {
+        world.submit("a", 0);
+    }
+    world.go(40 - world.tip.height % 40 + 1);
+    // Twenty-five records at one in ten: two lots, and half a one is kept for later.
+    let owed =
+        |world: &World, v: &str| world.state().get::<Validators>(&world.account(v)).unwrap().unwrap().owed;
+    let names = ["v0", "v1", "v2", "v3"];
+    assert_eq!(names.iter().map(|v| owed(&world, v)).sum::<u32>(), 2);
+    assert_eq!(world.state().get::<Present>(&()).unwrap().unwrap().records, 5);
+    let who = names.into_iter().find(|v| owed(&world, v) > 0).unwrap();
+    let free = names.into_iter().find(|v| owed(&world, v) == 0).unwrap();
+    fund(&mut world, names.iter().position(|v| *v == who).unwrap());
+    fund(&mut world, names.iter().position(|v| *v == free).unwrap());
+    let (v0, salt) = (world.account(who), digest("salt"));
+    let mut submission = world.submission();
+    submission.seal = seal(&v0, &salt);
+    world.truth.bad.insert(submission.statement, 6);
+    world.must("b", &Body::SubmitRecord { submission: submission.clone() });
+    let reveal = Accusation::Canary { submission: submission.clone(), salt };
+    assert_eq!(world.accuse(who, reveal.clone()), Ok(12), "not before its verdict");
+    world.rest();
+    let mut other = submission.clone();
+    other.policy = [1; 32];
+    assert_eq!(world.accuse(who, Accusation::Canary { submission: other, salt }), Ok(9));
+    assert_eq!(world.accuse(free, reveal.clone()), Ok(9), "not its seal");
+    let pot = world.state().get::<Treasuries>(&()).unwrap().unwrap().canaries;
+    let before = world.balance(who);
+    assert!(pot > 0 && pot < 400_000, "{pot}");
+    let proposals = |world: &World| {
+        // v0's own share when it proposes the block its accusation is in.
+        if world.context().proposer == v0 { 80_000 } else { 0 }
+    };
+    let share = proposals(&world);
+    assert_eq!(world.accuse(who, reveal.clone()), Ok(0));
+    assert_eq!(world.balance(who), before - 400_000 + pot + share);
+    assert_eq!(world.accuse(who, reveal), Ok(10));
+    // Who still owes one at the end loses a little; the others do not.
+    let debts: Vec<u32> = names.iter().map(|v| owed(&world, v)).collect();
+    assert_eq!(debts.iter().sum::<u32>(), 1);
+    world.go(40 - world.tip.height % 40);
+    for (v, debt) in names.iter().zip(debts) {
+        assert_eq!(world.stake(v), if debt > 0 { 1_000_000 - 100 } else { 1_000_000 }, "{v}");
+    }
+}
+
+#[test]
+fn bonds_need_a_key_and_seats_go_to_the_largest() {
+    let parameters = Parameters { seats: 3, ..World::new(&[1_000]).genesis.parameters };
+    let mut world = World::with(&[1_000, 1_000, 1_000], parameters);
+    let bond = |world: &World, amount, of: &str, possession: &str| Body::Bond {
+        amount,
+        consensus: world::consensus(&world.account(of)),
+        possession: Bounded::new(world.account(possession).to_vec()).unwrap(),
+    };
+    let bare = Body::Bond { amount: 500, consensus: Bounded::default(), possession: Bounded::default() };
+    assert_eq!(world.one("b", &bare), Ok(4));
+    let forged = bond(&world, 500, "b", "c");
+    assert_eq!(world.one("b", &forged), Ok(4), "no possession");
+    let taken = bond(&world, 500, "v0", "b");
+    assert_eq!(world.one("b", &taken), Ok(4), "another's key");
+    let too_much = bond(&world, 1 << 60, "b", "b");
+    assert_eq!(world.one("b", &too_much), Ok(1));
+    let good = bond(&world, 1_500, "b", "b");
+    world.must("b", &good);
+    world.must("b", &bare);
+    assert!(
+        world.committee(world.tip.height).seat(&world.account("b")).is_none(),
+        "not before the next epoch"
+    );
+    world.go(39 - world.tip.height % 40);
+    assert!(world.tip.next.is_some());
+    let next = world.committee(world.tip.height + 1);
+    assert_eq!(world.tip.next, Some(next.digest()));
+    assert_eq!(next.seats.len(), 3);
+    assert_eq!(next.seat(&world.account("b")).unwrap().1.stake, 2_000);
+    world.go(1);
+    assert_eq!(world.tip.next, None);
+    assert_eq!(world.tip.committee, next.digest());
+    assert_eq!(world.one("b", &Body::Unbond { amount: 2_001 }), Ok(3));
+    assert_eq!(world.one("b", &Body::Unbond { amount: 0 }), Ok(2));
+    world.must("b", &Body::Unbond { amount: 2_000 });
+    world.go(40);
+    assert!(world.committee(world.tip.height).seat(&world.account("b")).is_none());
+    let entry = world.state().get::<Validators>(&world.account("b")).unwrap().unwrap();
+    assert_eq!((entry.bond, entry.unbonding.len()), (0, 1));
+}
+
+#[test]
+fn parameters_change_by_two_thirds_after_a_delay() {
+    let mut world = World::new(&[1_000, 1_000, 1_000]);
+    (0..3).for_each(|v| fund(&mut world, v));
+    let new = Parameters { in_flight: 7, ..world.genesis.parameters.clone() };
+    let update = Body::UpdateParameters { parameters: new.clone() };
+    let rules = |world: &World| world.state().get::<Present>(&()).unwrap().unwrap().parameters;
+    assert_eq!(world.one("a", &update), Ok(13));
+    world.must("v0", &update);
+    assert_eq!(world.one("v0", &update), Ok(10), "one vote each");
+    world.must("v1", &update);
+    let from = world.tip.height + 5;
+    world.go(from - world.tip.height - 1);
+    assert_eq!(rules(&world).in_flight, 64);
+    world.go(1);
+    assert_eq!(rules(&world), new);
+    for bad in [Parameters { epoch_blocks: 50, ..new.clone() }, Parameters { seats: 0, ..new }] {
+        assert_eq!(world.one("v0", &Body::UpdateParameters { parameters: bad }), Ok(14));
+    }
+}
+
+/// A recalled verifier's records are judged again by the next version, and nobody pays for the old one's mistakes.
+#[test]
+fn recalled_verifiers_are_made_good() {
+    let mut world = World::new(&[1_000, 1_000, 1_000]);
+    (0..3).for_each(|v| fund(&mut world, v));
+    let (good, bad) = (world.submit("a", 0), world.submit("a", 0));
+    world.rest();
+    let recall = Body::Recall { subject: Subject::Verifier { version: 1 }, reason: 3 };
+    assert_eq!(world.one("b", &recall), Ok(13));
+    world.must("v0", &recall);
+    world.must("v1", &recall);
+    let submission = world.submission();
+    let refusal = world.one("a", &Body::SubmitRecord { submission }).unwrap_err();
+    assert_eq!(refusal, zerotell_ledger::Refusal::Recalled);
+    assert_eq!(world.one("v2", &recall), Ok(10));
+    let new = Parameters { verifier: 2, ..world.genesis.parameters.clone() };
+    for v in ["v0", "v1"] {
+        world.must(v, &Body::UpdateParameters { parameters: new.clone() });
+    }
+    world.truth.bad.insert(bad, 8);
+    world.go(60);
+    assert!(matches!(world.status(&good), Status::Final { code: 0, .. }));
+    assert!(matches!(world.status(&bad), Status::Final { code: 8, .. }));
+    assert_eq!((world.record(&good).verifier, world.record(&bad).verifier), (2, 2));
+    assert!((0..3).all(|v| world.stake(&format!("v{v}")) == 1_000));
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement: bad }), Ok(0));
+    world.rest();
+    assert!((0..3).all(|v| world.stake(&format!("v{v}")) == 1_000));
+}
+
+#[test]
+fn owners_recall_their_records_and_programs() {
+    let mut world = World::new(&[1_000; 4]);
+    let statement = world.submit("b", 0);
+    world.rest();
+    let recall = |subject| Body::Recall { subject, reason: 4 };
+    let record = recall(Subject::Record { statement });
+    assert_eq!(world.one("a", &record), Ok(13));
+    world.must("b", &record);
+    assert_eq!(world.record(&statement).recalled, 4);
+    assert_eq!(world.one("b", &record), Ok(10));
+    let program = recall(Subject::Program { program: digest(world::PROGRAM) });
+    assert_eq!(world.one("b", &program), Ok(13));
+    world.must("a", &program);
+    let submission = world.submission();
+    let refusal = world.one("a", &Body::SubmitRecord { submission }).unwrap_err();
+    assert_eq!(refusal, zerotell_ledger::Refusal::Recalled);
+    let missing = recall(Subject::Record { statement: digest("none") });
+    assert_eq!(world.one("b", &missing), Ok(12));
+}
