@@ -36,8 +36,38 @@ pub fn verify_proof(bytes: &[u8]) {
         let longer = [proof, &[0]].concat();
         assert!(matches!(verify(&program, &statement, &longer), Verdict::Rejected(_)), "a byte may be added");
         let shorter = proof.get(..proof.len().saturating_sub(1)).unwrap_or_default();
-        assert!(matches!(verify(&program, &statement, shorter), Verdict::Rejected(_)), "a byte may be dropped");
+        assert!(
+            matches!(verify(&program, &statement, shorter), Verdict::Rejected(_)),
+            "a byte may be dropped"
+        );
     }
+}
+
+/// A transaction, its body, and what a network begins with have one spelling.
+pub fn transaction_decode(bytes: &[u8]) {
+    fn one_spelling<T: certify::Canonical>(bytes: &[u8]) {
+        if let Ok(value) = certify::decode::<T>(bytes) {
+            assert_eq!(certify::encode(&value), bytes, "two spellings of one value");
+        }
+    }
+    one_spelling::<ledger::Body>(bytes);
+    one_spelling::<ledger::Genesis>(bytes);
+    one_spelling::<certify::Header>(bytes);
+    one_spelling::<certify::Committee>(bytes);
+    one_spelling::<ledger::Envelope>(bytes);
+    if let Ok(envelope) = certify::decode::<ledger::Envelope>(bytes) {
+        one_spelling::<ledger::Body>(&envelope.body);
+        let _ = envelope.is_signed();
+    }
+}
+
+/// A proof about the authenticated map has one spelling and shows nothing under a root that is not its own.
+pub fn map_proof(bytes: &[u8]) {
+    let Ok(proof) = certify::decode::<certify::MapProof>(bytes) else { return };
+    assert_eq!(certify::encode(&proof), bytes, "two spellings of one proof");
+    let root = certify::map::node(&[1; 32], &[2; 32]);
+    assert!(certify::verify_present(&root, 1, b"key", b"value", &proof).is_err(), "a root was hit by chance");
+    assert!(certify::verify_absent(&root, 1, b"key", &proof).is_err(), "a root was hit by chance");
 }
 
 /// An ONNX file is read or refused with problems that say something.

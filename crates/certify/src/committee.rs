@@ -1,4 +1,4 @@
-//! Who decides in an epoch `[G6]`.
+//! Who decides in an epoch `[H6]`.
 
 use crate::hash::{Digest, Purpose, hash};
 use crate::wire::{Bounded, Canonical, Malformed, Reader, encode};

@@ -1,4 +1,4 @@
-//! BLAKE3 with one key per purpose, so that bytes hashed for one purpose never mean anything for another `[G1]`.
+//! BLAKE3 with one key per purpose, so that bytes hashed for one purpose never mean anything for another `[H1]`.
 
 /// 32 bytes that stand for something longer.
 pub type Digest = [u8; 32];

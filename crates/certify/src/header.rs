@@ -1,4 +1,4 @@
-//! What consensus finalises `[G7]`: a short header that names everything else by digest.
+//! What consensus finalises `[H7]`: a short header that names everything else by digest.
 
 use crate::hash::{Digest, Purpose, hash};
 use crate::wire::{Canonical, Malformed, Reader, encode};

@@ -12,7 +12,7 @@
 //! | `committee.rs` | who decides in an epoch |
 //! | `header.rs` | what consensus finalises |
 //!
-//! The bytes are chapter 08 of the specification; code cites its anchors, such as `[G3]`.
+//! The bytes are chapter 08 of the specification; code cites its anchors, such as `[H3]`.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

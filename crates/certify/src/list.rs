@@ -1,4 +1,4 @@
-//! Roots of lists `[G8]`: the transactions and outcomes of a block.
+//! Roots of lists `[H8]`: the transactions and outcomes of a block.
 //!
 //! The items' hashes are paired level by level; an odd one at the end rises as it is. The root covers the length.
 

@@ -1,4 +1,4 @@
-//! The authenticated map `[G3]`: a sparse Merkle tree over hashed keys, in which a subtree with one leaf *is* that leaf.
+//! The authenticated map `[H3]`: a sparse Merkle tree over hashed keys, in which a subtree with one leaf *is* that leaf.
 //!
 //! The root depends on the entries alone, not on the order in which they came. An entry lies on the path of its
 //! hashed key, first bit at the root. A subtree without entries is 32 zero bytes, with one entry its leaf, with more
@@ -139,7 +139,7 @@ fn leads_to(root: &Digest, path: &Digest, end: Digest, proof: &MapProof) -> Resu
 
 /// `u8` end (0 entry, 1 nothing, 2 other: path, value digest), `u16` number of levels, a bit per level from the root
 /// down (first in the lowest bit of the first byte, unused bits 0) that says whether the neighbour is not empty, then
-/// those neighbours `[G4]`.
+/// those neighbours `[H4]`.
 impl Canonical for MapProof {
     fn write(&self, out: &mut Vec<u8>) {
         match &self.end {

@@ -1,4 +1,4 @@
-//! Canonical bytes `[G2]`: every value has one spelling, and every other byte string is refused.
+//! Canonical bytes `[H2]`: every value has one spelling, and every other byte string is refused.
 //!
 //! Numbers are little endian. A list is a `u32` count and the items, with a bound that is part of its type. An
 //! optional value is a byte 0, or 1 and the value. A choice is a byte and its fields. Trailing bytes are refused.

@@ -1,5 +1,5 @@
 //! Whether a transaction may enter: seven steps, each dearer than the one before, in an order that must not change
-//! `[G15]`. A stranger who fails a step has cost us no more than the steps before it.
+//! `[H15]`. A stranger who fails a step has cost us no more than the steps before it.
 
 use certify::hash::Digest;
 use certify::wire::decode;

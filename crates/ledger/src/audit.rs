@@ -1,4 +1,4 @@
-//! What must hold of every state `[G36]`, looked at from scratch.
+//! What must hold of every state `[H36]`, looked at from scratch.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What two thirds of stake decide directly `[G32]`.
+//! What two thirds of stake decide directly `[H32]`.
 
 use certify::hash::Digest;
 

@@ -1,4 +1,4 @@
-//! A block: transactions in, outcomes and a new root out `[G10]`.
+//! A block: transactions in, outcomes and a new root out `[H10]`.
 
 use certify::hash::Digest;
 use certify::wire::encode;

@@ -1,4 +1,4 @@
-//! What the state holds: one table per kind of entry `[G9]`.
+//! What the state holds: one table per kind of entry `[H9]`.
 
 use certify::hash::Digest;
 use certify::wire::{Bounded, Canonical, Malformed, Reader};

@@ -1,4 +1,4 @@
-//! Accusations `[G27]`: each shows an offence to everyone, or opens a case in which everyone looks.
+//! Accusations `[H27]`: each shows an offence to everyone, or opens a case in which everyone looks.
 
 use certify::hash::{Digest, Purpose as Hashing, hash};
 

@@ -1,4 +1,4 @@
-//! How a network begins `[G11]`. The digest of its genesis is its name.
+//! How a network begins `[H11]`. The digest of its genesis is its name.
 
 use std::fmt;
 
@@ -186,5 +186,83 @@ impl Genesis {
             committee: committee.digest(),
             next: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::audit;
+    use certify::wire::decode;
+
+    fn genesis(balances: &[u64], bonds: &[u64]) -> Genesis {
+        let account = |i: usize| [i as u8; 32];
+        let founder = |(i, bond): (usize, &u64)| Founder {
+            account: account(i),
+            consensus: Bounded::new(vec![i as u8; 96]).unwrap(),
+            bond: *bond,
+        };
+        Genesis {
+            time: 5,
+            balances: Bounded::new(balances.iter().enumerate().map(|(i, b)| (account(i), *b)).collect())
+                .unwrap(),
+            founders: Bounded::new(bonds.iter().enumerate().map(founder).collect()).unwrap(),
+            parameters: Parameters { least_bond: 10, ..Parameters::default() },
+        }
+    }
+
+    #[test]
+    fn a_network_begins_with_all_its_money() {
+        let genesis = genesis(&[0, 7, SUPPLY_MAX - 27], &[20, 0]);
+        let beginning = genesis.begin().unwrap();
+        let mut store = MemoryStore::default();
+        store.apply(beginning.changes);
+        assert_eq!(audit(&store), Ok(()));
+        assert_eq!(beginning.committee.seats.len(), 1, "a bond below the least has no seat");
+        assert_eq!(decode::<Genesis>(&encode(&genesis)), Ok(genesis));
+    }
+
+    #[test]
+    fn refusals() {
+        let refuse = |genesis: &Genesis| genesis.begin().unwrap_err();
+        assert_eq!(refuse(&genesis(&[u64::MAX, 1], &[10])), GenesisRefusal::Supply);
+        assert_eq!(refuse(&genesis(&[SUPPLY_MAX], &[10])), GenesisRefusal::Supply);
+        assert_eq!(refuse(&genesis(&[], &[u64::MAX, u64::MAX])), GenesisRefusal::Supply);
+        assert_eq!(refuse(&genesis(&[1], &[9])), GenesisRefusal::NoSeat);
+        let mut twice = genesis(&[1, 2], &[10, 20]);
+        twice.balances.get_mut(1).unwrap().0 = [0; 32];
+        assert_eq!(refuse(&twice), GenesisRefusal::Twice);
+        let mut twice = genesis(&[1], &[10, 20]);
+        twice.founders.get_mut(1).unwrap().consensus = Bounded::new(vec![0; 96]).unwrap();
+        assert_eq!(refuse(&twice), GenesisRefusal::Twice);
+        let mut unfit = genesis(&[1], &[10]);
+        unfit.parameters.seats = 0;
+        assert!(matches!(refuse(&unfit), GenesisRefusal::Parameters(_)));
+    }
+
+    /// A state that was tampered with is found.
+    #[test]
+    fn the_audit_finds_what_does_not_hold() {
+        let beginning = genesis(&[5, 7], &[20]).begin().unwrap();
+        let good = {
+            let mut store = MemoryStore::default();
+            store.apply(beginning.changes);
+            store
+        };
+        let tampered = |key: Vec<u8>, value: Option<Vec<u8>>| {
+            let mut store = good.clone();
+            store.apply(Changes::from([(key, value)]));
+            audit(&store).unwrap_err().to_string()
+        };
+        let account = crate::entry::key_of::<Accounts>(&[1; 32]);
+        let richer = encode(&Account { balance: 8, ..Account::default() });
+        assert!(tampered(account.clone(), Some(richer)).contains("units of money"));
+        let busier = encode(&Account { balance: 7, nonce: 1, ..Account::default() });
+        assert!(tampered(account.clone(), Some(busier)).contains("root"));
+        assert!(tampered(account, Some(vec![1])).contains("table 1"));
+        assert!(tampered(vec![99], Some(vec![])).contains("table 99"));
+        assert!(tampered(vec![crate::tree::NODES, 9], Some(vec![0, 0, 0, 0, 0])).contains("nodes"));
+        let committee = crate::entry::key_of::<Committees>(&0);
+        assert!(!tampered(committee, None).is_empty());
     }
 }

@@ -17,7 +17,7 @@
 //! | `audit.rs` | what must hold of every state |
 //! | `pool.rs`, `seat.rs` | for the node: what waits, and what a seat is to say |
 //!
-//! The rules are chapter 08 of the specification; code cites its anchors, such as `[G15]`.
+//! The rules are chapter 08 of the specification; code cites its anchors, such as `[H15]`.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

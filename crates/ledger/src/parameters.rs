@@ -1,4 +1,4 @@
-//! Every number the rules depend on, with its unit and the range it must lie in `[G40]`.
+//! Every number the rules depend on, with its unit and the range it must lie in `[H40]`.
 
 use std::fmt;
 

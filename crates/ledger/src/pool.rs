@@ -1,4 +1,4 @@
-//! What waits to be in a block: bounded, best paid first, each account's in the order of its nonces `[G17]`.
+//! What waits to be in a block: bounded, best paid first, each account's in the order of its nonces `[H17]`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Two prices, of work and of bytes, that move with demand `[G16]`.
+//! Two prices, of work and of bytes, that move with demand `[H16]`.
 
 use crate::amount::share;
 use crate::entry::Chain;

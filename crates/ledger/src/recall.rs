@@ -1,4 +1,4 @@
-//! What is not to be relied on any more, and the work of looking again `[G30]`.
+//! What is not to be relied on any more, and the work of looking again `[H30]`.
 
 use certify::hash::{Digest, Purpose as Hashing, hash};
 use certify::wire::encode;

@@ -1,4 +1,4 @@
-//! Models, data sets, records: names that are taken once `[G19]`.
+//! Models, data sets, records: names that are taken once `[H19]`.
 
 use certify::hash::Digest;
 

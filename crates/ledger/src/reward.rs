@@ -1,4 +1,4 @@
-//! Who gets which part of a fee `[G24]`. Every share is rounded down and what is left is burned, so that nothing is gained by
+//! Who gets which part of a fee `[H24]`. Every share is rounded down and what is left is burned, so that nothing is gained by
 //! cutting money or stake in pieces.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The end of a round `[G22]`: who was there, what is paid, and what must be looked at again.
+//! The end of a round `[H22]`: who was there, what is paid, and what must be looked at again.
 
 use certify::Committee;
 

@@ -1,4 +1,4 @@
-//! What an offence costs `[G26]`: little alone, everything together. Nobody can pardon.
+//! What an offence costs `[H26]`: little alone, everything together. Nobody can pardon.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Bonds: in, out, and who gets a seat `[G18]`.
+//! Bonds: in, out, and who gets a seat `[H18]`.
 
 use certify::hash::{Digest, Purpose, hash};
 use certify::{Bounded, Committee, Seat};
@@ -178,7 +178,7 @@ pub(crate) fn elect(
     }
     all.sort_by(|a, b| b.stake.cmp(&a.stake).then(a.account.cmp(&b.account)));
     all.truncate(usize::try_from(seats).unwrap_or(certify::SEATS_MAX));
-    all.sort_by(|a, b| a.account.cmp(&b.account));
+    all.sort_by_key(|seat| seat.account);
     Bounded::new(all).map_err(|_| Fault::Broken { what: "more seats than there may be" })
 }
 

@@ -13,8 +13,11 @@ pub struct State<'s> {
     store: &'s dyn Store,
     changes: Changes,
     /// What was there before each write, to roll back to.
-    undo: Vec<(Vec<u8>, Option<Option<Vec<u8>>>)>,
+    undo: Vec<Undo>,
 }
+
+/// A key, and what had been written under it, if anything.
+type Undo = (Vec<u8>, Option<Option<Vec<u8>>>);
 
 /// A place to roll back to.
 #[derive(Clone, Copy, Debug)]

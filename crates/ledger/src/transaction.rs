@@ -1,4 +1,4 @@
-//! What anyone can ask of the ledger: the envelope that is signed and paid for, and the body inside `[G12]`.
+//! What anyone can ask of the ledger: the envelope that is signed and paid for, and the body inside `[H12]`.
 
 use certify::hash::{Digest, Purpose, hash};
 use certify::wire::{Bounded, Canonical, Malformed, Reader, encode};
@@ -189,6 +189,7 @@ pub type Inner = Bounded<u8, INNER_MAX>;
 
 /// That somebody broke a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time, while its transaction is executed")]
 pub enum Accusation {
     /// Two verdict messages of one seat, kind and round that differ.
     Equivocation {

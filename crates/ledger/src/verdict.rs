@@ -1,4 +1,4 @@
-//! What seats say of a round: bound first, shown later, final at two thirds of stake `[G20]`.
+//! What seats say of a round: bound first, shown later, final at two thirds of stake `[H20]`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

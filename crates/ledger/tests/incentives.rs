@@ -108,7 +108,8 @@ fn honest_disagreement_suspends_and_never_slashes() {
         let submission = world.submission();
         let refusal = world.one("a", &Body::SubmitRecord { submission }).unwrap_err();
         assert_eq!(refusal, zerotell_ledger::Refusal::Suspended);
-        // Two thirds of stake let it go on.
+        // Two thirds of stake let it go on; votes count within one epoch.
+        world.go(40 - world.tip.height % 40);
         let resume = Body::Recall { subject: Subject::Resume { class: 1 }, reason: 1 };
         for v in 0..17 {
             world.must(&format!("v{v}"), &resume);

@@ -18,7 +18,8 @@ use zerotell_ledger::{
 
 /// Another store than the usual one: unordered pairs, searched from the end.
 #[derive(Default)]
-struct Shelf(RefCell<Vec<(Vec<u8>, Option<Vec<u8>>)>>);
+struct Shelf(RefCell<Vec<Written>>);
+type Written = (Vec<u8>, Option<Vec<u8>>);
 
 impl Shelf {
     fn apply(&self, changes: Changes) {

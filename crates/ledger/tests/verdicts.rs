@@ -93,7 +93,7 @@ fn verdict_messages_are_refused_out_of_their_time_and_form() {
         other => panic!("{other:?}"),
     };
     assert_eq!(refused(&mut world, &reveal), Refusal::Early);
-    world.block(&[commit.clone()]).unwrap();
+    world.block(std::slice::from_ref(&commit)).unwrap();
     assert_eq!(refused(&mut world, &commit), Refusal::Repeated);
     let second = world.sign_seat(&v0, at, &seat::commit(&network, &v0, at, &shown, &[2; 32]));
     assert_eq!(refused(&mut world, &second), Refusal::Repeated);
@@ -108,7 +108,7 @@ fn verdict_messages_are_refused_out_of_their_time_and_form() {
     assert_eq!(refused(&mut world, &salted), Refusal::Commitment);
     let fewer = world.sign_seat(&v0, at, &seat::reveal(at, &[], &[1; 32]).unwrap());
     assert_eq!(refused(&mut world, &fewer), Refusal::Commitment);
-    world.block(&[reveal.clone()]).unwrap();
+    world.block(std::slice::from_ref(&reveal)).unwrap();
     assert_eq!(refused(&mut world, &reveal), Refusal::Repeated);
     world.go(1);
     assert_eq!(refused(&mut world, &reveal), Refusal::Late);
