@@ -211,9 +211,7 @@ impl Gate<'_> {
                 if self.height <= round.commit_until {
                     return Err(Refusal::Early.into());
                 }
-                if self.height > round.reveal_until {
-                    return Err(Refusal::Late.into());
-                }
+                // After its time it earns nothing, but a seat that was away can still keep its word.
                 if self.state.has::<Reveals>(&(*height, *seat))? {
                     return Err(Refusal::Repeated.into());
                 }

@@ -161,6 +161,10 @@ impl Parameters {
                     > self.round_blocks().saturating_mul(u64::from(self.tries)).saturating_mul(4),
                 "unbonding takes longer than four times all rounds of a record",
             ),
+            (
+                self.unbonding_blocks > self.trace_blocks.saturating_add(self.round_blocks()),
+                "unbonding takes longer than reveals are kept",
+            ),
             (self.transaction_work <= self.block_work, "one transaction fits a block"),
         ];
         match relations.into_iter().find(|(holds, _)| !holds) {
@@ -181,7 +185,8 @@ mod tests {
             (Parameters { seats: 129, ..Parameters::default() }, "seats"),
             (Parameters { verifier: 0, ..Parameters::default() }, "verifier"),
             (Parameters { verifier_share: 7_000, ..Parameters::default() }, "shares"),
-            (Parameters { unbonding_blocks: 100, ..Parameters::default() }, "unbonding"),
+            (Parameters { unbonding_blocks: 100, ..Parameters::default() }, "all rounds"),
+            (Parameters { unbonding_blocks: 12_000, ..Parameters::default() }, "kept"),
             (
                 Parameters { transaction_work: 5_000, block_work: 1_000, ..Parameters::default() },
                 "one transaction",

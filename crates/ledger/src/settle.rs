@@ -3,8 +3,8 @@
 use certify::Committee;
 
 use crate::entry::{
-    AccountKey, Accounts, Case, Cases, Committees, Due, Item, Links, Models, Programs, Purpose, Record,
-    Records, Reveals, Round, Rounds, Status, Suspended, Validators,
+    AccountKey, Accounts, Case, Cases, Commitments, Committees, Due, Item, Links, Models, Programs, Purpose,
+    Record, Records, Reveals, Round, Rounds, Status, Suspended, Validators,
 };
 use crate::parameters::WHOLE;
 use crate::reward::Payout;
@@ -37,14 +37,21 @@ pub(crate) fn settle(work: &mut Work<'_>, height: u64) -> Result<(), Fault> {
     work.at(until, Due::Forget { round: height })
 }
 
-/// Drops what served as evidence for a while.
+/// Drops what served as evidence for a while; who never showed what it committed to has broken its word.
 pub(crate) fn forget(work: &mut Work<'_>, height: u64) -> Result<(), Fault> {
-    let Some(round) = work.state.get::<Rounds>(&height)? else { return Ok(()) };
-    let seats = work.state.get::<Committees>(&round.epoch)?.map_or(certify::SEATS_MAX, |c| c.seats.len());
-    for seat in 0..seats {
-        let key = (height, short(seat)?);
-        work.state.remove::<crate::entry::Reveals>(&key);
-        work.state.remove::<crate::entry::Commitments>(&key);
+    let round = work.state.must::<Rounds>(&height, "a round is gone")?;
+    let committee = work.state.must::<Committees>(&round.epoch, "a round has no committee")?;
+    // A seat that did not look commits blindly and stays silent where the others reject: so silence costs as much as
+    // a wrong verdict where there was something to hide, and nothing elsewhere.
+    let had_bad = round.items.iter().any(|item| matches!(item.verdict, Some(1..)));
+    for (number, seat) in committee.seats.iter().enumerate() {
+        let key = (height, short(number)?);
+        let is_withheld = work.state.has::<Commitments>(&key)? && !work.state.has::<Reveals>(&key)?;
+        if is_withheld && had_bad {
+            slash::withheld(work, &seat.account)?;
+        }
+        work.state.remove::<Reveals>(&key);
+        work.state.remove::<Commitments>(&key);
     }
     work.state.remove::<Rounds>(&height);
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use certify::hash::{Digest, Purpose, hash};
 
-use crate::amount::{add, share, share_up, sub};
+use crate::amount::{share, share_up, sub};
 use crate::entry::{AccountKey, Offences, Validator, Validators};
 use crate::parameters::WHOLE;
 use crate::store::Fault;
@@ -85,6 +85,15 @@ pub(crate) fn punish(
     Ok(count)
 }
 
+/// What it costs to commit and never to show, where a record was rejected. Always the same: a validator that crashed
+/// has broken its word for several rounds at once, and others may have crashed with it.
+pub(crate) fn withheld(work: &mut Work<'_>, account: &AccountKey) -> Result<(), Fault> {
+    let Some(mut validator) = work.state.get::<Validators>(account)? else { return Ok(()) };
+    let penalty = draw(&mut validator, work.rules().first_offence)?;
+    work.state.put::<Validators>(account, &validator);
+    work.burn(penalty)
+}
+
 /// Adds offending stake to that of late, and gives the part of a bond that all of them lose for being many.
 fn correlated(work: &mut Work<'_>, stake: u128) -> Result<u64, Fault> {
     let rules = work.rules();
@@ -108,7 +117,7 @@ fn correlated(work: &mut Work<'_>, stake: u128) -> Result<u64, Fault> {
     Ok(if fraction > floor { fraction.saturating_mul(factor).min(WHOLE) } else { 0 })
 }
 
-/// Takes from the bond, then from what is on its way out, and gives the sum.
+/// What one of several offenders loses: more for each offence before, or for being many.
 fn take(
     work: &mut Work<'_>,
     account: &AccountKey,
@@ -116,19 +125,24 @@ fn take(
     together: u64,
 ) -> Result<u64, Fault> {
     let doubled = work.rules().first_offence.checked_shl(validator.offences.min(14)).unwrap_or(WHOLE);
-    let part = doubled.max(together).min(WHOLE);
+    let penalty = draw(&mut validator, doubled.max(together).min(WHOLE))?;
+    validator.offences = validator.offences.saturating_add(1);
+    work.state.put::<Validators>(account, &validator);
+    Ok(penalty)
+}
+
+/// Takes a part, in basis points, from the bond and then from what is on its way out, and gives the sum.
+fn draw(validator: &mut Validator, part: u64) -> Result<u64, Fault> {
     let all =
         u64::try_from(validator.slashable()).map_err(|_| Fault::Broken { what: "more stake than money" })?;
     let penalty = share_up(all, part, WHOLE);
     let mut left = penalty;
-    let mut draw = |from: &mut u64| {
-        let drawn = left.min(*from);
-        *from = from.saturating_sub(drawn);
+    let mut from = |purse: &mut u64| {
+        let drawn = left.min(*purse);
+        *purse = purse.saturating_sub(drawn);
         left = left.saturating_sub(drawn);
     };
-    draw(&mut validator.bond);
-    validator.unbonding.iter_mut().rev().for_each(|(_, amount)| draw(amount));
-    validator.offences = validator.offences.saturating_add(1);
-    work.state.put::<Validators>(account, &validator);
-    add(sub(penalty, left)?, 0)
+    from(&mut validator.bond);
+    validator.unbonding.iter_mut().rev().for_each(|(_, amount)| from(amount));
+    sub(penalty, left)
 }

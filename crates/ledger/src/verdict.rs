@@ -14,6 +14,7 @@ use crate::entry::{
     Status,
 };
 use crate::refusal::Stop;
+use crate::slash;
 use crate::state::State;
 use crate::store::Fault;
 use crate::work::Work;
@@ -94,11 +95,35 @@ pub(crate) fn reveal(
             item.reject |= only(seat);
             item.reject_stake = add(item.reject_stake, stake)?;
         }
-        if item.verdict.is_none() {
+        if work.context.height > round.reveal_until {
+            late(work, item, (height, round.verifier), (sender, only(seat), shown.code == 0))?;
+        } else if item.verdict.is_none() {
             decide(work, item, (height, place), &committee, total)?;
         }
     }
     work.state.put::<Rounds>(&height, &round);
+    Ok(())
+}
+
+/// What is shown late decides nothing and earns nothing, but counts against whoever was wrong.
+fn late(
+    work: &mut Work<'_>,
+    item: &Item,
+    (height, verifier): (u64, u16),
+    (sender, seat, accepts): (&AccountKey, u128, bool),
+) -> Result<(), Fault> {
+    let mut record = work.state.must::<Records>(&item.statement, "a round names no record")?;
+    if record.voted == height {
+        *(if accepts { &mut record.accept } else { &mut record.reject }) |= seat;
+        work.state.put::<Records>(&item.statement, &record);
+        return Ok(());
+    }
+    // It was judged again since: there will be no other case to find this seat.
+    let Status::Final { code, .. } = record.status else { return Ok(()) };
+    if (code == 0) != accepts && record.verifier == verifier {
+        let reward_to = (code != 0).then_some(record.submitter);
+        slash::punish(work, &[*sender], slash::Offence::WrongVerdict(item.statement), reward_to)?;
+    }
     Ok(())
 }
 

@@ -274,6 +274,65 @@ fn a_digest_that_comes_from_no_run_is_punished() {
     assert_eq!(world.accuse("b", accuse(trace)), Ok(11), "reveals are kept for a while only");
 }
 
+fn long_memory() -> World {
+    let parameters = Parameters { seats: 32, trace_blocks: 60, ..World::new(&[1_000]).genesis.parameters };
+    World::with(&[1_000; 25], parameters)
+}
+
+/// To commit blindly and stay silent where others reject costs as much as to be wrong.
+#[test]
+fn a_withheld_reveal_costs_a_hundredth_where_something_was_rejected() {
+    let mut world = long_memory();
+    world.habits.insert(world.account("v2"), Habit::Hider);
+    world.submit("a", 5);
+    world.go(70);
+    assert_eq!(world.stake("v2"), 990);
+    world.submit("a", 0);
+    world.go(70);
+    assert_eq!(world.stake("v2"), 990);
+    world.submit("a", 5);
+    world.go(70);
+    assert_eq!(world.stake("v2"), 980, "the same again, a hundredth of what is left and rounded up");
+}
+
+/// Whoever was away keeps its word later, without reward and without loss.
+#[test]
+fn a_late_reveal_keeps_ones_word() {
+    let mut world = long_memory();
+    world.habits.insert(world.account("v2"), Habit::Slow);
+    let before = world.balance("v2");
+    world.submit("a", 5);
+    world.go(10);
+    let earned = world.balance("v2") - before;
+    world.go(60);
+    assert_eq!(world.stake("v2"), 1_000);
+    assert!(earned == 0 || earned == 80_000, "at most what the proposer of the record gets: {earned}");
+}
+
+/// A late reveal hides nothing: wrong ones are punished in a case, and after it.
+#[test]
+fn a_late_reveal_that_was_wrong_is_punished() {
+    for doubted_early in [false, true] {
+        let mut world = long_memory();
+        world.habits.insert(world.account("v2"), Habit::SlowLazy);
+        let statement = world.submit("a", 5);
+        world.go(4);
+        if doubted_early {
+            assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement }), Ok(0));
+            world.rest();
+            assert_eq!(world.stake("v2"), 1_000, "nothing of it was seen yet");
+        }
+        world.go(42 - (world.tip.height - world.record(&statement).ordered));
+        assert_eq!(world.stake("v2"), if doubted_early { 990 } else { 1_000 });
+        if !doubted_early {
+            assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement }), Ok(0));
+            world.rest();
+        }
+        world.go(60);
+        assert_eq!(world.stake("v2"), 990);
+    }
+}
+
 #[test]
 fn money_on_its_way_out_can_be_slashed() {
     let mut world = many();

@@ -289,7 +289,16 @@ fn begin(habits: &[u8]) -> Stream {
         world.must("a", &Body::Transfer { to: world.account(v), amount: 30_000_000 });
     }
     for (v, habit) in habits.iter().enumerate() {
-        let bad = [Habit::Lazy, Habit::Stubborn, Habit::Liar, Habit::OtherBuild, Habit::Silent];
+        let bad = [
+            Habit::Lazy,
+            Habit::Stubborn,
+            Habit::Liar,
+            Habit::OtherBuild,
+            Habit::Silent,
+            Habit::Hider,
+            Habit::Slow,
+            Habit::SlowLazy,
+        ];
         let habit = bad.get(usize::from(*habit)).copied().unwrap_or(Habit::Honest);
         world.habits.insert(world.account(&format!("v{v}")), habit);
     }
@@ -302,7 +311,7 @@ fn begin(habits: &[u8]) -> Stream {
 /// `World` audits the whole state after every block.
 #[test]
 fn whatever_comes_the_books_balance() {
-    let habits = proptest::collection::vec(0..20u8, 6);
+    let habits = proptest::collection::vec(0..24u8, 6);
     let block = proptest::collection::vec((any::<u8>(), acts()), 0..6);
     let blocks = proptest::collection::vec(block, 20..110);
     let config =

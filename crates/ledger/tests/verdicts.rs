@@ -111,7 +111,7 @@ fn verdict_messages_are_refused_out_of_their_time_and_form() {
     world.block(std::slice::from_ref(&reveal)).unwrap();
     assert_eq!(refused(&mut world, &reveal), Refusal::Repeated);
     world.go(1);
-    assert_eq!(refused(&mut world, &reveal), Refusal::Late);
+    assert_eq!(refused(&mut world, &reveal), Refusal::Repeated);
     let stranger = world.sign("a", at, 0, &seat::reveal(at, &shown, &[1; 32]).unwrap());
     assert_eq!(refused(&mut world, &stranger), Refusal::Seat);
     let nowhere = world.sign_seat(&v0, 9_999, &seat::reveal(9_999, &shown, &[1; 32]).unwrap());

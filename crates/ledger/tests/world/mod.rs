@@ -83,6 +83,12 @@ pub enum Habit {
     /// Runs another build, which is wrong about `flips`, in cases too.
     OtherBuild,
     Silent,
+    /// Commits to accept without looking, and shows it only where nobody rejected.
+    Hider,
+    /// Honest, but shows its verdicts five blocks too late.
+    Slow,
+    /// Lazy, and shows it late.
+    SlowLazy,
 }
 
 pub struct World {
@@ -303,7 +309,7 @@ impl World {
     /// What the seats say in the next block, each by its habit.
     pub fn verdicts(&self) -> Vec<Vec<u8>> {
         let (state, height) = (self.state(), self.tip.height + 1);
-        let span = self.genesis.parameters.round_blocks() + 1;
+        let span = self.genesis.parameters.round_blocks() + 50;
         let mut list = Vec::new();
         for at in height.saturating_sub(span)..height {
             let Some((round, committee)) = seat::round(&state, at).unwrap() else { continue };
@@ -331,7 +337,10 @@ impl World {
             let body = seat::commit(&self.genesis.network(), account, at, &shown, &salt);
             return Some(self.sign_seat(account, at, &body));
         }
-        if height == round.commit_until + 1 {
+        let is_shy = habit == Habit::Hider
+            && round.items.iter().any(|item| self.truth.bad.contains_key(&item.statement));
+        let wait = if matches!(habit, Habit::Slow | Habit::SlowLazy) { 40 } else { 1 };
+        if height == round.commit_until + wait && !is_shy {
             return Some(self.sign_seat(account, at, &seat::reveal(at, &shown, &salt).unwrap()));
         }
         None
@@ -351,7 +360,9 @@ impl World {
             let looks = item.purpose != Why::Order;
             let guess = digest(&format!("guess {account:?}"));
             match habit {
-                Habit::Lazy if !looks => (shown.code, shown.execution) = (0, guess),
+                Habit::Lazy | Habit::Hider | Habit::SlowLazy if !looks => {
+                    (shown.code, shown.execution) = (0, guess)
+                }
                 Habit::Stubborn => (shown.code, shown.execution) = (0, guess),
                 Habit::Liar if !looks => shown.code = if shown.code == 0 { 9 } else { 0 },
                 _ => {}
