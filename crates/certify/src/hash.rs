@@ -21,7 +21,7 @@ impl Purpose {
     /// Two neighbours in a list.
     pub const PAIR: Self = Self("zerotell/list/pair/1");
     /// The length of a list and its items.
-    pub const LIST: Self = Self("zerotell/list/root/1");
+    pub const LIST: Self = Self("zerotell/list/whole/1");
     /// A block's header: what consensus finalises.
     pub const HEADER: Self = Self("zerotell/header/1");
     /// The seats of an epoch.

@@ -20,6 +20,21 @@ fn cpu() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Microseconds that the tree takes for a changed entry, when a block changes a thousand.
+fn tree_cost(world: &World) -> f64 {
+    let change = |i: u32| {
+        let path = certify::map::path(5, &i.to_le_bytes());
+        (path, Some(certify::map::value_digest(b"changed")))
+    };
+    let start = cpu();
+    for block in 0..50u32 {
+        let mut sorted: Vec<_> = (block * 1_000..block * 1_000 + 1_000).map(change).collect();
+        sorted.sort_unstable();
+        zerotell_ledger::tree::update(&world.store, &sorted, &mut Default::default()).expect("a sound tree");
+    }
+    (cpu() - start).as_secs_f64() * 1e6 / 50_000.0
+}
+
 fn main() {
     let mut words = std::env::args().skip(1).map(|word| word.parse::<usize>().expect("a number"));
     let (records, validators) = (words.next().unwrap_or(100_000), words.next().unwrap_or(4));
@@ -70,6 +85,7 @@ fn main() {
         per(nodes)
     );
     println!("entries              {:.2} per record", per(entries));
+    println!("tree                 {:.1} us per changed entry, 1,000 in a block", tree_cost(&world));
     println!("proof of a record    {} B and {} B of record", certify::encode(&proof).len(), {
         certify::encode(&world.record(&last.expect("a record"))).len()
     });

@@ -64,7 +64,7 @@ pub enum Refusal {
         /// Offered.
         fee: u64,
     },
-    /// Step 6: the block has no room left.
+    /// Last, in a block: it has no room left.
     BlockFull,
     /// Step 7: too many records of this account wait.
     InFlight {
