@@ -115,19 +115,29 @@ impl Pool {
     pub fn settle(&mut self, state: &State<'_>) -> Result<(), Fault> {
         let chain = present(state)?;
         let height = chain.height.saturating_add(1);
-        let old: Vec<(AccountKey, u64)> = self.paid.keys().copied().collect();
-        let mut gone = Vec::new();
-        for (account, nonce) in old {
-            let entry = account_of(state, &account)?;
-            if nonce < entry.nonce {
-                gone.push((account, nonce));
-            }
-        }
-        gone.iter().for_each(|key| self.drop_one(key));
         let gate = Gate { state, chain: &chain, height };
+        let accounts: BTreeSet<AccountKey> = self.paid.keys().map(|(account, _)| *account).collect();
+        for account in accounts {
+            let current = account_of(state, &account)?.nonce;
+            let gone = if self.may_follow(gate, &account, current)? { current } else { u64::MAX };
+            let old: Vec<u64> =
+                self.paid.range((account, 0)..(account, gone)).map(|((_, nonce), _)| *nonce).collect();
+            old.into_iter().for_each(|nonce| self.drop_one(&(account, nonce)));
+        }
         let fits = |bytes: &[u8]| !matches!(admit(gate, bytes, &Ahead::default()), Err(Stop::Refused(refusal)) if refusal != Refusal::Early);
         self.verdicts.retain(|_, bytes| fits(bytes));
         Ok(())
+    }
+
+    /// Whether the account's next transaction may still be in a block, now or later.
+    fn may_follow(&self, gate: Gate<'_>, account: &AccountKey, nonce: u64) -> Result<bool, Fault> {
+        let Some(head) = self.paid.get(&(*account, nonce)) else { return Ok(false) };
+        match admit(gate, &head.bytes, &Ahead::default()) {
+            // A price may fall again, and a record's verdict makes room for the next.
+            Ok(_) | Err(Stop::Refused(Refusal::Price { .. } | Refusal::InFlight { .. })) => Ok(true),
+            Err(Stop::Refused(_) | Stop::Failed(_)) => Ok(false),
+            Err(Stop::Fault(fault)) => Err(fault),
+        }
     }
 
     fn head(&self, heads: &mut BTreeSet<(Rank, AccountKey, u64)>, account: &AccountKey, nonce: u64) {

@@ -256,6 +256,24 @@ fn the_pool_orders_replaces_and_forgets() {
     assert_eq!(pool.len(), candidates.len() - taken.len());
 }
 
+/// What can never be in a block any more makes way, and what follows it too.
+#[test]
+fn the_pool_drops_what_has_become_impossible() {
+    let mut world = World::new(&[1_000; 4]);
+    let mut pool = Pool::new(100_000);
+    let submission = world.submission();
+    let body = Body::SubmitRecord { submission: submission.clone() };
+    pool.add(&world.state(), &world.sign("b", 0, 400_000, &body)).unwrap();
+    pool.add(&world.state(), &world.sign("b", 1, 400_000, &Body::Unbond { amount: 1 })).unwrap();
+    pool.add(&world.state(), &world.sign("c", 0, 400_000, &Body::Unbond { amount: 1 })).unwrap();
+    // Somebody else submits the same record.
+    world.must("a", &body);
+    pool.settle(&world.state()).unwrap();
+    assert_eq!(pool.len(), 1);
+    let left = pool.candidates(&world.state()).unwrap();
+    assert_eq!(left, [world.sign("c", 0, 400_000, &Body::Unbond { amount: 1 })]);
+}
+
 /// Verdicts are taken from seats only, are free, and go first.
 #[test]
 fn the_pool_takes_verdicts() {
