@@ -142,12 +142,16 @@ pub struct Validator {
     pub unbonding: Bounded<(u64, u64), UNBONDINGS_MAX>,
     /// How often it was punished.
     pub offences: u32,
+    /// Span of time, from 1, in which its stake was last counted among offenders'; 0 if never.
+    pub counted: u64,
+    /// Epoch, from 1, in which it last paid for an error; 0 if never.
+    pub erred: u64,
     /// Rounds missed in this epoch.
     pub missed: u32,
     /// Canaries of the protocol that it still owes in this epoch.
     pub owed: u32,
 }
-spell_struct!(Validator { consensus, bond, unbonding, offences, missed, owed });
+spell_struct!(Validator { consensus, bond, unbonding, offences, counted, erred, missed, owed });
 
 impl Validator {
     /// All that can be slashed.

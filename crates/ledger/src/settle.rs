@@ -207,17 +207,22 @@ fn resolve(
     record: &mut Record,
 ) -> Result<(), Fault> {
     let wrong = |accept, reject| if code == 0 { reject } else { accept };
-    let mut offenders = members(settled.committee, wrong(settled.item.accept, settled.item.reject));
+    let erring = members(settled.committee, wrong(settled.item.accept, settled.item.reject));
+    let mut offenders = Vec::new();
     // Under another version of the verifier another verdict may have been right.
     if settled.round.verifier == record.verifier {
         let epoch = crate::work::epoch_of(work.rules(), record.voted);
         if let Some(committee) = work.state.get::<Committees>(&epoch)? {
-            offenders.extend(members(&committee, wrong(record.accept, record.reject)));
+            offenders = members(&committee, wrong(record.accept, record.reject));
+            // Who says the same when everyone looks may have looked before.
+            offenders.retain(|account| !erring.contains(account));
         }
     }
     // Whoever submits what is not valid earns from those who did not look.
     let reward_to = if code == 0 { case.reporter } else { Some(record.submitter) };
-    slash::punish(work, &offenders, slash::Offence::WrongVerdict(settled.item.statement), reward_to)?;
+    let offence = slash::Offence::WrongVerdict(settled.item.statement);
+    slash::punish(work, &offenders, offence, reward_to)?;
+    slash::err(work, &erring, offence, reward_to)?;
     settled.vote(record);
     record.verifier = settled.round.verifier;
     record.status = Status::Final { code, height: work.context.height };

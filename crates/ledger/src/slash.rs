@@ -57,32 +57,88 @@ pub(crate) fn punish(
     offence: Offence,
     reward_to: Option<AccountKey>,
 ) -> Result<usize, Fault> {
-    let (mut fresh, mut stake) = (Vec::new(), 0u128);
-    for account in accused.iter().collect::<BTreeSet<_>>() {
-        let id = offence.id(account);
-        let Some(validator) = work.state.get::<Validators>(account)? else { continue };
-        if work.state.has::<Offences>(&id)? {
-            continue;
-        }
-        let height = work.context.height;
-        work.state.put::<Offences>(&id, &height);
-        stake = stake.saturating_add(validator.slashable());
-        fresh.push((*account, validator));
-    }
-    if fresh.is_empty() {
+    let fresh = unpunished(work, accused, offence)?;
+    let count = fresh.len();
+    if count == 0 {
         return Ok(0);
     }
-    let together = correlated(work, stake)?;
-    let count = fresh.len();
-    for (account, validator) in fresh {
-        let penalty = take(work, &account, validator, together)?;
-        let reward = reward_to.map_or(0, |_| share(penalty, work.rules().reporter_share, WHOLE));
-        if let Some(reporter) = reward_to {
-            work.credit(&reporter, reward)?;
+    let (now, span) = span_of(work);
+    let mut stake = 0u128;
+    for account in &fresh {
+        let mut validator = work.state.must::<Validators>(account, "an offender is gone")?;
+        // Nobody is counted twice at a time: alone, one never looks like many.
+        if validator.counted == 0 || validator.counted.saturating_add(SPANS) <= now {
+            stake = stake.saturating_add(validator.slashable());
+            validator.counted = span;
+            work.state.put::<Validators>(account, &validator);
         }
-        work.burn(sub(penalty, reward)?)?;
+    }
+    let together = correlated(work, now, stake)?;
+    for account in fresh {
+        let mut validator = work.state.must::<Validators>(&account, "an offender is gone")?;
+        let doubled = work.rules().first_offence.checked_shl(validator.offences.min(14)).unwrap_or(WHOLE);
+        let penalty = draw(&mut validator, doubled.max(together).min(WHOLE))?;
+        validator.offences = validator.offences.saturating_add(1);
+        work.state.put::<Validators>(&account, &validator);
+        hand_out(work, penalty, reward_to)?;
     }
     Ok(count)
+}
+
+/// What those pay who are wrong though they looked: a first offence's price, once in an epoch, never more for being many.
+/// They may be honest, with a build or a machine that errs.
+pub(crate) fn err(
+    work: &mut Work<'_>,
+    accused: &[AccountKey],
+    offence: Offence,
+    reward_to: Option<AccountKey>,
+) -> Result<(), Fault> {
+    let epoch = work.epoch.saturating_add(1);
+    for account in unpunished(work, accused, offence)? {
+        let mut validator = work.state.must::<Validators>(&account, "an offender is gone")?;
+        if validator.erred == epoch {
+            continue;
+        }
+        validator.erred = epoch;
+        let penalty = draw(&mut validator, work.rules().first_offence)?;
+        work.state.put::<Validators>(&account, &validator);
+        hand_out(work, penalty, reward_to)?;
+    }
+    Ok(())
+}
+
+/// Those among the accused, each once, who were not punished for this before; from now on they were.
+fn unpunished(
+    work: &mut Work<'_>,
+    accused: &[AccountKey],
+    offence: Offence,
+) -> Result<Vec<AccountKey>, Fault> {
+    let mut fresh = Vec::new();
+    for account in accused.iter().collect::<BTreeSet<_>>() {
+        let id = offence.id(account);
+        if work.state.has::<Validators>(account)? && !work.state.has::<Offences>(&id)? {
+            let height = work.context.height;
+            work.state.put::<Offences>(&id, &height);
+            fresh.push(*account);
+        }
+    }
+    Ok(fresh)
+}
+
+/// A part of a penalty for whoever brought it about; the rest is burned.
+fn hand_out(work: &mut Work<'_>, penalty: u64, reward_to: Option<AccountKey>) -> Result<(), Fault> {
+    let reward = reward_to.map_or(0, |_| share(penalty, work.rules().reporter_share, WHOLE));
+    if let Some(reporter) = reward_to {
+        work.credit(&reporter, reward)?;
+    }
+    work.burn(sub(penalty, reward)?)
+}
+
+/// The present span of time, and its number from 1.
+fn span_of(work: &Work<'_>) -> (u64, u64) {
+    let span = work.rules().correlation_blocks.checked_div(SPANS).unwrap_or(1).max(1);
+    let now = work.context.height.checked_div(span).unwrap_or_default();
+    (now, now.saturating_add(1))
 }
 
 /// What it costs to commit and never to show, where a record was rejected. Always the same: a validator that crashed
@@ -95,11 +151,9 @@ pub(crate) fn withheld(work: &mut Work<'_>, account: &AccountKey) -> Result<(), 
 }
 
 /// Adds offending stake to that of late, and gives the part of a bond that all of them lose for being many.
-fn correlated(work: &mut Work<'_>, stake: u128) -> Result<u64, Fault> {
+fn correlated(work: &mut Work<'_>, now: u64, stake: u128) -> Result<u64, Fault> {
     let rules = work.rules();
     let (factor, floor) = (rules.correlation, rules.correlation_floor);
-    let span = rules.correlation_blocks.checked_div(SPANS).unwrap_or(1).max(1);
-    let now = work.context.height.checked_div(span).unwrap_or_default();
     let late = std::mem::take(&mut work.chain.offended).into_vec();
     let mut late: Vec<(u64, u64)> =
         late.into_iter().filter(|(at, _)| at.saturating_add(SPANS) >= now).collect();
@@ -115,20 +169,6 @@ fn correlated(work: &mut Work<'_>, stake: u128) -> Result<u64, Fault> {
     let fraction = sum.saturating_mul(WHOLE.into()).checked_div(of).unwrap_or(WHOLE.into());
     let fraction = u64::try_from(fraction).unwrap_or(WHOLE).min(WHOLE);
     Ok(if fraction > floor { fraction.saturating_mul(factor).min(WHOLE) } else { 0 })
-}
-
-/// What one of several offenders loses: more for each offence before, or for being many.
-fn take(
-    work: &mut Work<'_>,
-    account: &AccountKey,
-    mut validator: Validator,
-    together: u64,
-) -> Result<u64, Fault> {
-    let doubled = work.rules().first_offence.checked_shl(validator.offences.min(14)).unwrap_or(WHOLE);
-    let penalty = draw(&mut validator, doubled.max(together).min(WHOLE))?;
-    validator.offences = validator.offences.saturating_add(1);
-    work.state.put::<Validators>(account, &validator);
-    Ok(penalty)
 }
 
 /// Takes a part, in basis points, from the bond and then from what is on its way out, and gives the sum.
