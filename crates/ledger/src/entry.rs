@@ -256,10 +256,22 @@ pub struct Item {
     pub accept_stake: u64,
     /// Stake of the latter.
     pub reject_stake: u64,
+    /// Stake of seats that revealed that they do not have the proof.
+    pub abstain_stake: u64,
     /// The verdict, as soon as there is one.
     pub verdict: Option<u16>,
 }
-spell_struct!(Item { statement, purpose, tries, accept, reject, accept_stake, reject_stake, verdict });
+spell_struct!(Item {
+    statement,
+    purpose,
+    tries,
+    accept,
+    reject,
+    accept_stake,
+    reject_stake,
+    abstain_stake,
+    verdict
+});
 
 /// What one block ordered, and what the seats say of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -279,15 +291,31 @@ pub struct Round {
 }
 spell_struct!(Round { epoch, beacon, commit_until, reveal_until, verifier, items });
 
+/// Code of a rejection: the proof has another length than was paid for.
+pub const WRONG_LENGTH: u16 = 1;
+/// Code of a rejection: the statement is not what the submission says of it.
+pub const WRONG_STATEMENT: u16 = 2;
+/// First code that the verifier's own refusals take.
+pub const REFUSED: u16 = 16;
+/// Not a verdict: the seat does not have the proof.
+pub const ABSTAIN: u16 = u16::MAX;
+
 /// What one seat says of one item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// 0 accept, else why not.
+    /// 0 accept, [`ABSTAIN`], else why not.
     pub code: u16,
     /// That the seat ran the verifier: see [`execution_digest`](crate::verdict::execution_digest).
     pub execution: Digest,
 }
 spell_struct!(Shown { code, execution });
+
+impl Shown {
+    /// Whether it accepts; `None` if it abstains.
+    pub fn accepts(&self) -> Option<bool> {
+        (self.code != ABSTAIN).then_some(self.code == 0)
+    }
+}
 
 /// A registered model.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -147,7 +147,7 @@ fn wrong_execution(
     for (number, seat) in committee.seats.iter().enumerate() {
         let Some(shown) = work.state.get::<Reveals>(&(record.voted, short(number)?))? else { continue };
         let Some(shown) = shown.get(place) else { continue };
-        if (shown.code == 0) != (code == 0) {
+        if shown.accepts() != Some(code == 0) {
             continue;
         }
         if shown.execution == execution_digest(&seat.account, &round.beacon, trace) {

@@ -10,7 +10,7 @@ use crate::parameters::WHOLE;
 use crate::reward::Payout;
 use crate::slash;
 use crate::store::Fault;
-use crate::verdict::{holds, short};
+use crate::verdict::{holds, is_quorum, short};
 use crate::work::{Work, account_of};
 
 type Statement = certify::Digest;
@@ -97,6 +97,10 @@ fn order(work: &mut Work<'_>, settled: &Settled<'_>, payout: &mut Payout) -> Res
     if settled.item.verdict.is_none() && retry(work, settled.item) {
         work.state.put::<Records>(&statement, &record);
         return Ok(());
+    }
+    if settled.item.verdict.is_none() && is_quorum(settled.item.abstain_stake, settled.committee.stake()) {
+        // Two thirds have no proof: it was withheld. What would go back is burned, or asking for nothing were free.
+        work.burn(std::mem::take(&mut record.held))?;
     }
     conclude(work, &statement, record, payout)
 }

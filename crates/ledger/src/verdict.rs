@@ -88,15 +88,19 @@ pub(crate) fn reveal(
     let total = committee.stake();
     work.state.put::<Reveals>(&(height, short(seat)?), verdicts);
     for (place, (item, shown)) in round.items.iter_mut().zip(verdicts.iter()).enumerate() {
-        if shown.code == 0 {
-            item.accept |= only(seat);
-            item.accept_stake = add(item.accept_stake, stake)?;
+        let Some(accepts) = shown.accepts() else {
+            item.abstain_stake = add(item.abstain_stake, stake)?;
+            continue;
+        };
+        let (set, sum) = if accepts {
+            (&mut item.accept, &mut item.accept_stake)
         } else {
-            item.reject |= only(seat);
-            item.reject_stake = add(item.reject_stake, stake)?;
-        }
+            (&mut item.reject, &mut item.reject_stake)
+        };
+        *set |= only(seat);
+        *sum = add(*sum, stake)?;
         if work.context.height > round.reveal_until {
-            late(work, item, (height, round.verifier), (sender, only(seat), shown.code == 0))?;
+            late(work, item, (height, round.verifier), (sender, only(seat), accepts))?;
         } else if item.verdict.is_none() {
             decide(work, item, (height, place), &committee, total)?;
         }

@@ -124,6 +124,7 @@ impl<'a> Work<'a> {
             reject: 0,
             accept_stake: 0,
             reject_stake: 0,
+            abstain_stake: 0,
             verdict: None,
         };
         self.round.items.push(item).is_ok()

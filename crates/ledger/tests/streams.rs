@@ -119,7 +119,9 @@ impl Stream {
             }
             Act::Submit(code) => {
                 let mut submission = self.world.submission();
-                if *code != 0 {
+                if *code == 3 {
+                    self.world.truth.missing.insert(submission.statement);
+                } else if *code != 0 {
                     self.world.truth.bad.insert(submission.statement, *code);
                     self.world.other.flips.insert(submission.statement);
                 }

@@ -3,7 +3,8 @@
 mod world;
 
 use world::{Habit, World, digest};
-use zerotell_ledger::entry::{Dataset, Datasets, Models, Present, Status, Treasuries};
+use zerotell_ledger::entry::{Dataset, Datasets, Models, Present, Status, Treasuries, Validators};
+use zerotell_ledger::seat::Duty;
 use zerotell_ledger::transaction::Step;
 use zerotell_ledger::{Body, Refusal, account_of, seat};
 
@@ -62,6 +63,47 @@ fn without_two_thirds_there_is_no_verdict_and_the_fee_comes_back() {
     world.must("a", &Body::SubmitRecord { submission: again.clone() });
     world.rest();
     assert!(matches!(world.status(&again.statement), Status::Final { code: 0, .. }));
+}
+
+/// A proof that is withheld delays nobody else, and costs its fee.
+#[test]
+fn a_withheld_proof_costs_its_fee_and_stops_no_other() {
+    let mut world = World::new(&[1_000; 4]);
+    let (good, mut bad) = (world.submission(), world.submission());
+    bad.statement = digest("withheld");
+    world.truth.missing.insert(bad.statement);
+    let before = world.balance("c");
+    let list = [
+        world.transaction("b", &Body::SubmitRecord { submission: good.clone() }),
+        world.transaction("c", &Body::SubmitRecord { submission: bad.clone() }),
+    ];
+    world.block(&list).unwrap();
+    world.go(3);
+    assert!(matches!(world.status(&good.statement), Status::Final { code: 0, .. }));
+    assert_eq!(world.status(&bad.statement), Status::Pending);
+    world.rest();
+    assert!(matches!(world.status(&bad.statement), Status::Undecided { .. }));
+    assert_eq!(before - world.balance("c"), 400_000);
+    // Nobody was away, and nobody can be blamed for a digest.
+    let v0 = world.state().get::<Validators>(&world.account("v0")).unwrap().unwrap();
+    assert_eq!((v0.missed, v0.offences), (0, 0));
+}
+
+#[test]
+fn a_seat_knows_its_duties() {
+    let mut world = World::new(&[1_000; 4]);
+    world.habits.insert(world.account("v0"), Habit::Silent);
+    world.submit("a", 0);
+    let at = world.tip.height;
+    let duties = |world: &World, name: &str| seat::duties(&world.state(), &world.account(name), 0).unwrap();
+    assert_eq!(duties(&world, "v1"), [(at, Duty::Commit)]);
+    assert_eq!(duties(&world, "a"), []);
+    world.go(1);
+    assert_eq!((duties(&world, "v0"), duties(&world, "v1")), (vec![(at, Duty::Commit)], vec![]));
+    world.go(1);
+    assert_eq!((duties(&world, "v0"), duties(&world, "v1")), (vec![], vec![(at, Duty::Reveal)]));
+    world.go(1);
+    assert_eq!(duties(&world, "v1"), []);
 }
 
 /// Stake decides, not seats.

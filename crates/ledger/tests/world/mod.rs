@@ -54,12 +54,17 @@ pub struct Truth {
     pub bad: BTreeMap<Digest, u16>,
     /// Added to every trace, so that two builds can differ.
     pub build: u8,
+    /// Proofs that nobody hands out.
+    pub missing: BTreeSet<Digest>,
     /// Proofs this build is wrong about.
     pub flips: BTreeSet<Digest>,
 }
 
 impl Recheck for Truth {
     fn recheck(&self, statement: &Digest, record: &Record, _: u16) -> Result<Rechecked, Fault> {
+        if self.missing.contains(statement) {
+            return Err(Fault::World { what: "a proof" });
+        }
         let mut code = self.bad.get(statement).copied().unwrap_or(0);
         if self.flips.contains(statement) {
             code = if code == 0 { 7 } else { 0 };
