@@ -11,7 +11,8 @@ use crate::common::{Random, whole};
 
 /// A Program that reads model tensors of these axes and intervals.
 fn program(tensors: &[(&[u32], i64, i64)]) -> Program {
-    let tensor = |home, axes: &[u32], lo, hi| Tensor { home, axes: axes.to_vec(), lo, hi, content: [].into() };
+    let tensor =
+        |home, axes: &[u32], lo, hi| Tensor { home, axes: axes.to_vec(), lo, hi, content: [].into() };
     let mut all = vec![tensor(Home::Input, &[0], 0, 1)];
     all.extend(tensors.iter().map(|(axes, lo, hi)| tensor(Home::Model, axes, *lo, *hi)));
     let operators = (1u32..).zip(tensors).map(|(number, (axes, _, _))| {

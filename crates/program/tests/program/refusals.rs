@@ -84,8 +84,14 @@ fn tensors() {
     assert_eq!(text(refused(|p| p.tensors[0].content = [1].into())), (at, "content entries"));
     let batched = "a const or model tensor may not have a batch axis";
     assert_eq!(text(refused(|p| p.tensors[1].axes = vec![7, 0])), (Site::Tensor(1), batched));
-    assert_eq!(text(refused(|p| p.tensors[5].content[9] = 99)), (Site::Tensor(5), "content entry"));
-    assert_eq!(text(refused(|p| p.tensors[5].content = p.tensors[5].content[..127].into())), (Site::Tensor(5), "content entries"));
+    assert_eq!(
+        text(refused(|p| std::sync::Arc::make_mut(&mut p.tensors[5].content)[9] = 99)),
+        (Site::Tensor(5), "content entry")
+    );
+    assert_eq!(
+        text(refused(|p| p.tensors[5].content = p.tensors[5].content[..127].into())),
+        (Site::Tensor(5), "content entries")
+    );
     let ones = refused(|p| {
         p.tensors.push(Tensor { home: Home::Ones, axes: vec![], lo: 0, hi: 1, content: [].into() });
     });
