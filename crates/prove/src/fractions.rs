@@ -10,7 +10,7 @@ use program::lower::{Look, Lowered};
 use rayon::prelude::*;
 use verify::{LookupChallenges, Setup};
 
-use crate::memory::{filled, wipe};
+use crate::memory::{filled, recycle, zeros};
 use crate::values::{Values, form_values};
 
 /// Loops below this size are not split between threads.
@@ -45,9 +45,10 @@ pub struct Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        for (p, q) in self.layers.iter_mut().chain([&mut self.work]) {
-            wipe(p);
-            wipe(q);
+        let work = std::mem::take(&mut self.work);
+        for (p, q) in self.layers.drain(..).chain([work]) {
+            recycle(p);
+            recycle(q);
         }
     }
 }
@@ -62,7 +63,7 @@ impl Tree {
         let mut layers = Vec::with_capacity(setup.layers + 1);
         while p.len() > 1 {
             let half = p.len() / 2;
-            let mut above = (filled(K::ZERO, half), filled(K::ZERO, half));
+            let mut above = (zeros(half), zeros(half));
             let ((p0, p1), (q0, q1)) = (p.split_at(half), q.split_at(half));
             let outputs = above.0.par_chunks_mut(GRAIN).zip(above.1.par_chunks_mut(GRAIN));
             let low = p0.par_chunks(GRAIN).zip(q0.par_chunks(GRAIN));
@@ -80,10 +81,9 @@ impl Tree {
 
     /// Takes layer k + 1 into work.
     fn take(&mut self, k: usize) {
-        let (p, q) = &mut self.work;
-        wipe(p);
-        wipe(q);
-        self.work = std::mem::take(&mut self.layers[k + 1]);
+        let (p, q) = std::mem::replace(&mut self.work, std::mem::take(&mut self.layers[k + 1]));
+        recycle(p);
+        recycle(q);
         self.length = self.work.0.len() / 2;
     }
 
@@ -192,7 +192,7 @@ type Own<'a> = (&'a Block, &'a mut [K], &'a mut [K]);
 /// Numerators and denominators of all leaves.
 fn leaves(setup: &Setup, values: &Values<'_>, challenges: &LookupChallenges) -> (Vec<K>, Vec<K>) {
     let size = 1usize << setup.layers;
-    let (mut p, mut q) = (filled(K::ZERO, size), filled(K::ONE, size));
+    let (mut p, mut q) = (zeros(size), filled(K::ONE, size));
     let lowered = &setup.lowered;
     let mut owners: Vec<Vec<Own<'_>>> = Vec::new();
     owners.resize_with(lowered.looks.len() + lowered.tables.len(), Vec::new);

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use sumcheck::Term;
 use verify::{Functionals, Group, Setup};
 
-use crate::memory::filled;
+use crate::memory::zeros;
 use crate::ranked::{self, Ranked};
 use crate::table::Table;
 
@@ -107,7 +107,7 @@ impl Filler {
     /// The first `entries` entries.
     pub fn dense(&self, entries: usize) -> Vec<K> {
         const RUN: usize = 1 << 12;
-        let mut values = filled(K::ZERO, entries);
+        let mut values = zeros(entries);
         values.par_chunks_mut(RUN).enumerate().for_each(|(i, run)| {
             self.add(i * RUN, K::ONE, run);
         });

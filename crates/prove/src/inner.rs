@@ -14,7 +14,7 @@ use program::types::{Form, Map, View};
 use rayon::prelude::*;
 use verify::InnerPoints;
 
-use crate::memory::filled;
+use crate::memory::zeros;
 use crate::product::Product;
 use crate::values::Values;
 
@@ -413,7 +413,7 @@ const RUN: usize = 1 << 10;
 
 /// Makes `jobs` runs of `inner` entries; `one` gets a job's number, the first entry and the entries to fill.
 fn fill(jobs: usize, inner: usize, one: impl Fn(usize, usize, &mut [K]) + Sync) -> Vec<K> {
-    let mut out = filled(K::ZERO, jobs * inner);
+    let mut out = zeros(jobs * inner);
     if inner > RUN {
         let runs = |(job, part): (usize, &mut [K])| {
             part.par_chunks_mut(RUN).enumerate().for_each(|(i, run)| one(job, i * RUN, run));

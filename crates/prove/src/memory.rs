@@ -1,25 +1,116 @@
-//! Long vectors, made and wiped by all threads: whoever touches a page first waits until the system has
-//! cleared it.
+//! Long vectors, made and wiped by all threads, and kept for the next that is needed.
+//!
+//! Whoever touches a page first waits until the system has cleared it, which takes longer than most
+//! passes over it. So long vectors come back here when they are done with, wiped, and serve again: later
+//! in the same proof, and in the next one of the process. See ADR 018.
 
+use std::sync::{Mutex, PoisonError};
+
+use algebra::{F, K};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
-/// Vectors up to this length are not split between threads.
+/// Vectors up to this length are not split between threads, and not kept.
 const ALONE: usize = 1 << 14;
+/// Bytes kept of each type at most.
+const KEPT_MAX: usize = 1 << 28;
 
-/// `n` copies of one value.
-pub fn filled<T: Copy + Send>(value: T, n: usize) -> Vec<T> {
-    if n <= ALONE {
-        return vec![value; n];
-    }
-    rayon::iter::repeat_n(value, n).with_min_len(ALONE).collect()
+/// What long vectors hold.
+pub trait Element: Copy + Send + Zeroize + 'static {
+    /// Zero.
+    const ZERO: Self;
+    /// Vectors that wait to be used again: all zeros, as long as their capacity.
+    fn kept() -> &'static Mutex<Vec<Vec<Self>>>;
 }
 
-/// Wipes a vector.
+impl Element for F {
+    const ZERO: Self = Self::ZERO;
+    fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
+        static KEPT: Mutex<Vec<Vec<F>>> = Mutex::new(Vec::new());
+        &KEPT
+    }
+}
+
+impl Element for K {
+    const ZERO: Self = Self::ZERO;
+    fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
+        static KEPT: Mutex<Vec<Vec<K>>> = Mutex::new(Vec::new());
+        &KEPT
+    }
+}
+
+/// `n` zeros.
+pub fn zeros<T: Element>(n: usize) -> Vec<T> {
+    if n <= ALONE {
+        return vec![T::ZERO; n];
+    }
+    let kept = {
+        let mut kept = T::kept().lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |vector: &Vec<T>| (n..=2 * n).contains(&vector.len());
+        let best = kept.iter().enumerate().filter(|(_, vector)| fits(vector)).min_by_key(|(_, v)| v.len());
+        best.map(|(i, _)| i).map(|i| kept.swap_remove(i))
+    };
+    match kept {
+        Some(mut vector) => {
+            vector.truncate(n);
+            vector
+        }
+        None => rayon::iter::repeat_n(T::ZERO, n).with_min_len(ALONE).collect(),
+    }
+}
+
+/// `n` copies of one value.
+pub fn filled<T: Element + Sync>(value: T, n: usize) -> Vec<T> {
+    let mut values = zeros(n);
+    values.par_chunks_mut(ALONE).for_each(|part| part.fill(value));
+    values
+}
+
+/// Wipes a vector, whole capacity, and keeps it if it is long.
+pub fn recycle<T: Element>(mut values: Vec<T>) {
+    wipe(&mut values);
+    // What lies beyond the length may have been in use.
+    values.resize(values.capacity(), T::ZERO);
+    if values.len() <= ALONE {
+        return;
+    }
+    let mut kept = T::kept().lock().unwrap_or_else(PoisonError::into_inner);
+    let held: usize = kept.iter().map(Vec::len).sum();
+    if (held + values.len()) * size_of::<T>() <= KEPT_MAX {
+        kept.push(values);
+    }
+}
+
+/// Wipes entries.
 pub fn wipe<T: Zeroize + Send>(values: &mut [T]) {
     if values.len() <= ALONE {
         values.iter_mut().for_each(Zeroize::zeroize);
     } else {
         values.par_chunks_mut(ALONE).for_each(|part| part.iter_mut().for_each(Zeroize::zeroize));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALONE, Element, filled, recycle, zeros};
+    use algebra::K;
+
+    /// Nothing of a vector is left in the one it becomes, nor beyond its end.
+    #[test]
+    fn vectors_come_back_empty() {
+        for n in [ALONE + 1, 3 * ALONE, 4 * ALONE + 7] {
+            let mut used = filled(K::ONE, n);
+            used.truncate(n - 5);
+            recycle(used);
+            for m in [n, n - 3, n / 2 + 1] {
+                let found: Vec<K> = zeros(m);
+                assert_eq!(found.len(), m);
+                assert!(found.iter().all(|&x| x == K::ZERO));
+                recycle(found);
+            }
+            let kept = <K as Element>::kept().lock().expect("a lock");
+            assert!(kept.iter().flatten().all(|&x| x == K::ZERO));
+            assert!(kept.iter().all(|vector| vector.len() == vector.capacity()));
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::fractions::Tree;
 use crate::grind::least_nonce;
 use crate::inner::Inner;
 use crate::integers::Integers;
-use crate::memory::filled;
+use crate::memory::zeros;
 use crate::random::{Seed, Source};
 use crate::rungs::Ladder;
 use crate::table::Table;
@@ -90,7 +90,7 @@ fn commit(shape: Shape, layout: &Layout, tensors: &[(Vec<usize>, &[i64])], seed:
         lay(layout, tensors, |address, values| rows.set(address, values));
         Table::small(shape, rows.sorted(), seed, "z")
     } else {
-        let mut rows = filled(F::ZERO, size);
+        let mut rows = zeros(size);
         lay(layout, tensors, |address, values| {
             let slots = rows[address..].iter_mut().zip(values);
             slots.for_each(|(slot, &value)| *slot = F::from_i64(value));
@@ -250,7 +250,7 @@ pub(crate) fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl
         pairs = pad_pairs(setup);
     }
     let products: Vec<K> = pairs.iter().map(|&(i, j)| pads[i] * pads[j]).collect();
-    let mut rows = filled(F::ZERO, group.shape.rows * group.shape.data());
+    let mut rows = zeros(group.shape.rows * group.shape.data());
     for block in &group.layout.blocks {
         let tensor = group.tensors[block.tensor];
         let axes = setup.axes(tensor);

@@ -14,7 +14,7 @@ use verify::Group;
 
 use crate::fractions::GRAIN;
 use crate::integers::{Run, dots};
-use crate::memory::filled;
+use crate::memory::zeros;
 use crate::product::Product;
 
 /// Σ_t rows_t ⊗ columns_t.
@@ -87,7 +87,7 @@ impl Ranked {
 
     /// The functional over columns once all rows are bound: `products` are those of [`Self::products`].
     pub fn columns(&self, products: &mut [Product], width: usize) -> Vec<K> {
-        let mut total = filled(K::ZERO, width);
+        let mut total = zeros(width);
         for (term, product) in self.terms.iter().zip(products) {
             let weight = product.finish().0[0];
             let slots = &mut total[term.from..term.from + term.columns.len()];
@@ -100,7 +100,7 @@ impl Ranked {
 
 /// x ⊗ y, y fastest.
 pub(crate) fn outer(x: &[K], y: &[K]) -> Vec<K> {
-    let mut product = filled(K::ZERO, x.len() * y.len());
+    let mut product = zeros(x.len() * y.len());
     let runs = product.par_chunks_exact_mut(y.len().max(1)).zip(x);
     runs.with_min_len(GRAIN / y.len().max(1) + 1).for_each(|(run, &a)| add_scaled(run, a, y));
     product

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::fractions::GRAIN;
 use crate::functional::Functional;
 use crate::integers::Integers;
-use crate::memory::{filled, wipe};
+use crate::memory::{recycle, zeros};
 use crate::product::{Data, Product, first_fold, first_round};
 use crate::random::Source;
 use crate::ranked::Ranked;
@@ -61,7 +61,7 @@ impl<'a, S: Source> Ladder<'a, S> {
         if let Some((_, shape)) = &plan.closing {
             // n_Q pads, then n_Q values of s_Q.
             pad_values = source.extension("q.value", 2 * plan.pads);
-            let mut rows = filled(K::ZERO, 2 * shape.data());
+            let mut rows = zeros(2 * shape.data());
             rows[..plan.pads].copy_from_slice(&pad_values[..plan.pads]);
             rows[shape.data()..shape.data() + plan.pads].copy_from_slice(&pad_values[plan.pads..]);
             pads = Some(Table::extension(shape.clone(), rows, source, "q"));
@@ -230,7 +230,7 @@ impl<'a, S: Source> Ladder<'a, S> {
         let room = |next: &Level| next.oracles.iter().map(|shape| shape.rows * shape.data()).max();
         let room = self.plan.levels.get(self.level + 1).and_then(room).unwrap_or_default();
         let [mut folded, mut functional] = [(); 2].map(|()| {
-            let mut vector = filled(K::ZERO, room.max(level.length));
+            let mut vector = zeros(room.max(level.length));
             vector.truncate(level.length);
             vector
         });
@@ -282,7 +282,7 @@ impl<'a, S: Source> Ladder<'a, S> {
     pub fn commit_next(&mut self) -> [u8; 32] {
         let number = self.level + 1;
         let shape = self.plan.levels[number].oracles[0].clone();
-        let mut rows = filled(K::ZERO, shape.rows * shape.data());
+        let mut rows = zeros(shape.rows * shape.data());
         rows[..self.folded.len()].copy_from_slice(&self.folded);
         let table = Table::extension(shape, rows, self.source, &format!("o{number}"));
         let root = table.root();
@@ -294,7 +294,7 @@ impl<'a, S: Source> Ladder<'a, S> {
     pub fn commit_end(&mut self) -> [u8; 32] {
         let Some((shape, _)) = &self.plan.closing else { return [0; 32] };
         self.last_mask = self.source.extension("e.value", self.folded.len());
-        let mut rows = filled(K::ZERO, 2 * shape.data());
+        let mut rows = zeros(2 * shape.data());
         rows[..self.folded.len()].copy_from_slice(&self.folded);
         rows[shape.data()..shape.data() + self.folded.len()].copy_from_slice(&self.last_mask);
         let table = Table::extension(shape.clone(), rows, self.source, "e");
@@ -403,7 +403,7 @@ impl<'a, S: Source> Ladder<'a, S> {
 impl<S> Drop for Ladder<'_, S> {
     fn drop(&mut self) {
         for secret in [&mut self.folded, &mut self.last, &mut self.last_mask, &mut self.pad_values] {
-            wipe(secret);
+            recycle(std::mem::take(secret));
         }
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::integers::{Integers, Run, combine};
-use crate::memory::filled;
+use crate::memory::{recycle, zeros};
 use crate::product::Data;
 use crate::random::Source;
 
@@ -149,6 +149,12 @@ impl Table {
     }
 }
 
+impl Drop for Table {
+    fn drop(&mut self) {
+        recycle(std::mem::take(&mut *self.code));
+    }
+}
+
 fn salts(shape: &Shape, source: &impl Source, name: &str) -> Vec<[u8; 16]> {
     match shape.log_t {
         Some(_) => source.salts(&format!("{name}.salt"), shape.positions()),
@@ -166,7 +172,7 @@ impl Rows {
     /// Σ_i `weights[i]` · row i, for rows of `width` entries.
     fn fold(&self, width: usize, weights: &[K]) -> Zeroizing<Vec<K>> {
         const RUN: usize = 1 << 10;
-        let mut folded = Zeroizing::new(filled(K::ZERO, width));
+        let mut folded = Zeroizing::new(zeros(width));
         folded.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
             let part = i * RUN..i * RUN + out.len();
             let own = |row: usize| row * width + part.start..row * width + part.end;
@@ -208,7 +214,7 @@ fn encode(shape: &Shape, data: &Rows, masks: &Rows) -> (Zeroizing<Vec<F>>, Arc<N
     let n = shape.positions();
     let ntt = Ntt::shared(shape.log_n as u32);
     let count = if shape.extension { 2 * shape.rows } else { shape.rows };
-    let mut code = filled(F::ZERO, count * n);
+    let mut code = zeros(count * n);
     code.par_chunks_exact_mut(n).enumerate().for_each(|(i, word)| {
         let (own, rest) = word.split_at_mut(shape.data());
         data.write(i, shape.data(), own);

@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::functional::Filler;
 use crate::integers::{Run, combine, dots};
-use crate::memory::filled;
+use crate::memory::zeros;
 use crate::product::Product;
 
 /// Variables bound at once: one more would double the inner products, and halve what is held after.
@@ -117,8 +117,8 @@ impl Tiled {
 
     fn bound(&self, data: Run<'_>) -> Product {
         let tile = self.tile;
-        let mut folded = Zeroizing::new(filled(K::ZERO, self.slab));
-        let mut functional = filled(K::ZERO, self.slab);
+        let mut folded = Zeroizing::new(zeros(self.slab));
+        let mut functional = zeros(self.slab);
         let tiles = folded.par_chunks_mut(tile).zip(functional.par_chunks_mut(tile)).enumerate();
         tiles.with_min_len(4).for_each(|(i, (folded, functional))| {
             let rows = self.slabs(data, self.weights.len(), i * tile, tile);
