@@ -16,8 +16,6 @@
 //! | 7    | prover   | masked reply                        | `reply`                      |
 //! | 8    | prover   | proof of work, columns of E and Q   | `pow`, `cols`                |
 
-use std::collections::BTreeMap;
-
 use algebra::multilinear::{eq_prefix, evaluate, power, selector};
 use algebra::slices::dot_base;
 use algebra::{F, K};
@@ -279,21 +277,20 @@ fn columns<E: End, W: Rungs>(
     let siblings = end.siblings(count, knows, |witness: &mut W| witness.siblings(opened, positions))?;
     let salt = if shape.log_t.is_some() { 16 } else { 0 };
     let hashing = Hashing::new(shape);
-    let mut leaves = BTreeMap::new();
     let mut columns = Vec::with_capacity(positions.len());
-    for (&position, entry) in positions.iter().zip(bytes.chunks_exact(width.max(1))) {
+    for entry in bytes.chunks_exact(width.max(1)) {
         let values = words("cols", entry.get(salt..).unwrap_or_default())?;
         columns.push(if shape.extension {
             values.as_chunks::<2>().0.iter().map(|&[c0, c1]| K::new(c0, c1)).collect()
         } else {
             values.into_iter().map(K::from).collect()
         });
-        if E::CHECKS {
-            leaves.insert(position, hashing.leaf(position, entry));
-        }
     }
-    if E::CHECKS && hashing.root(shape.log_n, leaves, &siblings) != Some(root) {
-        return Err(Reject::Root { oracle: shape.role.name() });
+    if E::CHECKS {
+        let leaves = positions.iter().copied().zip(hashing.opened(positions, &bytes)).collect();
+        if hashing.root(shape.log_n, leaves, &siblings) != Some(root) {
+            return Err(Reject::Root { oracle: shape.role.name() });
+        }
     }
     Ok(columns)
 }

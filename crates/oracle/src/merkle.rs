@@ -1,7 +1,5 @@
 //! Salted Merkle trees over columns (spec M1-M5).
 
-use std::collections::BTreeMap;
-
 use algebra::arch::blake3::{keyed_columns, keyed_nodes};
 
 use crate::Shape;
@@ -47,32 +45,50 @@ impl Hashing {
         keyed_nodes(&self.node, children, parents);
     }
 
-    /// The root over known leaves and siblings; none if the number of siblings is wrong.
+    /// [`Self::leaf`] of columns of equal length: one per position, end to end.
+    pub fn opened(&self, positions: &[usize], salts_and_columns: &[u8]) -> Vec<[u8; 32]> {
+        let (words, _) = salts_and_columns.as_chunks::<8>();
+        let own = words.len().checked_div(positions.len()).unwrap_or(0);
+        let mut out = vec![[0; 32]; positions.len()];
+        self.leaves(own.saturating_add(1), &mut out, |k, first, lanes| {
+            for (lane, i) in lanes.iter_mut().zip(first..) {
+                let at = |k: usize| words.get(i.saturating_mul(own).saturating_add(k));
+                *lane = match k.checked_sub(1) {
+                    None => positions.get(i).and_then(|&j| u64::try_from(j).ok()).unwrap_or(u64::MAX),
+                    Some(k) => at(k).map_or(0, |&word| u64::from_le_bytes(word)),
+                };
+            }
+        });
+        out
+    }
+
+    /// The root over known leaves, sorted by position, and siblings; none if the number of siblings is wrong.
     pub fn root(
         &self,
         log_n: usize,
-        leaves: BTreeMap<usize, [u8; 32]>,
+        leaves: Vec<(usize, [u8; 32])>,
         siblings: &[[u8; 32]],
     ) -> Option<[u8; 32]> {
         let mut rest = siblings.iter();
         let mut level = leaves;
         for _ in 0..log_n {
-            let mut parents = BTreeMap::new();
-            for (&i, node) in &level {
-                if parents.contains_key(&(i >> 1)) {
-                    continue;
-                }
-                let other = match level.get(&(i ^ 1)) {
-                    Some(known) => known,
-                    None => rest.next()?,
+            let (mut numbers, mut children) = (Vec::with_capacity(level.len()), Vec::new());
+            let mut nodes = level.iter().peekable();
+            while let Some(&(i, node)) = nodes.next() {
+                let known = nodes.next_if(|&&(j, _)| i & 1 == 0 && j == i ^ 1);
+                let other = match known {
+                    Some(&(_, other)) => other,
+                    None => *rest.next()?,
                 };
-                let parent = if i & 1 == 0 { self.node(node, other) } else { self.node(other, node) };
-                parents.insert(i >> 1, parent);
+                children.extend(if i & 1 == 0 { [node, other] } else { [other, node] });
+                numbers.push(i >> 1);
             }
-            level = parents;
+            let mut parents = vec![[0; 32]; numbers.len()];
+            self.nodes(&children, &mut parents);
+            level = numbers.into_iter().zip(parents).collect();
         }
         rest.next().is_none().then_some(())?;
-        level.get(&0).copied()
+        level.iter().find(|&&(i, _)| i == 0).map(|&(_, node)| node)
     }
 }
 
@@ -163,6 +179,9 @@ mod tests {
             let positions: Vec<usize> = (0..8).filter(|j| set >> j & 1 == 1).collect();
             let siblings = tree.siblings(&positions);
             assert_eq!(siblings.len(), sibling_count(3, &positions));
+            let columns: Vec<[u8; 16]> = positions.iter().map(|&j| [j as u8; 16]).collect();
+            let opened: Vec<[u8; 32]> = positions.iter().map(|&j| leaves[j]).collect();
+            assert_eq!(hashing.opened(&positions, columns.as_flattened()), opened);
             let known = |positions: &[usize]| positions.iter().map(|&j| (j, leaves[j])).collect();
             assert_eq!(hashing.root(3, known(&positions), &siblings), Some(tree.root()));
             let mut more = siblings.clone();
