@@ -36,16 +36,22 @@ impl Canonical for Committee {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let committee = Self { epoch: u64::read(from)?, seats: Bounded::read(from)? };
-        let next = committee.seats.iter().skip(1);
-        if committee.seats.iter().zip(next).any(|(a, b)| a.account >= b.account) {
-            return Err(Malformed::Form { what: "seats are not in the order of their accounts" });
-        }
-        Ok(committee)
+        Self::new(u64::read(from)?, Bounded::read(from)?)
     }
 }
 
 impl Committee {
+    /// The committee of an epoch.
+    ///
+    /// # Errors
+    /// [`Malformed::Form`] if the seats are not in strictly rising order of their accounts.
+    pub fn new(epoch: u64, seats: Bounded<Seat, SEATS_MAX>) -> Result<Self, Malformed> {
+        if seats.iter().zip(seats.iter().skip(1)).any(|(a, b)| a.account >= b.account) {
+            return Err(Malformed::Form { what: "seats are not in the order of their accounts" });
+        }
+        Ok(Self { epoch, seats })
+    }
+
     /// What a header names the committee by.
     pub fn digest(&self) -> Digest {
         hash(Purpose::COMMITTEE, &[&encode(self)])

@@ -11,8 +11,16 @@
 //! | `list.rs` | roots of lists: transactions and outcomes of a block |
 //! | `committee.rs` | who decides in an epoch |
 //! | `header.rs` | what consensus finalises |
+//! | `varint.rs` | numbers as the engine spells them |
+//! | `bls.rs` | aggregate signatures, proofs of possession |
+//! | `finality.rs` | that two thirds of the seats signed a header |
+//! | `handover.rs` | from one epoch's committee to the next |
+//! | `client.rs` | from a checkpoint to any later epoch |
+//! | `certificate.rs` | the file: an entry of the state, finalised |
+//! | `receipt.rs` | the same as a COSE receipt |
+//! | `refusal.rs` | why not |
 //!
-//! The bytes are chapter 08 of the specification; code cites its anchors, such as `[H3]`.
+//! The bytes are chapters 08 and 10 of the specification; code cites their anchors, such as `[H3]` and `[Z1]`.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -26,15 +34,28 @@
     )
 )]
 
+pub mod bls;
+pub mod certificate;
+pub mod client;
 pub mod committee;
+pub mod finality;
+pub mod handover;
 pub mod hash;
 pub mod header;
 pub mod list;
 pub mod map;
+pub mod receipt;
+pub mod refusal;
+pub mod varint;
 pub mod wire;
 
+pub use certificate::{Certificate, Entry};
+pub use client::{Checkpoint, Client, Clock};
 pub use committee::{Committee, SEATS_MAX, Seat};
+pub use finality::Finality;
+pub use handover::Handover;
 pub use hash::Digest;
 pub use header::Header;
 pub use map::{MapProof, MapRefusal, verify_absent, verify_present};
+pub use refusal::Refusal;
 pub use wire::{Bounded, Canonical, Malformed, Reader, decode, encode};
