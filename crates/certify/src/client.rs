@@ -1,6 +1,6 @@
 //! The light client `[Z5]`: it trusts one checkpoint and follows the committees from there.
 
-use crate::bls::{Key, KEY_BYTES};
+use crate::bls::{KEY_BYTES, Key};
 use crate::committee::Committee;
 use crate::finality::Finality;
 use crate::handover::Handover;

@@ -127,7 +127,15 @@ mod tests {
     fn bits_of_seats() {
         for seats in [1u8, 7, 8, 9, 100, 127, 128] {
             let signers = u128::MAX >> (128 - u32::from(seats));
-            let good = Finality { epoch: 1, view: 300, parent: 2, payload: [4; 32], seats, signers, signature: [5; 48] };
+            let good = Finality {
+                epoch: 1,
+                view: 300,
+                parent: 2,
+                payload: [4; 32],
+                seats,
+                signers,
+                signature: [5; 48],
+            };
             assert_eq!(decode::<Finality>(&encode(&good)), Ok(good.clone()));
             assert!(good.has_signed(u32::from(seats) - 1) && !good.has_signed(u32::from(seats)));
             let none = Finality { signers: 0, ..good.clone() };

@@ -81,7 +81,9 @@ impl Change {
         let to = Committee::new(epoch, Bounded::new(seats)?)?;
         // The comparison refuses seats named in another way than the one there is, and bits without a seat.
         let is_canonical = Self::between(from, &to)? == *self;
-        is_canonical.then_some(to).ok_or(Malformed::Form { what: "the change of seats is not in its one spelling" })
+        is_canonical
+            .then_some(to)
+            .ok_or(Malformed::Form { what: "the change of seats is not in its one spelling" })
     }
 }
 
@@ -130,7 +132,10 @@ mod tests {
 
     #[test]
     fn a_seat_that_stays_is_a_bit() {
-        let (from, to) = (committee(0, vec![(1, 1, 1), (2, 1, 1), (3, 1, 1)]), committee(1, vec![(1, 1, 1), (3, 2, 1), (4, 1, 1)]));
+        let (from, to) = (
+            committee(0, vec![(1, 1, 1), (2, 1, 1), (3, 1, 1)]),
+            committee(1, vec![(1, 1, 1), (3, 2, 1), (4, 1, 1)]),
+        );
         let change = Change::between(&from, &to).unwrap();
         assert_eq!((change.kept, change.restaked, change.joined.len()), (1, 0, 2));
         let beyond = Change { kept: change.kept | 1 << 100, ..change.clone() };

@@ -86,7 +86,9 @@ impl Receipt {
         let receipt = Self { header, finality, entry };
         // What was skipped above, and every other length of a number, is compared here.
         let is_canonical = receipt.encode() == all;
-        is_canonical.then_some(receipt).ok_or(Malformed::Form { what: "the receipt is not in its one spelling" })
+        is_canonical
+            .then_some(receipt)
+            .ok_or(Malformed::Form { what: "the receipt is not in its one spelling" })
     }
 }
 

@@ -74,12 +74,17 @@ impl fmt::Display for Refusal {
                 write!(f, "the signers are counted among {found} seats, the committee has {committee}")
             }
             Self::Quorum { found, needed } => write!(f, "{found} seats signed, {needed} are needed"),
-            Self::Signature => write!(f, "the signature does not fit the committee, the network and the header"),
+            Self::Signature => {
+                write!(f, "the signature does not fit the committee, the network and the header")
+            }
             Self::Header => write!(f, "what the committee finalised is another header"),
             Self::Next => write!(f, "the header does not name this committee as the next"),
             Self::Backwards => write!(f, "height or time is before that of the checkpoint"),
             Self::Checkpoint => write!(f, "the certificate rests on another checkpoint than the trusted one"),
-            Self::Stale => write!(f, "the checkpoint is older than the trust period: get a newer one from a trusted source"),
+            Self::Stale => write!(
+                f,
+                "the checkpoint is older than the trust period: get a newer one from a trusted source"
+            ),
             Self::Future => write!(f, "the header's time is in the future: compare this machine's clock"),
             Self::Entry(why) => write!(f, "{why}"),
         }
