@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use zerotell_certify::bls::verify_possession;
 use zerotell_certify::receipt::Receipt;
 use zerotell_certify::{
-    Bounded, Certificate, Checkpoint, Client, Clock, Committee, Finality, Malformed, Refusal, Seat, decode,
-    encode,
+    Bounded, Certificate, Checkpoint, Client, Clock, Committee, Finality, Handover, Malformed, Refusal, Seat,
+    decode, encode,
 };
 
 const DAY: u64 = 86_400_000;
@@ -61,21 +61,40 @@ fn every_file_gets_its_verdict() {
     assert!(index.as_array().unwrap().iter().filter(|line| line["verdict"] == "good").count() >= 15);
 }
 
-/// One flipped bit in every byte, over finality, headers, hand-overs, committee and entry.
+/// One flipped bit in every byte of a file: checkpoint, committee, header, finality and entry.
 #[test]
 fn every_flipped_byte_is_refused() {
-    for name in ["good-n4-first.bin", "good-n4-chain.bin"] {
-        let (bytes, trusted) = (file(name), certificate(name).checkpoint);
-        for i in 0..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[i] ^= 1 << (i % 8);
-            assert!(verdict(&changed, &trusted).is_err(), "{name}, byte {i}");
-        }
+    let (name, bytes) = ("good-n4-first.bin", file("good-n4-first.bin"));
+    let trusted = certificate(name).checkpoint;
+    for i in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[i] ^= 1 << (i % 8);
+        assert!(verdict(&changed, &trusted).is_err(), "{name}, byte {i}");
+    }
+    for name in [name, "good-n4-chain.bin"] {
+        let bytes = file(name);
         for cut in 0..bytes.len() {
             assert!(decode::<Certificate>(&bytes[..cut]).is_err(), "{name}, first {cut} bytes");
         }
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(decode::<Certificate>(&longer), Err(Malformed::Trailing { count: 1 }));
+    }
+}
+
+/// The same for every byte of every hand-over, by a client that stands before it.
+#[test]
+fn every_flipped_byte_of_a_handover_is_refused() {
+    let good = certificate("good-n4-chain.bin");
+    let mut client = Client::new(&good.checkpoint, good.committee.clone().unwrap(), None).unwrap();
+    for step in good.handovers.iter() {
+        let bytes = encode(step);
+        for i in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[i] ^= 1 << (i % 8);
+            let Ok(changed) = decode::<Handover>(&changed) else { continue };
+            assert!(client.clone().follow(&changed).is_err(), "epoch {}, byte {i}", step.header.epoch);
+        }
+        client.follow(step).unwrap();
     }
 }
 
