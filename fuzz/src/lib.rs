@@ -70,6 +70,23 @@ pub fn map_proof(bytes: &[u8]) {
     assert!(certify::verify_absent(&root, 1, b"key", &proof).is_err(), "a root was hit by chance");
 }
 
+/// Certificates, hand-overs and receipts have one spelling, and whatever a whole check accepts, a client that went the
+/// same way accepts too.
+pub fn certificate_check(bytes: &[u8]) {
+    use certify::receipt::Receipt;
+    if let Ok(handover) = certify::decode::<certify::Handover>(bytes) {
+        assert_eq!(certify::encode(&handover), bytes, "two spellings of one hand-over");
+    }
+    if let Ok(receipt) = Receipt::decode(bytes) {
+        assert_eq!(receipt.encode(), bytes, "two spellings of one receipt");
+    }
+    let Ok(found) = certify::decode::<certify::Certificate>(bytes) else { return };
+    assert_eq!(certify::encode(&found), bytes, "two spellings of one certificate");
+    if let Ok(client) = found.check(&found.checkpoint, None) {
+        assert_eq!(found.check_with(&client), Ok(()), "a certificate checked once is not checked again");
+    }
+}
+
 /// An ONNX file is read or refused with problems that say something.
 pub fn onnx_parse(bytes: &[u8]) {
     if let Err(problems) = model::parse(bytes, None, &ImportOptions::default()) {

@@ -45,6 +45,9 @@ fn seed(root: &Path) -> std::io::Result<()> {
             plant(root, "files_parse", &folder, &proof_file([&program, &statement, &proof]))?;
         }
     }
+    for file in listed(&root.join("vectors/certificate/v1")) {
+        plant(root, "certificate_check", &file, &std::fs::read(&file)?)?;
+    }
     for file in listed(&root.join("vectors/evidence/v1")) {
         let kind = if file.extension().is_some_and(|e| e == "json") { b"s" } else { b"f" };
         let bytes = std::fs::read(&file)?;

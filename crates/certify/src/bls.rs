@@ -3,9 +3,11 @@
 //! Keys and signatures are compressed points: on the curve, in the subgroup of prime order, not the identity.
 //! Keys may be added only if their owners have shown that they hold the secret ([`verify_possession`]).
 
+use core::ops::Neg;
+use std::sync::LazyLock;
+
 use bls12_381::hash_to_curve::{ExpandMsgXmd, HashToCurve};
 use bls12_381::{G1Affine, G1Projective, G2Affine, G2Prepared, G2Projective, Gt, multi_miller_loop};
-use core::ops::Neg;
 use sha2::Sha256;
 
 use crate::hash::Digest;
@@ -18,6 +20,9 @@ pub const SIGNATURE_BYTES: usize = 48;
 
 const MESSAGE: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
 const POSSESSION: &[u8] = b"BLS_POP_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
+
+/// The generator does not change, so its part of every pairing is made once.
+static MINUS_GENERATOR: LazyLock<G2Prepared> = LazyLock::new(|| G2Affine::generator().neg().into());
 
 /// A key that was checked to be in the subgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +82,7 @@ fn holds(key: &G2Affine, purpose: &[u8], message: &[u8], signature: &[u8; SIGNAT
         return false;
     }
     let hashed = <G1Projective as HashToCurve<ExpandMsgXmd<Sha256>>>::hash_to_curve([message], purpose);
-    let (hashed, minus) = (G1Affine::from(hashed), G2Affine::generator().neg());
-    let terms = [(&hashed, &G2Prepared::from(*key)), (&signature, &G2Prepared::from(minus))];
+    let (hashed, key) = (G1Affine::from(hashed), G2Prepared::from(*key));
+    let terms = [(&hashed, &key), (&signature, &*MINUS_GENERATOR)];
     multi_miller_loop(&terms).final_exponentiation() == Gt::identity()
 }

@@ -76,7 +76,7 @@ impl Change {
             seats.push(seat);
         }
         seats.extend(self.joined.iter().cloned());
-        seats.sort_by(|a, b| a.account.cmp(&b.account));
+        seats.sort_by_key(|seat| seat.account);
         let epoch = from.epoch.checked_add(1).ok_or(Malformed::Form { what: "there is no next epoch" })?;
         let to = Committee::new(epoch, Bounded::new(seats)?)?;
         // The comparison refuses seats named in another way than the one there is, and bits without a seat.
