@@ -56,7 +56,8 @@ impl Clock {
     }
 }
 
-/// The committee of one epoch, and how far the client has come.
+/// The committee of one epoch, and how far the client has come. Its clock is that of its beginning: who goes on for
+/// days begins again from [`Client::checkpoint`].
 #[derive(Clone, Debug)]
 pub struct Client {
     network: Digest,

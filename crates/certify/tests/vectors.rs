@@ -39,7 +39,7 @@ fn verdict(bytes: &[u8], trusted: &Checkpoint) -> Result<Client, Refusal> {
 #[test]
 fn every_file_gets_its_verdict() {
     let index: serde_json::Value = serde_json::from_slice(&file("index.json")).unwrap();
-    let mut named = BTreeSet::from(["index.json".to_string(), "possession.bin".to_string()]);
+    let mut named = BTreeSet::from(["index.json", "possession.bin", "receipt.bin"].map(str::to_string));
     for line in index.as_array().unwrap() {
         let name = line["file"].as_str().unwrap();
         let trusted: Checkpoint = decode(&unhex(line["checkpoint"].as_str().unwrap())).unwrap();
@@ -295,6 +295,10 @@ fn possession_binds_network_account_and_key() {
 
 #[test]
 fn receipts_say_the_same() {
+    let stored = Receipt::decode(&file("receipt.bin")).unwrap();
+    assert_eq!(stored.encode(), file("receipt.bin"));
+    let good = certificate("good-n4-all.bin");
+    good.check(&good.checkpoint, None).unwrap().accept(&stored.header, &stored.finality).unwrap();
     for name in ["good-n4-first.bin", "good-n100-chain.bin"] {
         let good = certificate(name);
         let receipt = Receipt::from(&good);

@@ -10,7 +10,10 @@ use std::{error::Error, fs, path::Path};
 use certify::certificate::Entry;
 use certify::handover::Change;
 use certify::map::{MapProof, PathEnd, leaf, node, path, turns_right, value_digest};
-use certify::{Bounded, Certificate, Checkpoint, Committee, Digest, Finality, Handover, Header, Seat, decode, encode};
+use certify::receipt::Receipt;
+use certify::{
+    Bounded, Certificate, Checkpoint, Committee, Digest, Finality, Handover, Header, Seat, decode, encode,
+};
 use commonware_codec::Encode as _;
 use commonware_consensus::simplex::{
     scheme::bls12381_multisig::Scheme,
@@ -87,7 +90,14 @@ fn proposal(epoch: u64, view: u64, payload: Digest) -> Proposal<sha256::Digest> 
 }
 
 /// A finalization as the engine makes and verifies it.
-fn finality(network: &Digest, all: &[Validator], epoch: u64, view: u64, header: &Header, signers: &[usize]) -> Outcome<Finality> {
+fn finality(
+    network: &Digest,
+    all: &[Validator],
+    epoch: u64,
+    view: u64,
+    header: &Header,
+    signers: &[usize],
+) -> Outcome<Finality> {
     let namespace = certify::finality::namespace(network);
     let proposal = proposal(epoch, view, header.digest());
     let votes: Vec<_> = signers
@@ -104,7 +114,12 @@ fn finality(network: &Digest, all: &[Validator], epoch: u64, view: u64, header: 
 }
 
 /// What the engine would not assemble: the sum of any votes, counted as votes to finalise.
-fn sum(all: &[Validator], proposal: Proposal<sha256::Digest>, signers: &[usize], vote: impl Fn(usize) -> <MinSig as commonware_cryptography::bls12381::primitives::variant::Variant>::Signature) -> Outcome<Finality> {
+fn sum(
+    all: &[Validator],
+    proposal: Proposal<sha256::Digest>,
+    signers: &[usize],
+    vote: impl Fn(usize) -> <MinSig as commonware_cryptography::bls12381::primitives::variant::Variant>::Signature,
+) -> Outcome<Finality> {
     let votes: Vec<_> = signers.iter().map(|&i| vote(i)).collect();
     let sum = ops::aggregate::combine_signatures::<MinSig, _>(non_empty![@votes.iter()]);
     Ok(Finality {
@@ -138,7 +153,14 @@ fn entry(rng: &mut StdRng) -> Outcome<(Entry, Digest)> {
     Ok((Entry { namespace, key: Bounded::new(key)?, value: Bounded::new(value)?, proof }, root))
 }
 
-fn header(network: Digest, epoch: u64, height: u64, present: &Committee, state: Digest, rng: &mut StdRng) -> Header {
+fn header(
+    network: Digest,
+    epoch: u64,
+    height: u64,
+    present: &Committee,
+    state: Digest,
+    rng: &mut StdRng,
+) -> Header {
     Header {
         network,
         height,
@@ -168,11 +190,13 @@ fn scene(count: usize, seed: u64) -> Outcome<Scene> {
     let all = validators(count, rng);
     let present = committee(3, &all)?;
     let (entry, state) = entry(rng)?;
-    let checkpoint = Checkpoint { network, epoch: 3, height: 30, time: START + 30 * HOUR, committee: present.digest() };
+    let checkpoint =
+        Checkpoint { network, epoch: 3, height: 30, time: START + 30 * HOUR, committee: present.digest() };
     let header = header(network, 3, 37, &present, state, rng);
     let finality = finality(&network, &all, 3, 1234, &header, &(0..count).collect::<Vec<_>>())?;
     let handovers = Bounded::new(Vec::new())?;
-    let certificate = Certificate { checkpoint, committee: Some(present), handovers, header, finality, entry };
+    let certificate =
+        Certificate { checkpoint, committee: Some(present), handovers, header, finality, entry };
     Ok(Scene { network, all, certificate })
 }
 
@@ -212,7 +236,14 @@ fn chain(count: usize, seed: u64) -> Outcome<Certificate> {
     let (entry, state) = entry(rng)?;
     let header = header(network, 3, 33, &present, state, rng);
     let finality = finality(&network, &all, 3, 40, &header, &(0..all.len()).collect::<Vec<_>>())?;
-    Ok(Certificate { checkpoint, committee: Some(first), handovers: Bounded::new(steps)?, header, finality, entry })
+    Ok(Certificate {
+        checkpoint,
+        committee: Some(first),
+        handovers: Bounded::new(steps)?,
+        header,
+        finality,
+        entry,
+    })
 }
 
 /// Collects files and the index.
@@ -224,7 +255,8 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn file(&mut self, name: &str, verdict: &str, certificate: &Certificate) -> Outcome<()> {
         let bytes = encode(certificate);
-        let trusted: String = encode(&certificate.checkpoint).iter().map(|byte| format!("{byte:02x}")).collect();
+        let trusted: String =
+            encode(&certificate.checkpoint).iter().map(|byte| format!("{byte:02x}")).collect();
         fs::write(self.folder.join(name), &bytes)?;
         self.lines.push(format!(
             r#"  {{"file": "{name}", "verdict": "{verdict}", "bytes": {}, "seats": {}, "signers": {}, "handovers": {}, "checkpoint": "{trusted}"}}"#,
@@ -251,7 +283,11 @@ fn good(out: &mut Writer<'_>) -> Outcome<()> {
             // Views of one, two, three and ten bytes.
             let view = [5, 300, 70_000, u64::MAX][i];
             let finality = finality(&network, &all, 3, view, &certificate.header, &signers)?;
-            out.file(&format!("good-n{count}-{name}.bin"), "good", &Certificate { finality, ..certificate.clone() })?;
+            out.file(
+                &format!("good-n{count}-{name}.bin"),
+                "good",
+                &Certificate { finality, ..certificate.clone() },
+            )?;
         }
         out.file(&format!("good-n{count}-chain.bin"), "good", &chain(count, 1000 + count as u64)?)?;
     }
@@ -279,14 +315,22 @@ fn bad(out: &mut Writer<'_>) -> Outcome<()> {
         let vote = Notarize::sign(&scheme(&namespace, &all, i), right.clone()).expect("a signer signs");
         vote.attestation.signature.get().copied().expect("a signature is a point")
     })?;
-    out.file("bad-notarized-only.bin", "Signature", &Certificate { finality: notarized, ..certificate.clone() })?;
+    out.file(
+        "bad-notarized-only.bin",
+        "Signature",
+        &Certificate { finality: notarized, ..certificate.clone() },
+    )?;
 
     let epoch = finality(&network, &all, 4, 9, &certificate.header, &everybody)?;
     out.file("bad-epoch-of-finality.bin", "Epoch", &Certificate { finality: epoch, ..certificate.clone() })?;
 
     let mut changed: Vec<(&str, &str, Header)> = Vec::new();
     changed.push(("bad-epoch-of-both.bin", "Epoch", Header { epoch: 4, ..certificate.header.clone() }));
-    changed.push(("bad-committee.bin", "Committee", Header { committee: [7; 32], ..certificate.header.clone() }));
+    changed.push((
+        "bad-committee.bin",
+        "Committee",
+        Header { committee: [7; 32], ..certificate.header.clone() },
+    ));
     changed.push(("bad-network.bin", "Network", Header { network: [7; 32], ..certificate.header.clone() }));
     changed.push(("bad-state.bin", "Entry", Header { state: [7; 32], ..certificate.header.clone() }));
     for (name, why, header) in changed {
@@ -324,6 +368,8 @@ fn main() -> Outcome<()> {
     good(&mut out)?;
     bad(&mut out)?;
     possessions(folder)?;
+    let receipt = Receipt::from(&scene(4, 4)?.certificate);
+    fs::write(folder.join("receipt.bin"), receipt.encode())?;
     fs::write(folder.join("index.json"), format!("[\n{}\n]\n", out.lines.join(",\n")))?;
     Ok(())
 }
