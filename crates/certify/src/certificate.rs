@@ -1,4 +1,4 @@
-//! The certificate file `[Z6]`: an entry of the state, under a finalised header, from a checkpoint on.
+//! The certificate file `[Z8]`: an entry of the state, under a finalised header, from a checkpoint on.
 
 use crate::client::{Checkpoint, Client, Clock};
 use crate::committee::Committee;

@@ -1,4 +1,4 @@
-//! The light client `[Z5]`: it trusts one checkpoint and follows the committees from there.
+//! The light client `[Z5]` `[Z7]`: it trusts one checkpoint and follows the committees from there.
 
 use crate::bls::{KEY_BYTES, Key};
 use crate::committee::Committee;

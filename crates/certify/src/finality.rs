@@ -56,7 +56,7 @@ impl Canonical for Finality {
 }
 
 impl Finality {
-    /// That a quorum of the seats with these keys signed this, on this network.
+    /// That a quorum of the seats with these keys signed this, on this network `[Z4]`.
     ///
     /// # Errors
     /// [`Refusal`] that says what is missing.

@@ -1,4 +1,4 @@
-//! A hand-over `[Z4]`: the last header of an epoch, finalised by its committee, names the next committee.
+//! A hand-over `[Z6]`: the last header of an epoch, finalised by its committee, names the next committee.
 //!
 //! The next committee travels as what changed, so that seats which stay cost a bit.
 

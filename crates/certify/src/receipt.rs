@@ -1,4 +1,4 @@
-//! A certificate's last step as a COSE receipt `[Z8]`, in the shape of RFC 9942, in deterministic CBOR (RFC 8949, 4.2).
+//! A certificate's last step as a COSE receipt `[Z9]`, in the shape of RFC 9942, in deterministic CBOR (RFC 8949, 4.2).
 //!
 //! Only the few forms of CBOR that a receipt has are written and read; a reader compares what it read with the one
 //! spelling of what it understood.
