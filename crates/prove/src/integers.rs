@@ -12,14 +12,14 @@ pub struct Integers {
 }
 
 impl Integers {
-    /// Of entries that all fit.
-    pub fn new(values: Vec<i16>) -> Self {
-        Self { values: Zeroizing::new(values), wide: Zeroizing::new(Vec::new()) }
-    }
-
     /// `size` zeros, to be set by [`Self::set`].
     pub fn zeros(size: usize) -> Self {
-        Self::new(vec![0; size])
+        Self::with_room(size, 0)
+    }
+
+    /// As [`Self::zeros`] with room for so many wide entries: a list that grows leaves copies behind.
+    pub fn with_room(size: usize, wide: usize) -> Self {
+        Self { values: Zeroizing::new(vec![0; size]), wide: Zeroizing::new(Vec::with_capacity(wide)) }
     }
 
     /// Sets the entries from an address on. Addresses come in any order; [`Self::sorted`] ends it.
@@ -38,14 +38,14 @@ impl Integers {
         self
     }
 
-    /// Whether so few of these do not fit in 16 bits that this form pays.
-    pub fn are_small<'a>(values: impl Iterator<Item = &'a i64>) -> bool {
+    /// How many of these do not fit in 16 bits, if so few that this form pays.
+    pub fn wide_among<'a>(values: impl Iterator<Item = &'a i64>) -> Option<usize> {
         let (mut all, mut wide) = (0usize, 0usize);
         for &value in values {
             all += 1;
             wide += usize::from(i16::try_from(value).is_err());
         }
-        wide <= all / 32
+        (wide <= all / 32).then_some(wide)
     }
 
     /// The same entries in another size; none if an entry beyond it is not zero.

@@ -68,9 +68,9 @@ pub fn filled<T: Element + Sync>(value: T, n: usize) -> Vec<T> {
 
 /// Wipes a vector, whole capacity, and keeps it if it is long.
 pub fn recycle<T: Element>(mut values: Vec<T>) {
-    wipe(&mut values);
     // What lies beyond the length may have been in use.
     values.resize(values.capacity(), T::ZERO);
+    wipe(&mut values);
     if values.len() <= ALONE {
         return;
     }

@@ -85,8 +85,8 @@ pub enum Phase {
 fn commit(shape: Shape, layout: &Layout, tensors: &[(Vec<usize>, &[i64])], seed: &Seed) -> Table {
     let size = shape.rows * shape.data();
     let all = tensors.iter().flat_map(|(_, values)| values.iter());
-    if Integers::are_small(all) {
-        let mut rows = Integers::zeros(size);
+    if let Some(wide) = Integers::wide_among(all) {
+        let mut rows = Integers::with_room(size, wide);
         lay(layout, tensors, |address, values| rows.set(address, values));
         Table::small(shape, rows.sorted(), seed, "z")
     } else {

@@ -64,8 +64,9 @@ impl Tiled {
             }
             (gram, run, sums)
         };
-        let add = |mut x: Vec<K>, y: Vec<K>| {
-            x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+        let add = |mut x: Vec<K>, mut y: Vec<K>| {
+            x.iter_mut().zip(&y).for_each(|(x, &y)| *x += y);
+            y.zeroize();
             x
         };
         let tiles = (0..self.slab / tile).into_par_iter().with_min_len(4);
