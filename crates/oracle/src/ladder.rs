@@ -69,6 +69,64 @@ pub trait Rungs {
     fn reply(&mut self, theta: K) -> Vec<K>;
 }
 
+/// Who has a part that climbs the ladder, and other duties beside it.
+pub trait Carries {
+    /// The part.
+    type Part: Rungs;
+    /// To read.
+    fn carried(&self) -> &Self::Part;
+    /// To use.
+    fn carried_mut(&mut self) -> &mut Self::Part;
+}
+
+impl<W: Carries> Rungs for W {
+    fn ladder_pad(&self, j: usize) -> K {
+        self.carried().ladder_pad(j)
+    }
+    fn start_level(&mut self, level: usize) {
+        self.carried_mut().start_level(level);
+    }
+    fn row_round(&mut self, j: usize) -> [K; 2] {
+        self.carried_mut().row_round(j)
+    }
+    fn row_fold(&mut self, j: usize, zeta: K) {
+        self.carried_mut().row_fold(j, zeta);
+    }
+    fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
+        self.carried_mut().fold(weights, factors);
+    }
+    fn commit_next(&mut self) -> [u8; 32] {
+        self.carried_mut().commit_next()
+    }
+    fn commit_end(&mut self) -> [u8; 32] {
+        self.carried_mut().commit_end()
+    }
+    fn last_vector(&mut self) -> Vec<K> {
+        self.carried_mut().last_vector()
+    }
+    fn columns(&mut self, opened: Opened, positions: &[usize]) -> Vec<u8> {
+        self.carried_mut().columns(opened, positions)
+    }
+    fn siblings(&mut self, opened: Opened, positions: &[usize]) -> Vec<[u8; 32]> {
+        self.carried_mut().siblings(opened, positions)
+    }
+    fn queried(&mut self, positions: &[Vec<usize>], xi: K) {
+        self.carried_mut().queried(positions, xi);
+    }
+    fn end_round(&mut self, j: usize) -> [K; 2] {
+        self.carried_mut().end_round(j)
+    }
+    fn end_fold(&mut self, j: usize, zeta: K) {
+        self.carried_mut().end_fold(j, zeta);
+    }
+    fn sigma(&mut self, kappa: &[K]) -> K {
+        self.carried_mut().sigma(kappa)
+    }
+    fn reply(&mut self, theta: K) -> Vec<K> {
+        self.carried_mut().reply(theta)
+    }
+}
+
 /// The claim const + ⟨κ, Q⟩.
 struct Claim {
     constant: K,

@@ -175,6 +175,7 @@ mod tests {
         let hashing = Hashing::new(&shape);
         let leaves: Vec<[u8; 32]> = (0..8).map(|j| hashing.leaf(j, &[j as u8; 16])).collect();
         let tree = Tree::new(&hashing, leaves.clone());
+        assert_eq!(tree.levels()[1][1], hashing.node(&leaves[2], &leaves[3]));
         for set in 1..256usize {
             let positions: Vec<usize> = (0..8).filter(|j| set >> j & 1 == 1).collect();
             let siblings = tree.siblings(&positions);

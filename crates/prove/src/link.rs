@@ -184,7 +184,7 @@ impl<S: Source> LinkWitness for Linker<'_, S> {
 
 impl<S: Source> Rungs for Linker<'_, S> {
     fn ladder_pad(&self, j: usize) -> K {
-        self.ladder.pad(j)
+        self.ladder.ladder_pad(j)
     }
     fn start_level(&mut self, level: usize) {
         self.first = level == 0;

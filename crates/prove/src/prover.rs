@@ -5,7 +5,7 @@ use std::fmt;
 
 use algebra::layout::{Layout, runs};
 use algebra::{F, K};
-use oracle::{Opened, Shape};
+use oracle::Shape;
 use program::execute::Assignment;
 use program::types::{Home, Program};
 use program::wire::{Statement, encode_statement};
@@ -352,51 +352,13 @@ impl<S> lookup::Fractions for Prover<'_, S> {
     }
 }
 
-impl<S: Source> oracle::Rungs for Prover<'_, S> {
-    fn ladder_pad(&self, j: usize) -> K {
-        self.ladder.pad(j)
+impl<'a, S: Source> oracle::Carries for Prover<'a, S> {
+    type Part = Ladder<'a, S>;
+    fn carried(&self) -> &Self::Part {
+        &self.ladder
     }
-    fn start_level(&mut self, level: usize) {
-        self.ladder.start_level(level);
-    }
-    fn row_round(&mut self, j: usize) -> [K; 2] {
-        self.ladder.row_round(j)
-    }
-    fn row_fold(&mut self, j: usize, zeta: K) {
-        self.ladder.row_fold(j, zeta);
-    }
-    fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
-        self.ladder.fold(weights, factors);
-    }
-    fn commit_next(&mut self) -> [u8; 32] {
-        self.ladder.commit_next()
-    }
-    fn commit_end(&mut self) -> [u8; 32] {
-        self.ladder.commit_end()
-    }
-    fn last_vector(&mut self) -> Vec<K> {
-        self.ladder.last_vector()
-    }
-    fn columns(&mut self, opened: Opened, positions: &[usize]) -> Vec<u8> {
-        self.ladder.columns(opened, positions)
-    }
-    fn siblings(&mut self, opened: Opened, positions: &[usize]) -> Vec<[u8; 32]> {
-        self.ladder.siblings(opened, positions)
-    }
-    fn queried(&mut self, positions: &[Vec<usize>], xi: K) {
-        self.ladder.queried(positions, xi);
-    }
-    fn end_round(&mut self, j: usize) -> [K; 2] {
-        self.ladder.end_round(j)
-    }
-    fn end_fold(&mut self, j: usize, zeta: K) {
-        self.ladder.end_fold(j, zeta);
-    }
-    fn sigma(&mut self, kappa: &[K]) -> K {
-        self.ladder.sigma(kappa)
-    }
-    fn reply(&mut self, theta: K) -> Vec<K> {
-        self.ladder.reply(theta)
+    fn carried_mut(&mut self) -> &mut Self::Part {
+        &mut self.ladder
     }
 }
 

@@ -3,7 +3,7 @@
 use algebra::multilinear::evaluate;
 use algebra::slices::add_scaled;
 use algebra::{F, K};
-use oracle::{Level, Opened, Plan};
+use oracle::{Level, Opened, Plan, Rungs};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
@@ -92,11 +92,6 @@ impl<'a, S: Source> Ladder<'a, S> {
         self.pads.as_ref().map(Table::root).unwrap_or_default()
     }
 
-    /// Pad j.
-    pub fn pad(&self, j: usize) -> K {
-        self.pad_values[j]
-    }
-
     /// Gives the level-0 tables and their functionals.
     pub fn begin(&mut self, tables: Vec<&'a Table>, functionals: Vec<Functional>) {
         let start = |(functional, table): (Functional, &&Table)| match (
@@ -142,8 +137,21 @@ impl<'a, S: Source> Ladder<'a, S> {
         &self.plan.levels[self.level]
     }
 
-    /// Starts a level.
-    pub fn start_level(&mut self, level: usize) {
+    fn opened(&self, opened: Opened) -> Option<&Table> {
+        match opened {
+            Opened::Level(oracle) => Some(self.table(oracle)),
+            Opened::End => self.end.as_ref(),
+            Opened::Pads => self.pads.as_ref(),
+        }
+    }
+}
+
+impl<S: Source> Rungs for Ladder<'_, S> {
+    fn ladder_pad(&self, j: usize) -> K {
+        self.pad_values[j]
+    }
+
+    fn start_level(&mut self, level: usize) {
         self.level = level;
         if level > 0 {
             self.inner = self.next.take();
@@ -157,8 +165,7 @@ impl<'a, S: Source> Ladder<'a, S> {
         }
     }
 
-    /// c0, c2 of a row round.
-    pub fn row_round(&mut self, j: usize) -> [K; 2] {
+    fn row_round(&mut self, j: usize) -> [K; 2] {
         let mut total = [K::ZERO; 2];
         let mut all = std::mem::take(&mut self.rows);
         for (oracle, rows) in all.iter_mut().enumerate() {
@@ -191,8 +198,7 @@ impl<'a, S: Source> Ladder<'a, S> {
         total
     }
 
-    /// Binds row variable j.
-    pub fn row_fold(&mut self, j: usize, zeta: K) {
+    fn row_fold(&mut self, j: usize, zeta: K) {
         for oracle in 0..self.rows.len() {
             let shape = &self.shape().oracles[oracle];
             if shape.row_variables() <= j {
@@ -222,8 +228,7 @@ impl<'a, S: Source> Ladder<'a, S> {
         }
     }
 
-    /// Assembles w and V from the folded rows, masks and weights.
-    pub fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
+    fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
         let level = self.shape();
         let mut all = std::mem::take(&mut self.rows);
         // With room for the next level's shape.
@@ -278,8 +283,7 @@ impl<'a, S: Source> Ladder<'a, S> {
         self.functional = functional;
     }
 
-    /// Commits w to the next inner oracle.
-    pub fn commit_next(&mut self) -> [u8; 32] {
+    fn commit_next(&mut self) -> [u8; 32] {
         let number = self.level + 1;
         let shape = self.plan.levels[number].oracles[0].clone();
         let mut rows = zeros(shape.rows * shape.data());
@@ -290,8 +294,7 @@ impl<'a, S: Source> Ladder<'a, S> {
         root
     }
 
-    /// Commits w and its mask to E.
-    pub fn commit_end(&mut self) -> [u8; 32] {
+    fn commit_end(&mut self) -> [u8; 32] {
         let Some((shape, _)) = &self.plan.closing else { return [0; 32] };
         self.last_mask = self.source.extension("e.value", self.folded.len());
         let mut rows = zeros(2 * shape.data());
@@ -303,31 +306,19 @@ impl<'a, S: Source> Ladder<'a, S> {
         root
     }
 
-    /// w.
-    pub fn last_vector(&self) -> Vec<K> {
+    fn last_vector(&mut self) -> Vec<K> {
         self.folded.clone()
     }
 
-    fn opened(&self, opened: Opened) -> Option<&Table> {
-        match opened {
-            Opened::Level(oracle) => Some(self.table(oracle)),
-            Opened::End => self.end.as_ref(),
-            Opened::Pads => self.pads.as_ref(),
-        }
-    }
-
-    /// Salts and columns.
-    pub fn columns(&self, opened: Opened, positions: &[usize]) -> Vec<u8> {
+    fn columns(&mut self, opened: Opened, positions: &[usize]) -> Vec<u8> {
         self.opened(opened).map(|table| table.columns(positions)).unwrap_or_default()
     }
 
-    /// Merkle siblings.
-    pub fn siblings(&self, opened: Opened, positions: &[usize]) -> Vec<[u8; 32]> {
+    fn siblings(&mut self, opened: Opened, positions: &[usize]) -> Vec<[u8; 32]> {
         self.opened(opened).map(|table| table.siblings(positions)).unwrap_or_default()
     }
 
-    /// Adds Σ_i ξ^i x_i^c to V, by one sparse transform per oracle.
-    pub fn queried(&mut self, positions: &[Vec<usize>], xi: K) {
+    fn queried(&mut self, positions: &[Vec<usize>], xi: K) {
         let level = self.shape();
         let mut power = K::ONE;
         for (oracle, (shape, positions)) in level.oracles.iter().zip(positions).enumerate() {
@@ -369,25 +360,21 @@ impl<'a, S: Source> Ladder<'a, S> {
         }
     }
 
-    /// c0, c2 of an end round.
-    pub fn end_round(&mut self, _: usize) -> [K; 2] {
+    fn end_round(&mut self, _: usize) -> [K; 2] {
         self.closing.round()
     }
 
-    /// Binds a variable of the last vector.
-    pub fn end_fold(&mut self, j: usize, zeta: K) {
+    fn end_fold(&mut self, j: usize, zeta: K) {
         self.closing.fold(zeta);
         self.zeta[j] = zeta;
     }
 
-    /// σ.
-    pub fn sigma(&mut self, kappa: &[K]) -> K {
+    fn sigma(&mut self, kappa: &[K]) -> K {
         let pads: K = kappa.iter().zip(&self.pad_values[self.plan.pads..]).map(|(&a, &b)| a * b).sum();
         self.closing.finish().0[0] * evaluate(&self.last_mask, &self.zeta) - pads
     }
 
-    /// y, y_r, y_Q, y_Qr.
-    pub fn reply(&self, theta: K) -> Vec<K> {
+    fn reply(&mut self, theta: K) -> Vec<K> {
         let (Some(end), Some(pads)) = (&self.end, &self.pads) else { return Vec::new() };
         let (values, masks) = self.pad_values.split_at(self.plan.pads);
         let pairs = [

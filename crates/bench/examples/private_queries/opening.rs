@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 use algebra::multilinear::{bits, eq_points, eq_prefix, eq_table, power};
 use algebra::slices::add_scaled_base;
 use algebra::{F, K};
-use oracle::{Opened, Opening, Plan, Role, Rungs, Shape, Sizing, open, plan};
+use oracle::{Carries, Opening, Plan, Role, Shape, Sizing, open, plan};
 use prove::random::{Seed, Source};
 use prove::{Functional as Given, Ladder, Table};
 use tape::{End, ProverEnd, Reject, VerifierEnd};
@@ -368,51 +368,13 @@ impl<'a> Prover<'a> {
     }
 }
 
-impl Rungs for Prover<'_> {
-    fn ladder_pad(&self, j: usize) -> K {
-        self.ladder.pad(j)
+impl<'a> Carries for Prover<'a> {
+    type Part = Ladder<'a, Seed>;
+    fn carried(&self) -> &Self::Part {
+        &self.ladder
     }
-    fn start_level(&mut self, level: usize) {
-        self.ladder.start_level(level);
-    }
-    fn row_round(&mut self, j: usize) -> [K; 2] {
-        self.ladder.row_round(j)
-    }
-    fn row_fold(&mut self, j: usize, zeta: K) {
-        self.ladder.row_fold(j, zeta);
-    }
-    fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
-        self.ladder.fold(weights, factors);
-    }
-    fn commit_next(&mut self) -> [u8; 32] {
-        self.ladder.commit_next()
-    }
-    fn commit_end(&mut self) -> [u8; 32] {
-        self.ladder.commit_end()
-    }
-    fn last_vector(&mut self) -> Vec<K> {
-        self.ladder.last_vector()
-    }
-    fn columns(&mut self, opened: Opened, positions: &[usize]) -> Vec<u8> {
-        self.ladder.columns(opened, positions)
-    }
-    fn siblings(&mut self, opened: Opened, positions: &[usize]) -> Vec<[u8; 32]> {
-        self.ladder.siblings(opened, positions)
-    }
-    fn queried(&mut self, positions: &[Vec<usize>], xi: K) {
-        self.ladder.queried(positions, xi);
-    }
-    fn end_round(&mut self, j: usize) -> [K; 2] {
-        self.ladder.end_round(j)
-    }
-    fn end_fold(&mut self, j: usize, zeta: K) {
-        self.ladder.end_fold(j, zeta);
-    }
-    fn sigma(&mut self, kappa: &[K]) -> K {
-        self.ladder.sigma(kappa)
-    }
-    fn reply(&mut self, theta: K) -> Vec<K> {
-        self.ladder.reply(theta)
+    fn carried_mut(&mut self) -> &mut Self::Part {
+        &mut self.ladder
     }
 }
 
