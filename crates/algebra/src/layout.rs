@@ -86,7 +86,8 @@ pub fn layout<'a>(tensors: impl IntoIterator<Item = &'a [usize]>) -> Option<Layo
         }
         block.off = total;
         total = total.checked_add(1usize.checked_shl(u32::try_from(block.log).ok()?)?)?;
-        if total > 1 << 40 {
+        // In 64 bits, for there are machines whose `usize` has 32: there the additions above refuse what does not fit.
+        if u64::try_from(total).ok()? > 1 << 40 {
             return None;
         }
     }
