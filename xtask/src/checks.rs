@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::shell::{Tally, output, run};
-use crate::{counts, deps, fuzz, manual, root, tidy};
+use crate::{counts, deps, fuzz, manual, root, tidy, wasm};
 
 /// Seconds per fuzz target in CI.
 const FUZZ_SECONDS: u32 = 20;
@@ -17,6 +17,7 @@ pub fn all(tally: &mut Tally) {
     tally.step("cargo doc", run(Command::new("cargo").args(doc).env("RUSTDOCFLAGS", "-D warnings")));
     tally.findings("tidy", &tidy::findings(&root()));
     tally.findings("deps", &deps::findings());
+    tally.findings("wasm", &wasm::findings(&root()));
     tally.findings("manual", &manual::findings());
     licences(tally);
     counts::check(tally);

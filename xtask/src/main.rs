@@ -4,12 +4,14 @@ mod checks;
 mod counts;
 mod debian;
 mod deps;
+mod explorer;
 mod fuzz;
 mod manual;
 mod python;
 mod shell;
 mod tests;
 mod tidy;
+mod wasm;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ usage: cargo xtask <chore>
   deps      count what the verifier stands on
   counts    instructions of fixed work against bench/counts.json; `counts --update` records them
   manual    write the generated tables of docs/manual.md again
+  wasm      make the module of the explorer's page again (crates/node/explorer); needs Debian's rustc-web
+  explorer  only the tests of the explorer's page
   vectors   regenerate the golden vectors (a change of theirs is a change of format)
   fuzz [s]  run every fuzz target, s seconds each (default 30)";
 
@@ -53,6 +57,8 @@ fn main() -> ExitCode {
         ["counts"] => counts::check(&mut tally),
         ["counts", "--update"] => counts::update(&mut tally),
         ["deps"] => tally.findings("deps", &deps::findings()),
+        ["wasm"] => wasm::build(&mut tally),
+        ["explorer"] => explorer::test(&mut tally),
         ["vectors"] => tests::vectors(&mut tally),
         ["fuzz"] => fuzz::all(&mut tally, 30),
         ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => {

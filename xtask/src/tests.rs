@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::shell::{Tally, run, run_counting};
-use crate::{counts, python};
+use crate::{counts, explorer, python};
 
 /// Installs what the tests need; the Python to run them with.
 pub fn set_up(tally: &mut Tally) -> Option<PathBuf> {
@@ -25,7 +25,7 @@ pub fn set_up(tally: &mut Tally) -> Option<PathBuf> {
     }
 }
 
-/// Runs every test: Rust's, and the second verifier's in Python.
+/// Runs every test: Rust's, the second verifier's in Python, the explorer's in Node and Chromium.
 pub fn all(tally: &mut Tally) {
     let python = set_up(tally);
     let mut cargo = Command::new("cargo");
@@ -42,6 +42,7 @@ pub fn all(tally: &mut Tally) {
             run_counting(&mut pytest, |line| line.contains(" in ") && line.contains("passed"));
         tally.tests("pytest tools", count, success);
     }
+    explorer::test(tally);
 }
 
 /// Writes the golden vectors again. Review the difference: changed bytes are a changed format.
@@ -51,4 +52,7 @@ pub fn vectors(tally: &mut Tally) {
     // The evidence is about one of these proofs.
     let words = ["test", "-p", "zerotell", "--lib", "golden_evidence"];
     tally.step("evidence", run(Command::new("cargo").args(words).env("ZEROTELL_WRITE_VECTORS", "1")));
+    // And these are about that evidence.
+    let words = ["test", "-p", "zerotell-browser", "--test", "golden"];
+    tally.step("browser", run(Command::new("cargo").args(words).env("ZEROTELL_WRITE_VECTORS", "1")));
 }

@@ -22,13 +22,9 @@ struct Actual {
 
 /// Findings of all three documents.
 pub fn findings(root: &Path) -> Vec<String> {
-    let words = ["metadata", "--format-version", "1", "--no-deps", "--offline"];
-    let Some(json) = output(Command::new("cargo").args(words)) else {
-        return vec!["`cargo metadata` failed".to_string()];
-    };
-    let actual = match serde_json::from_str(&json) {
-        Ok(metadata) => actual(&metadata),
-        Err(error) => return vec![format!("`cargo metadata` cannot be read: {error}")],
+    let actual = match manifests() {
+        Ok(actual) => actual,
+        Err(why) => return vec![why],
     };
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
     let crates: BTreeSet<String> = actual.edges.keys().cloned().collect();
@@ -36,6 +32,29 @@ pub fn findings(root: &Path) -> Vec<String> {
     found.extend(list("README.md", &rows(&read("README.md")), &crates, false));
     found.extend(list("docs/dependencies.md", &rows(&read("docs/dependencies.md")), &actual.outside, true));
     found
+}
+
+/// What `cargo metadata` says.
+fn manifests() -> Result<Actual, String> {
+    let words = ["metadata", "--format-version", "1", "--no-deps", "--offline"];
+    let json = output(Command::new("cargo").args(words)).ok_or("`cargo metadata` failed")?;
+    let metadata = serde_json::from_str(&json);
+    metadata
+        .map(|metadata| actual(&metadata))
+        .map_err(|error| format!("`cargo metadata` cannot be read: {error}"))
+}
+
+/// A crate and all of ours that it stands on; empty when the manifests cannot be read.
+pub fn closure(of: &str) -> BTreeSet<String> {
+    let edges = manifests().unwrap_or_default().edges;
+    let mut all = BTreeSet::new();
+    let mut left = vec![of.to_string()];
+    while let Some(name) = left.pop() {
+        if all.insert(name.clone()) {
+            left.extend(edges.get(&name).into_iter().flatten().cloned());
+        }
+    }
+    all
 }
 
 /// A crate is called by its folder.

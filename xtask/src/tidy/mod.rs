@@ -4,7 +4,13 @@ mod code;
 mod docs;
 mod map;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// A crate and all of ours that it stands on, by their folders.
+pub fn closure(of: &str) -> BTreeSet<String> {
+    map::closure(of)
+}
 
 /// All findings; none is good.
 pub fn findings(root: &Path) -> Vec<String> {

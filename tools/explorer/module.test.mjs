@@ -1,0 +1,82 @@
+// The committed module, run in Node on the vectors: it gives the verdicts that the plain code gives.
+//
+//     node tools/explorer/module.test.mjs
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { call } from "../../crates/node/explorer/assets/call.js";
+import { is, run, test } from "./count.mjs";
+import { START, index } from "./node.mjs";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const read = (path) => new Uint8Array(readFileSync(ROOT + path));
+const unhex = (text) => new Uint8Array(Buffer.from(text, "hex"));
+const bytes = readFileSync(`${ROOT}crates/node/explorer/assets/zerotell.wasm`);
+const { instance } = await WebAssembly.instantiate(bytes, {});
+const module = instance.exports;
+const ask = (what, ...values) => call(module, what, values);
+const failure = (answer) => answer.checks.find((line) => line.state === "failed")?.name ?? null;
+const flipped = (from, at, bit = 1) => { const copy = from.slice(); copy[at] ^= bit; return copy; };
+
+const trusted = unhex(index.checkpoint);
+const good = read("vectors/browser/v1/accepted.ztc");
+const certificate = (file, now = 0) => ask("certificate", file, trusted, BigInt(now));
+
+test("it asks for nothing from outside and gives away what it should", () => {
+  is(WebAssembly.Module.imports(new WebAssembly.Module(bytes)).length, 0, "imports");
+  const names = Object.keys(module).filter((name) => typeof module[name] === "function").sort();
+  is(names, ["alloc", "certificate", "checkpoint", "free", "proof"]);
+});
+
+test("every certificate of the vectors gets its verdict", () => {
+  const lines = JSON.parse(readFileSync(`${ROOT}vectors/certificate/v1/index.json`, "utf8"));
+  for (const line of lines) {
+    const answer = ask("certificate", read(`vectors/certificate/v1/${line.file}`), unhex(line.checkpoint), 0n);
+    is(answer.accepted, line.verdict === "good", line.file);
+    is(answer.certificate !== undefined, answer.accepted, line.file);
+  }
+  is(lines.filter((line) => line.verdict === "good").length, 15);
+});
+
+test("a record's certificate is read, and no flipped byte of it passes", () => {
+  const answer = certificate(good, START + 66_000);
+  is([answer.accepted, answer.certificate.record.statement, answer.certificate.record.status], [true, index.records[0].statement, "accepted"]);
+  for (let at = 0; at < good.length; at += 1) is(certificate(flipped(good, at, 1 << at % 8)).accepted, false, `byte ${at}`);
+});
+
+test("an old checkpoint is refused", () => {
+  is(failure(certificate(good, START + 14 * 86_400_000)), null);
+  is(failure(certificate(good, START + 14 * 86_400_000 + 1)), "age");
+});
+
+test("the good dossier is accepted, with its certificate", () => {
+  const answer = ask("proof", read("vectors/browser/v1/accepted.ztdo"), good);
+  is([failure(answer), answer.accepted, answer.proof.statement], [null, true, index.records[0].statement]);
+  is(answer.proof.bits >= 100, true, "bits");
+});
+
+test("bent dossiers are refused", () => {
+  const whole = read("vectors/browser/v1/accepted.ztdo");
+  is(ask("proof", read("vectors/browser/v1/rejected.ztdo"), new Uint8Array()).accepted, false);
+  for (let at = 0; at < whole.length; at += 2_003) {
+    const answer = ask("proof", flipped(whole, at), new Uint8Array());
+    is([answer.accepted, answer.proof === undefined], [false, true], `byte ${at}`);
+  }
+  // Another good proof than the certified one is refused too, by its name.
+  is(ask("proof", whole, read("vectors/browser/v1/rejected.ztc")).accepted, false);
+});
+
+test("memory does not grow from call to call", () => {
+  for (let n = 0; n < 3; n += 1) certificate(good);
+  const before = module.memory.buffer.byteLength;
+  for (let n = 0; n < 20; n += 1) certificate(good);
+  is(module.memory.buffer.byteLength, before);
+});
+
+test("what it costs", () => {
+  const time = (body) => { const began = performance.now(); for (let n = 0; n < 10; n += 1) body(); return ((performance.now() - began) / 10).toFixed(1); };
+  const dossier = read("vectors/browser/v1/accepted.ztdo");
+  console.log(`        module ${bytes.length} bytes; certificate of 4 seats ${time(() => certificate(good))} ms; proof of ${dossier.length} bytes ${time(() => ask("proof", dossier, good))} ms`);
+});
+
+await run();

@@ -1,0 +1,195 @@
+// The page in Chromium, against a made-up node: honest, bent, hostile.
+//
+//     node tools/explorer/page.test.mjs
+
+import { is, run, test } from "./count.mjs";
+import { launch } from "./browser.mjs";
+import { START, index, start } from "./node.mjs";
+
+const browser = await launch(process.env.ZEROTELL_CHROMIUM ?? "/usr/bin/chromium");
+const [GOOD, BAD] = index.records;
+const NOW = START + 66_000;
+const text = (selector = "main") => `(document.querySelector(${JSON.stringify(selector)})?.innerText ?? "")`;
+const settled = "document.querySelector('#verdict') && document.querySelector('#verdict').dataset.state !== 'wait'";
+
+// A tab on a node; whatever goes on in it, the console stays silent and nothing leaves the origin.
+async function on({ bend, path = "", now = NOW, quiet = true, first = "" }, body) {
+  const node = await start({ bend });
+  const tab = await browser.tab();
+  try {
+    await tab.send("Page.addScriptToEvaluateOnNewDocument", { source: `Date.now = () => ${now}; ${first}` });
+    await tab.view({ width: 1280 });
+    await tab.go(`${node.url}#/${path}`);
+    await body(tab, node);
+    if (quiet) is(tab.noted.errors, [], "console");
+    is(tab.noted.requests.filter((url) => !url.startsWith(node.url) && !url.startsWith("data:")), [], "requests to elsewhere");
+  } finally {
+    await tab.close();
+    node.stop();
+  }
+}
+
+const PAGES = { "": "Overview", blocks: "Blocks", "blocks/2040": "Block 2,040", records: "Records", validators: "Validators", models: "Models", slashes: "Slashes", parameters: "Parameters", trust: "Trust", [`accounts/${index.accounts[1]}`]: "Account" };
+
+test("every page shows, at every width, in both schemes", () => on({}, async (tab, node) => {
+  for (const [path, title] of Object.entries(PAGES)) {
+    await tab.run(`location.hash = "#/${path}"`);
+    await tab.until(`document.querySelector("main h1")?.innerText === ${JSON.stringify(title)}`, title);
+    for (const view of [{ width: 1280 }, { width: 360, dark: true }]) {
+      await tab.view(view);
+      is(await tab.run("document.documentElement.scrollWidth <= innerWidth"), true, `${title} fits ${view.width} pixels`);
+    }
+    is(await tab.run("document.querySelectorAll('main .trouble').length"), 0, title);
+  }
+  is(node.asked.some((path) => path.startsWith("/v1/events")), true);
+}));
+
+test("every control has a name, every page one title", () => on({ path: `records/${GOOD.statement}` }, async (tab) => {
+  await tab.until(settled);
+  for (const path of Object.keys(PAGES)) {
+    await tab.run(`location.hash = "#/${path}"`);
+    await tab.until(`document.querySelector("main h1")?.innerText === ${JSON.stringify(PAGES[path])}`);
+    const { nodes } = await tab.send("Accessibility.getFullAXTree");
+    const bare = nodes.filter((one) => !one.ignored && ["button", "link", "textbox", "searchbox", "table"].includes(one.role?.value) && !one.name?.value);
+    is(bare.map((one) => one.role.value), [], `without a name on ${path || "the overview"}`);
+    is(await tab.run("document.querySelectorAll('h1').length"), 1);
+  }
+}));
+
+test("a good certificate and proof check out in the browser", () => on({ path: `records/${GOOD.statement}` }, async (tab) => {
+  await tab.until(settled);
+  is(await tab.run("document.querySelector('#verdict').dataset.state"), "passed", await tab.run(text()));
+  const shown = await tab.run(text());
+  for (const words of ["Checked here: certificate and proof hold", "3 of 4 seats signed block 2061", "What is not claimed", "First visit", "in the certificate", "node's word"]) is(shown.includes(words), true, words);
+  is(await tab.run("document.querySelectorAll('.line.failed').length"), 0);
+  is(await tab.run("document.querySelectorAll('.line.passed').length > 12"), true);
+  const kept = await tab.run("JSON.parse(localStorage.getItem('zerotell.checkpoint'))");
+  is([kept.bytes, kept.from], [index.checkpoint, "first use"]);
+}));
+
+test("a record that was rejected is refused by the browser too", () => on({ path: `records/${BAD.statement}` }, async (tab) => {
+  await tab.until(settled);
+  is(await tab.run("document.querySelector('#verdict').dataset.state"), "failed");
+  is(await tab.run("document.querySelectorAll('.shown').length"), 0, "nothing of a refused proof is shown");
+}));
+
+const bent = (part, at) => (path, told) => {
+  if (path !== `records/${GOOD.statement}/${part}`) return told;
+  const copy = Buffer.from(told);
+  copy[at] ^= 1;
+  return copy;
+};
+
+for (const [part, at, title] of [["certificate", 1_200, "The certificate is refused"], ["proof", 40_000, "The proof is refused"], ["proof", 100, "The proof is refused"]]) {
+  test(`a ${part} with byte ${at} changed is refused, visibly`, () => on({ path: `records/${GOOD.statement}`, bend: bent(part, at) }, async (tab) => {
+    await tab.until(settled);
+    is(await tab.run(text("#verdict h2")), title);
+    is(await tab.run("document.querySelectorAll('.line.failed').length > 0"), true);
+    is((await tab.run(text())).includes("certificate and proof hold"), false);
+  }));
+}
+
+test("a certificate of another record is refused", () => {
+  const bend = (path, told) => (path === `records/${GOOD.statement}/certificate` ? readOther : told);
+  let readOther = null;
+  return on({}, async (_, node) => {
+    readOther = Buffer.from(await (await fetch(`${node.url}v1/records/${BAD.statement}/certificate`)).arrayBuffer());
+  }).then(() => on({ path: `records/${GOOD.statement}`, bend }, async (tab) => {
+    await tab.until(settled);
+    is(await tab.run(text("#verdict h2")), "The certificate is refused");
+  }));
+});
+
+test("a node that contradicts the certificate is found out", () => {
+  const bend = (path, told) => (path === `records/${GOOD.statement}` ? { ...told, fee: "1" } : told);
+  return on({ path: `records/${GOOD.statement}`, bend }, async (tab) => {
+    await tab.until(settled);
+    is(await tab.run(text("#verdict h2")), "The node contradicts the certificate");
+    is(await tab.run("document.querySelectorAll('.word.bad').length"), 1);
+  });
+});
+
+test("a pinned checkpoint of another network is kept, and the certificate refused", () => {
+  const other = index.checkpoint.replace(/^../u, (byte) => (byte === "00" ? "01" : "00"));
+  const pin = { bytes: other, network: other.slice(0, 64), digest: "0".repeat(64), committee: "0".repeat(64), epoch: 2, height: 2_000, time: START, from: "pasted", at: START };
+  return on({ path: `records/${GOOD.statement}`, first: `localStorage.setItem("zerotell.checkpoint", ${JSON.stringify(JSON.stringify(pin))});` }, async (tab) => {
+    await tab.until(settled);
+    is(await tab.run(text("#verdict h2")), "The certificate is refused");
+    is(await tab.run("JSON.parse(localStorage.getItem('zerotell.checkpoint')).bytes"), other);
+  });
+});
+
+test("an old checkpoint is refused by the clock", () => on({ path: `records/${GOOD.statement}`, now: START + 15 * 86_400_000 }, async (tab) => {
+  await tab.until(settled);
+  is(await tab.run(text("#verdict h2")), "The certificate is refused");
+  is((await tab.run(text("#verdict"))).includes("older than the trust period"), true);
+}));
+
+test("a checkpoint can be pasted, and nonsense cannot", () => on({ path: "trust" }, async (tab) => {
+  const paste = (value) => tab.run(`document.querySelector("#bytes").value = ${JSON.stringify(value)}; document.querySelector("main form").requestSubmit()`);
+  await paste(`${index.checkpoint}00`);
+  await tab.until(`${text(".refused")}.includes("no checkpoint")`);
+  await paste(index.checkpoint.toUpperCase());
+  await tab.until(`${text("main h2")} === "Pinned"`);
+  is(await tab.run("JSON.parse(localStorage.getItem('zerotell.checkpoint')).from"), "pasted");
+}));
+
+test("a record without certificate and proof says what is missing", () => on({ path: "records", quiet: false }, async (tab) => {
+  await tab.run("[...document.querySelectorAll('tbody tr')].find((row) => row.innerText.includes('pending')).querySelector('a').click()");
+  await tab.until(settled);
+  is(await tab.run(text("#verdict h2")), "Nothing could be checked yet");
+  is((await tab.run(text("#verdict"))).includes("Not checked: this node does not have the proof."), true);
+}));
+
+// Whatever a node says: markup, scripts, handlers, links, letters that turn text round, values of the wrong kind.
+const HOSTILE = `"><img src=x onerror="window.broken=1"><script>window.broken=1</script>\u202egnp.exe`;
+const poison = (value) => (typeof value === "string" ? HOSTILE : Array.isArray(value) ? value.map(poison) : value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, poison(one)])) : value);
+const wrong = (value) => (Array.isArray(value) ? value.map(wrong) : value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, typeof one === "number" ? { toString: HOSTILE } : typeof one === "string" ? [HOSTILE] : wrong(one)])) : value);
+
+for (const [name, spoil] of [["hostile strings", poison], ["values of the wrong kind", wrong]]) {
+  test(`${name} from the node stay text`, () => {
+    const bend = (path, told) => (Buffer.isBuffer(told) || told === null ? told : spoil(told));
+    return on({ bend, quiet: false }, async (tab) => {
+      for (const path of [...Object.keys(PAGES), `records/${GOOD.statement}`]) {
+        await tab.run(`location.hash = "#/${path}"`);
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        await tab.until("document.querySelector('main h1, main h2')");
+        is(await tab.run("[window.broken === undefined, document.querySelectorAll('main img, main script, main iframe, main [onerror]').length, [...document.querySelectorAll('main a')].every((a) => a.getAttribute('href').startsWith('#/') || a.getAttribute('href').startsWith('v1/'))]"), [true, 0, true], path);
+        is((await tab.run(text())).includes("\u202e"), false, `letters that turn text round on ${path}`);
+      }
+      if (spoil === poison) {
+        await tab.run("location.hash = '#/parameters'");
+        await tab.until(`${text()}.includes("<img src=x")`, "the hostile text, as text");
+      }
+      is(tab.noted.errors.filter((line) => !line.includes("404")), [], "console");
+    });
+  });
+}
+
+test("a node that fails or sends no JSON is told of, with a way to try again", () => {
+  let broken = true;
+  const bend = (path, told) => (broken && path === "blocks" ? Buffer.from("<html>") : told);
+  return on({ bend, path: "blocks" }, async (tab) => {
+    is(await tab.run(text(".trouble h2")), "That did not work");
+    broken = false;
+    await tab.run("document.querySelector('.trouble button').click()");
+    await tab.until("document.querySelectorAll('tbody tr').length === 25");
+  });
+});
+
+test("search finds blocks, records and accounts, and says when there is nothing", () => on({ quiet: false }, async (tab) => {
+  const search = (words) => tab.run(`document.querySelector("#query").value = ${JSON.stringify(words)}; document.querySelector("#search").requestSubmit()`);
+  for (const [words, title] of [["2040", "Block 2,040"], [` ${GOOD.statement.toUpperCase()} `, "Record"], [index.accounts[0], "Account"]]) {
+    await search(words);
+    await tab.until(`${text("main h1")} === ${JSON.stringify(title)}`, title);
+  }
+  for (const words of ["f".repeat(64), "nonsense"]) {
+    await search(words);
+    await tab.until(`${text(".trouble h2")} === "Not found"`);
+    await tab.run("location.hash = '#/'");
+    await tab.until(`${text("main h1")} === "Overview"`);
+  }
+}));
+
+await run();
+await browser.stop();
