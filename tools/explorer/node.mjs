@@ -98,7 +98,7 @@ function page(all, before, limit, key) {
 }
 
 // The answer to a path: an object, bytes, or null for 404.
-function answer(path, query) {
+export function answer(path, query) {
   const before = query.has("before") ? Number(query.get("before")) : null;
   const limit = Math.min(100, Number(query.get("limit") ?? 20));
   const records = () => Array.from({ length: RECORDS }, (_, n) => recordAt(RECORDS - 1 - n));

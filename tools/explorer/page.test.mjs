@@ -186,7 +186,7 @@ test("search finds blocks, records and accounts, and says when there is nothing"
   for (const words of ["f".repeat(64), "nonsense"]) {
     await search(words);
     await tab.until(`${text(".trouble h2")} === "Not found"`);
-    await tab.run("location.hash = '#/'");
+    await tab.run("document.querySelector('#tabs a').click()");
     await tab.until(`${text("main h1")} === "Overview"`);
   }
 }));

@@ -23,6 +23,7 @@ const ROUTES = [
   [/^slashes$/u, slashes, "Slashes"],
   [/^parameters$/u, parameters, "Parameters"],
   [/^trust$/u, trust, "Trust"],
+  [/^find\/(.{1,240})$/u, search, "Search"],
 ];
 
 const main = document.getElementById("main");
@@ -87,24 +88,26 @@ async function find(text) {
 const form = document.getElementById("search");
 const query = document.getElementById("query");
 
-form.addEventListener("submit", async (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = query.value.trim().toLowerCase().replace(/^0x|^#/u, "");
   if (!text) return;
-  form.classList.add("busy");
-  try {
-    const place = await find(text);
-    if (place) { query.value = ""; query.blur(); location.hash = place; return; }
-    const why = isDigest(text) ? "No record, transaction or account of this network has this digest." : "Enter a block's height, or the 64 hexadecimal digits of a statement, a transaction or an account.";
-    leaving.abort();
-    main.replaceChildren(failure({ status: 404, message: why }));
-    say(why);
-  } catch (error) {
-    main.replaceChildren(failure(error, () => form.requestSubmit()));
-  } finally {
-    form.classList.remove("busy");
-  }
+  query.value = "";
+  query.blur();
+  location.hash = `#/find/${encodeURIComponent(text)}`;
 });
+
+// A search is a page of its own until it knows where to go.
+async function search({ signal, words: [coded] }) {
+  let text = coded;
+  try { text = decodeURIComponent(coded); } catch { /* then it is looked for as it stands */ }
+  const place = await find(text);
+  if (signal.aborted) return [];
+  if (place) { location.replace(place); return waiting("what was found"); }
+  const why = isDigest(text) ? "No record, transaction or account of this network has this digest." : "Enter a block's height, or the 64 hexadecimal digits of a statement, a transaction or an account.";
+  say(why);
+  return failure({ status: 404, message: why });
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !event.ctrlKey && !event.metaKey && !/^(INPUT|TEXTAREA|SELECT)$/u.test(document.activeElement?.tagName ?? "")) {
