@@ -34,6 +34,14 @@ pub struct DemoArgs {
     /// Which test digit (0 to 359)
     #[arg(long, default_value_t = 0)]
     pub digit: usize,
+    /// Submit diagnoses to four validators instead, one of them lazy and one lying
+    #[cfg(feature = "network")]
+    #[arg(long)]
+    pub network: bool,
+    /// First port of the validators
+    #[cfg(feature = "network")]
+    #[arg(long, default_value_t = 7300, requires = "network")]
+    pub port: u16,
 }
 
 macro_rules! asset {
@@ -333,6 +341,10 @@ fn seen() {
 /// Runs the verb.
 pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     let started = Instant::now();
+    #[cfg(feature = "network")]
+    if args.network {
+        return validators::run(args);
+    }
     anstream::println!("{}", paint(HEAD, "zerotell: a private model's answer to a private input, proved"));
     let scratch = Scratch::new()?;
     let mut patients = commit(&PATIENTS, &scratch.path().join("patients"))?;
@@ -347,6 +359,9 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     anstream::println!("\nDone in {time}. This is a demonstration of proving, not a medical device.");
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(feature = "network")]
+mod validators;
 
 /// A proof file of the demo and its model's identity.
 #[cfg(test)]

@@ -160,7 +160,7 @@ fn cannot(place: &Path, why: impl std::fmt::Display) -> Failure {
 }
 
 /// Four fresh salts.
-fn salts() -> Outcome<Salts> {
+pub fn salts() -> Outcome<Salts> {
     let [accuracy, context, inputs, revealed] =
         [random::bytes()?, random::bytes()?, random::bytes()?, random::bytes()?].map(|bytes| *bytes);
     Ok(Salts { accuracy, context, inputs, revealed })
@@ -207,6 +207,23 @@ pub fn make(
     evidence.report = report.into_bytes();
     let bytes = evidence.encode().map_err(|why| cannot(place, why))?;
     Ok((bytes, e))
+}
+
+/// The same evidence with the network's certificate in it, and a report that tells of it.
+pub fn certified(
+    place: &Path,
+    bytes: &[u8],
+    certificate: Vec<u8>,
+    network: &dyn Annexes,
+) -> Outcome<Vec<u8>> {
+    let mut evidence = Evidence::decode(bytes).map_err(|why| cannot(place, why))?;
+    evidence.certificate = Some(certificate);
+    let with = evidence.encode().map_err(|why| cannot(place, why))?;
+    // The old report does not know the certificate, so it is refused; the page made anew does.
+    let (e, page) = examine_evidence(&with, &mut Expect::default(), &Demands::default(), network);
+    let Some(page) = page else { return Err(cannot(place, e.code)) };
+    evidence.report = page.into_bytes();
+    evidence.encode().map_err(|why| cannot(place, why))
 }
 
 /// This program, as a statement names it.
@@ -383,7 +400,9 @@ pub fn verify(args: &VerifyArgs, bytes: &[u8], expect: &mut Expect) -> Outcome<E
     }
     let key = args.key.as_deref().map(signing::public).transpose()?;
     let demands = Demands { signer: key.as_ref() };
-    let (examination, page) = examine_evidence(bytes, expect, &demands, &NoNetwork);
+    let network = args.trust.is_given().then(|| args.trust.network()).transpose()?;
+    let checker: &dyn Annexes = network.as_ref().map_or(&NoNetwork, |network| network);
+    let (examination, page) = examine_evidence(bytes, expect, &demands, checker);
     if let (Some(path), Some(page)) = (&args.report, &page) {
         write_whole(path, page.as_bytes(), 0o644)?;
     }

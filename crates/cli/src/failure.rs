@@ -174,6 +174,11 @@ pub const CONTEXT: &str = "ZT219";
 pub const SIGNING_KEY: &str = "ZT220";
 /// Evidence that cannot be made.
 pub const EVIDENCE: &str = "ZT221";
+/// A genesis, a checkpoint, a node's configuration or its keys.
+pub const NETWORK_FILE: &str = "ZT222";
+/// A node that does not run, or does not do what it is asked.
+#[cfg(feature = "network")]
+pub const NODE: &str = "ZT223";
 /// Verdict: the file is not a proof file.
 pub const BAD_BYTES: &str = "ZT300";
 /// Verdict: the program is refused.
@@ -206,6 +211,8 @@ pub const BAD_STATEMENT: &str = "ZT312";
 pub const BAD_REPORT: &str = "ZT313";
 /// Verdict: an annex of the network is refused.
 pub const BAD_ANNEX: &str = "ZT314";
+/// Verdict: a network's certificate is refused.
+pub const BAD_CERTIFICATE: &str = "ZT315";
 
 /// Long texts of the codes made here.
 pub const CODES: &[(&str, &str)] = &[
@@ -270,6 +277,18 @@ pub const CODES: &[(&str, &str)] = &[
     (
         SIGNING_KEY,
         "The signing key could not be read or written. `zerotell key new DIR` makes one: a PKCS#8 PEM file of mode 0600 in a directory of mode 0700, never over another one. Keys are P-256 or Ed25519. `verify --key` takes the public half.",
+    ),
+    (
+        NETWORK_FILE,
+        "The file is no genesis of a network, no checkpoint, no configuration of a node, or its keys cannot be used. A genesis says who the first validators are: take it only from somebody you trust.",
+    ),
+    (
+        "ZT223",
+        "The node does not answer, does not start, or refuses what it was asked; the message gives its words. `zerotell node run` starts one, `zerotell net up` a whole network on this machine.",
+    ),
+    (
+        BAD_CERTIFICATE,
+        "Verdict: the certificate is damaged, does not start from the checkpoint that is trusted, is too old, or was not signed by the network's validators. Ask for it again, or for one from your checkpoint's epoch on.",
     ),
     (
         EVIDENCE,

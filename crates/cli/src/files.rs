@@ -5,29 +5,13 @@
 //! refused. A `checksum` is the BLAKE3 hash of all bytes before it; it finds damage, it is no
 //! protection against someone who may write the file.
 //!
-//! Public files:
-//!
-//! | proof file `.ztp` | bytes |
-//! |---|---|
-//! | name, version | `"ZTPF"`, `u16` 1, or 2 with links |
-//! | program | fr(Program with contents) |
-//! | statement | fr(Statement) |
-//! | proof | fr(proof) |
-//! | links | version 2: fr(chains of links), at least one link |
+//! Public files, beside proof files and range certificates, which are in the crate `dossier`:
 //!
 //! | model file `.ztm` | bytes |
 //! |---|---|
 //! | name, version | `"ZTMF"`, `u16` 1 |
 //! | program | fr(Program with contents) |
 //! | oracles | `u8` count (0 or 1), 32-byte identities |
-//!
-//! | range certificate `.ztr` | bytes |
-//! |---|---|
-//! | name, version | `"ZTRC"`, `u16` 1 |
-//! | model | 32-byte identity |
-//! | root | 32-byte root of the opened commitment |
-//! | links | fr(one chain of links, perhaps empty) |
-//! | proofs | `u32` count; fr(proof) per part, in order |
 //!
 //! Secret files, mode 0600 in a directory of mode 0700:
 //!
@@ -90,21 +74,18 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use dossier::bytes::{Parsed, Reader, Writer};
+pub use dossier::files::{ProofFile, RangeFile, decode_proof, encode_proof};
 use program::types::Program;
-use program::wire::{self, Statement};
+use program::wire;
 use verify::{Link, LinkStatement};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::epochs::{Commitment, Commitments};
 use crate::failure::{Failure, Outcome};
 
-/// Longest framed part of any file.
-const PART: u64 = 1 << 31;
 /// Longest file that is read.
 pub const FILE_BYTES: usize = 1 << 32;
-const VERSION: u16 = 1;
-/// Version of a proof file with links.
-const LINKED: u16 = 2;
 
 /// Private parameters by tensor number; zeroised on drop, no `Debug`.
 #[derive(Default)]
@@ -116,36 +97,12 @@ impl Drop for Weights {
     }
 }
 
-/// What a proof file holds.
-pub struct ProofFile {
-    /// The program, with contents.
-    pub program: Program,
-    /// The statement.
-    pub statement: Statement,
-    /// The proof.
-    pub proof: Vec<u8>,
-    /// Links that lead to what it opens.
-    pub chains: Vec<Vec<Link>>,
-}
-
 /// What a model file holds: all a verifier needs to name a model.
 pub struct ModelFile {
     /// The program, with contents.
     pub program: Program,
     /// Identities of its long-term oracles.
     pub oracles: Vec<[u8; 32]>,
-}
-
-/// Proofs that a model's hidden weights lie in their declared intervals.
-pub struct RangeFile {
-    /// The model's identity.
-    pub model: [u8; 32],
-    /// Root of the commitment that the proofs open.
-    pub root: [u8; 32],
-    /// Links from the model's identity to it.
-    pub chain: Vec<Link>,
-    /// One proof per part.
-    pub proofs: Vec<Vec<u8>>,
 }
 
 /// The owner's secret of a committed model.
@@ -194,34 +151,13 @@ pub struct CacheEntry {
 
 // ---- writing ----
 
-struct Writer(Zeroizing<Vec<u8>>);
+/// What only files of the owner hold.
+trait Numbers {
+    fn entries(&mut self, values: &[i64]);
+    fn weights(&mut self, weights: &Weights);
+}
 
-impl Writer {
-    fn new(magic: &[u8; 4]) -> Self {
-        Self::versioned(magic, VERSION)
-    }
-
-    fn versioned(magic: &[u8; 4], version: u16) -> Self {
-        let mut w = Self(Zeroizing::new(magic.to_vec()));
-        w.put(&version.to_le_bytes());
-        w
-    }
-
-    /// Appends; a buffer that grows leaves no copy behind.
-    fn put(&mut self, bytes: &[u8]) {
-        if self.0.len() + bytes.len() > self.0.capacity() {
-            let mut next = Zeroizing::new(Vec::with_capacity((self.0.len() + bytes.len()) * 2));
-            next.extend_from_slice(&self.0);
-            self.0 = next;
-        }
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn framed(&mut self, bytes: &[u8]) {
-        self.put(&(bytes.len() as u64).to_le_bytes());
-        self.put(bytes);
-    }
-
+impl Numbers for Writer {
     fn entries(&mut self, values: &[i64]) {
         let fits = |bits: u32| values.iter().all(|&v| (v >> (bits - 1)) == 0 || (v >> (bits - 1)) == -1);
         let width = [1usize, 2, 4].into_iter().find(|&w| fits(8 * w as u32)).unwrap_or(8);
@@ -237,25 +173,6 @@ impl Writer {
             self.entries(values);
         }
     }
-
-    fn sealed(mut self) -> Zeroizing<Vec<u8>> {
-        let checksum = blake3::hash(&self.0);
-        self.put(checksum.as_bytes());
-        self.0
-    }
-}
-
-/// Bytes of a proof file.
-pub fn encode_proof(program: &Program, statement: &Statement, proof: &[u8], chains: &[Vec<Link>]) -> Vec<u8> {
-    let linked = chains.iter().any(|chain| !chain.is_empty());
-    let mut w = if linked { Writer::versioned(b"ZTPF", LINKED) } else { Writer::new(b"ZTPF") };
-    w.framed(&wire::encode_with_contents(program));
-    w.framed(&wire::encode_statement(statement));
-    w.framed(proof);
-    if linked {
-        w.framed(&verify::encode_links(chains));
-    }
-    w.0.to_vec()
 }
 
 impl ModelFile {
@@ -265,42 +182,12 @@ impl ModelFile {
         w.framed(&wire::encode_with_contents(&self.program));
         w.put(&[self.oracles.len() as u8]);
         self.oracles.iter().for_each(|id| w.put(id));
-        w.0.to_vec()
+        w.done().to_vec()
     }
 
     /// The model's identity.
     pub fn identity(&self) -> [u8; 32] {
         wire::model_id(&self.program.digest(), &self.oracles)
-    }
-}
-
-impl RangeFile {
-    /// Its bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::new(b"ZTRC");
-        w.put(&self.model);
-        w.put(&self.root);
-        w.framed(&verify::encode_links(std::slice::from_ref(&self.chain)));
-        w.put(&(self.proofs.len() as u32).to_le_bytes());
-        self.proofs.iter().for_each(|proof| w.framed(proof));
-        w.0.to_vec()
-    }
-
-    /// Reads a certificate; nothing is checked but its form.
-    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
-        let mut r = Reader::new(bytes, b"ZTRC")?;
-        let (model, root) = (r.array()?, r.array()?);
-        let mut chains = verify::decode_links(r.framed()?).map_err(|e| e.to_string())?;
-        let (Some(chain), true) = (chains.pop(), chains.is_empty()) else {
-            return Err("it has not one chain of links".into());
-        };
-        let count = r.u32()?;
-        if u64::from(count) > program::ranges::PARTS {
-            return Err("it has too many parts".into());
-        }
-        let proofs = (0..count).map(|_| r.framed().map(<[u8]>::to_vec)).collect::<Parsed<_>>()?;
-        r.end()?;
-        Ok(Self { model, root, chain, proofs })
     }
 }
 
@@ -385,76 +272,19 @@ impl CacheEntry {
 
 // ---- reading ----
 
-/// Reads what [`Writer`] writes; errors are words for people.
-struct Reader<'a>(&'a [u8]);
+/// As [`Numbers`], for whoever reads.
+trait ReadNumbers {
+    fn entries(&mut self) -> Parsed<Vec<i64>>;
+    fn weights(&mut self) -> Parsed<Weights>;
+}
 
-type Parsed<T> = Result<T, String>;
-
-impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8], magic: &[u8; 4]) -> Parsed<Self> {
-        Self::versioned(bytes, magic, VERSION).map(|(r, _)| r)
-    }
-
-    /// Also later versions, up to `latest`.
-    fn versioned(bytes: &'a [u8], magic: &[u8; 4], latest: u16) -> Parsed<(Self, u16)> {
-        let mut r = Self(bytes);
-        if bytes.len() < 6 || r.take(4)? != magic {
-            return Err("it does not start with the right name".into());
-        }
-        match u16::from_le_bytes(r.array()?) {
-            version if (VERSION..=latest).contains(&version) => Ok((r, version)),
-            other => Err(format!("version {other} is not known")),
-        }
-    }
-
-    /// As [`Reader::new`], after comparing the checksum at the end.
-    fn sealed(bytes: &'a [u8], magic: &[u8; 4]) -> Parsed<Self> {
-        let (body, checksum) = bytes.split_last_chunk::<32>().ok_or("it is cut short")?;
-        let r = Self::new(body, magic)?;
-        if blake3::hash(body) == *checksum {
-            Ok(r)
-        } else {
-            Err("its checksum differs: it is damaged".into())
-        }
-    }
-
-    fn take(&mut self, count: usize) -> Parsed<&'a [u8]> {
-        let (part, rest) = self.0.split_at_checked(count).ok_or("it is cut short")?;
-        self.0 = rest;
-        Ok(part)
-    }
-
-    fn array<const N: usize>(&mut self) -> Parsed<[u8; N]> {
-        self.take(N)?.try_into().map_err(|_| "it is cut short".into())
-    }
-
-    fn u32(&mut self) -> Parsed<u32> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
-    fn u64(&mut self) -> Parsed<u64> {
-        Ok(u64::from_le_bytes(self.array()?))
-    }
-
-    /// A length, bounded by the limit and by what is left.
-    fn length(&mut self, width: usize) -> Parsed<usize> {
-        let count = self.u64()?;
-        let bytes = count.checked_mul(width as u64).filter(|&b| b <= PART && b <= self.0.len() as u64);
-        bytes.ok_or("a length in it is larger than the file")?;
-        Ok(count as usize)
-    }
-
-    fn framed(&mut self) -> Parsed<&'a [u8]> {
-        let length = self.length(1)?;
-        self.take(length)
-    }
-
+impl ReadNumbers for Reader<'_> {
     fn entries(&mut self) -> Parsed<Vec<i64>> {
         let width = usize::from(self.array::<1>()?[0]);
         if !matches!(width, 1 | 2 | 4 | 8) {
             return Err("the width of a number list is wrong".into());
         }
-        let count = self.length(width)?;
+        let count = self.length(width as u64)?;
         let shift = 64 - 8 * width as u32;
         let entry = |part: &[u8]| {
             let mut word = [0; 8];
@@ -472,36 +302,6 @@ impl<'a> Reader<'a> {
         }
         Ok(weights)
     }
-
-    fn program(&mut self) -> Parsed<Program> {
-        wire::decode(self.framed()?).map_err(|e| format!("its program is not well formed: {e}"))
-    }
-
-    fn text(&mut self) -> Parsed<String> {
-        String::from_utf8(self.framed()?.to_vec()).map_err(|_| "a text in it is not UTF-8".into())
-    }
-
-    fn end(&self) -> Parsed<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(format!("{} bytes follow its end", self.0.len())) }
-    }
-}
-
-/// Reads a proof file; the program, statement and links are decoded, not checked.
-pub fn decode_proof(bytes: &[u8]) -> Parsed<ProofFile> {
-    let (mut r, version) = Reader::versioned(bytes, b"ZTPF", LINKED)?;
-    let program = r.program()?;
-    let statement = wire::decode_statement(r.framed()?);
-    let statement = statement.map_err(|e| format!("its statement is not well formed: {e}"))?;
-    let proof = r.framed()?.to_vec();
-    let mut chains = Vec::new();
-    if version == LINKED {
-        chains = verify::decode_links(r.framed()?).map_err(|e| e.to_string())?;
-        if chains.iter().all(Vec::is_empty) {
-            return Err("it has a place for links and no link".into());
-        }
-    }
-    r.end()?;
-    Ok(ProofFile { program, statement, proof, chains })
 }
 
 impl ModelFile {
@@ -681,7 +481,8 @@ mod tests {
         {
             let mut w = Writer::new(b"TEST");
             w.entries(&values);
-            let mut r = Reader::new(&w.0, b"TEST").unwrap();
+            let bytes = w.done();
+            let mut r = Reader::new(&bytes, b"TEST").unwrap();
             assert_eq!(r.entries().unwrap(), values);
             r.end().unwrap();
         }

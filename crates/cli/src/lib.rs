@@ -8,6 +8,7 @@
 mod accepted;
 mod batch;
 mod cache;
+mod certificate;
 mod context;
 mod data;
 mod demo;
@@ -21,6 +22,8 @@ mod keys;
 mod machine;
 mod manifest;
 mod meaning;
+#[cfg(feature = "network")]
+mod network;
 mod npz;
 mod output;
 mod owner;
@@ -94,7 +97,7 @@ enum Verb {
     Compile(reports::CompileVerb),
     /// Commit a model or an input, and print its ID
     Commit(commit::CommitArgs),
-    /// Prove once that a model's hidden weights lie in their ranges
+    /// Prove once that a model's hidden weights lie in their ranges; or check a network's certificate (.ztc) offline
     Certify(ranges::CertifyArgs),
     /// Predict time, memory and proof size
     Estimate(reports::EstimateVerb),
@@ -110,6 +113,15 @@ enum Verb {
     Inspect(inspect::InspectArgs),
     /// Prove, verify and try to cheat, with two models and real data
     Demo(demo::DemoArgs),
+    /// Run a validator, make its keys, write a genesis
+    #[cfg(feature = "network")]
+    Node(network::NodeArgs),
+    /// Run a whole network of validators on this machine
+    #[cfg(feature = "network")]
+    Net(network::NetArgs),
+    /// Submit evidence to a network, and take its certificate
+    #[cfg(feature = "network")]
+    Submit(network::SubmitArgs),
     /// List the supported operators
     Operators(check::OperatorsArgs),
     /// Measure proving many times in one process
@@ -132,6 +144,12 @@ impl Verb {
             Self::Key(args) => signing::run(args),
             Self::Inspect(args) => inspect::run(args),
             Self::Demo(args) => demo::run(args),
+            #[cfg(feature = "network")]
+            Self::Node(args) => network::node_verb(args),
+            #[cfg(feature = "network")]
+            Self::Net(args) => network::net(args),
+            #[cfg(feature = "network")]
+            Self::Submit(args) => network::submit(args),
             Self::Operators(args) => check::operators(args),
             Self::Bench(args) => bench::run(args),
         }
@@ -151,6 +169,10 @@ impl Verb {
             Self::Evidence(args) => args.form.json(),
             Self::Key(args) => args.json(),
             Self::Inspect(args) => args.output.json(),
+            #[cfg(feature = "network")]
+            Self::Node(_) | Self::Net(_) => false,
+            #[cfg(feature = "network")]
+            Self::Submit(args) => args.form.json(),
             Self::Bench(_) => true,
         }
     }

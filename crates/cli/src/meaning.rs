@@ -1,43 +1,14 @@
 //! What integers mean: names, units and labels from a Program's metadata.
 
 use compile::{Metadata, OutputMeta};
-use program::types::{Home, Program, Reveal};
+use dossier::meaning::EXACT;
+pub use dossier::meaning::{of_record, read};
+use program::types::{Program, Reveal};
 use program::wire::Statement;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome, REVEAL};
 use crate::text;
-
-/// Largest zero point and integer that reals are computed with.
-const EXACT: i64 = 1 << 53;
-
-/// Metadata of a program, checked against it. None if there is none that makes sense; then
-/// integers are shown as they are.
-pub fn read(program: &Program) -> Option<Metadata> {
-    let meta = Metadata::from_bytes(&program.metadata).ok()?;
-    let inputs: Vec<_> = program.tensors.iter().filter(|t| t.home == Home::Input).collect();
-    let count = |shape: &[usize]| shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
-    let unit = |scale: f64, zero: i64| scale.is_finite() && scale > 0.0 && (-EXACT..=EXACT).contains(&zero);
-    let fits = meta.inputs.len() == inputs.len()
-        && meta.outputs.len() == program.outputs.len()
-        && meta.inputs.iter().zip(inputs).all(|(i, t)| {
-            let axes: Vec<usize> = t.axes.iter().filter(|&&n| n != 0).map(|&n| n as usize).collect();
-            unit(i.scale, i.zero) && i.lo == t.lo && i.hi == t.hi && count(&i.shape) == count(&axes)
-        })
-        && meta.outputs.iter().all(|o| unit(o.scale, o.zero) && count(&o.shape).is_some());
-    fits.then_some(meta)
-}
-
-/// What a signed statement says of it. Without metadata the integers are the answer.
-pub fn of_record(program: &Program) -> record::Meaning {
-    use record::Semantics;
-    let Some(meta) = read(program) else {
-        return record::Meaning { semantics: Semantics::ServedInt, accuracy: None };
-    };
-    // A word that is not known promises the least.
-    let semantics = Semantics::of(&meta.semantics).unwrap_or(Semantics::Bounded);
-    record::Meaning { semantics, accuracy: record::json::unhex(&meta.report_digest) }
-}
 
 /// As [`read`], for an owner who needs it.
 pub fn required(program: &Program) -> Outcome<Metadata> {

@@ -1,5 +1,5 @@
 //! `certify`: proves once per commitment that a model's hidden weights lie in their declared
-//! intervals, and checks such certificates for `verify`.
+//! intervals, and checks such certificates for `verify`. A network's certificate goes to `certificate.rs`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
+use dossier::ranges::{Certified, widths};
 use program::Prepared;
-use program::types::{Home, Program};
+use program::types::Program;
 use program::wire::{Statement, encode_statement};
-use program::{execute, model_id, range_programs};
+use program::{execute, range_programs};
 use prove::Table;
 use prove::random::Seed;
 use serde_json::json;
-use verify::{RangeRefusal, Setup, range_statement, verify_ranges};
+use verify::{RangeRefusal, Setup, range_statement};
 
+use crate::certificate::{self, TrustArgs};
 use crate::engine::prover;
 use crate::failure::{Failure, Outcome, USAGE};
 use crate::files::{FILE_BYTES, RangeFile, read_bounded, write_whole};
@@ -42,17 +44,15 @@ pub struct CertifyArgs {
     #[arg(short, long, value_name = "FILE.ztr")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
+    pub trust: TrustArgs,
+    /// The certificate must be about this evidence
+    #[arg(long, value_name = "FILE.zte", help_heading = "Network")]
+    pub evidence: Option<PathBuf>,
+    /// Write the checkpoint that the certificate leads to, to start from next time
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    pub pin: Option<PathBuf>,
+    #[command(flatten)]
     pub form: OutputArgs,
-}
-
-/// What is known of a model's weights after a certificate was checked.
-pub struct Certified {
-    /// In words.
-    pub words: String,
-    /// Proven bits of the weakest part.
-    pub bits: u32,
-    /// Name of its weakest term.
-    pub weakest: &'static str,
 }
 
 /// The certificate beside a model file, if there is one.
@@ -60,38 +60,9 @@ pub fn beside(model: &Path) -> Option<PathBuf> {
     Some(model.with_extension(EXTENSION)).filter(|path| path.is_file())
 }
 
-/// How many numbers of how many bits a program's hidden parameters are declared as.
-fn widths(program: &Program) -> String {
-    let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-    for tensor in program.tensors.iter().filter(|t| t.home == Home::Model) {
-        // Bits of two's complement: sign and magnitude, as in int8 for -128..=127.
-        let magnitude = |x: i64| 64 - (if x < 0 { !x } else { x }).leading_zeros();
-        let bits = 1 + magnitude(tensor.lo).max(magnitude(tensor.hi));
-        let entries: u64 = tensor.axes.iter().map(|&n| u64::from(n)).product();
-        *counts.entry(bits).or_default() += entries;
-    }
-    let most = counts.keys().max().copied().unwrap_or(0);
-    let Some((&bits, &count)) = counts.iter().max_by_key(|(_, count)| **count) else { return String::new() };
-    let total: u64 = counts.values().sum();
-    let rest = total - count;
-    match rest {
-        0 => format!("int{bits} weights proved ({count} numbers)"),
-        _ => format!("int{bits} weights proved ({count} numbers; {rest} others, up to int{most})"),
-    }
-}
-
 /// Checks a certificate's bytes for the model that a statement is about.
 pub fn check(program: &Program, statement: &Statement, bytes: &[u8]) -> Result<Certified, String> {
-    let file = RangeFile::decode(bytes).map_err(|why| format!("the range certificate: {why}"))?;
-    let oracle = statement.identity.first().ok_or_else(|| RangeRefusal::Public.to_string())?;
-    if file.model != model_id(&statement.program_digest, std::slice::from_ref(oracle)) {
-        let id = text::model_id(&file.model);
-        return Err(format!("the range certificate is about another model: {id}"));
-    }
-    let budget = verify_ranges(program, oracle, &file.root, &file.chain, &file.proofs)
-        .map_err(|why| why.to_string())?;
-    let weakest = budget.weakest();
-    Ok(Certified { words: widths(program), bits: weakest.bits, weakest: weakest.name })
+    dossier::ranges::check(program, statement, bytes, text::model_id)
 }
 
 /// Refuses a part that does not fit the memory there is.
@@ -160,6 +131,14 @@ pub fn certify(owner: &mut Owner, progress: &Progress) -> Outcome<(RangeFile, u6
 
 /// Runs the verb.
 pub fn run(args: &CertifyArgs) -> Outcome<ExitCode> {
+    let (path, evidence, pin) = (&args.model.model, args.evidence.as_deref(), args.pin.as_deref());
+    if certificate::is_certificate(path) {
+        return certificate::run(path, &args.trust, evidence, pin, args.form);
+    }
+    if args.trust.is_given() || evidence.is_some() || pin.is_some() {
+        let fix = "give the .ztc file, or leave the flags of networks out";
+        return Err(Failure::misuse(USAGE, path.display(), "it is no certificate of a network", fix));
+    }
     let progress = Progress::new(args.form.json());
     let loaded = args.model.load()?;
     let mut owner = owner(&loaded, &args.compile, &args.secrets, &progress)?;

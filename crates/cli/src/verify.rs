@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use verify::{Linked, Links, Refusal, SetupError, Verdict};
 
 use crate::accepted::Accepted;
+use crate::certificate::TrustArgs;
 use crate::context::{self, ContextArgs, PART, Parts};
 use crate::data::{self, RowArgs};
 use crate::failure::{
@@ -59,6 +60,8 @@ pub struct VerifyArgs {
     /// Write the report for people, made anew from the checked parts of the evidence
     #[arg(long, value_name = "FILE.html", help_heading = "Evidence")]
     pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     #[command(flatten)]
     pub rows: RowArgs,
     #[command(flatten)]

@@ -25,6 +25,21 @@ macro_rules! parameters {
         }
 
         impl Parameters {
+            /// All of them, by name, in order.
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), u64::from(self.$name))),*]
+            }
+
+            /// Sets one by its name; `None` if there is none, or its type cannot hold the value. Whether it may be so is for
+            /// [`validate`](Self::validate).
+            pub fn set(&mut self, name: &str, value: u64) -> Option<()> {
+                match name {
+                    $(stringify!($name) => self.$name = <$type>::try_from(value).ok()?,)*
+                    _ => return None,
+                }
+                Some(())
+            }
+
             fn out_of_range(&self) -> Option<Unfit> {
                 $(if !($low..=$high).contains(&self.$name) {
                     return Some(Unfit::Range {

@@ -59,6 +59,12 @@ impl Pool {
         self.paid.len().saturating_add(self.verdicts.len())
     }
 
+    /// The first nonce from `from` on of which no transaction of this account waits.
+    pub fn next(&self, account: &AccountKey, from: u64) -> u64 {
+        let waiting = self.paid.range((*account, from)..=(*account, u64::MAX)).map(|((_, nonce), _)| *nonce);
+        waiting.fold(from, |next, nonce| if nonce == next { next.saturating_add(1) } else { next })
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

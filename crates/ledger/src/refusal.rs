@@ -189,26 +189,33 @@ pub enum Failure {
 impl Failure {
     /// The number in an outcome.
     pub fn code(self) -> u16 {
-        // Taken from the list above, where each is written once.
-        const ALL: [Failure; 15] = [
-            Failure::Funds,
-            Failure::Nothing,
-            Failure::Bond,
-            Failure::ConsensusKey,
-            Failure::Unbondings,
-            Failure::Candidates,
-            Failure::Taken,
-            Failure::Program,
-            Failure::Evidence,
-            Failure::Known,
-            Failure::TooOld,
-            Failure::Missing,
-            Failure::NotAllowed,
-            Failure::Parameters,
-            Failure::Disputed,
-        ];
-        (1..).zip(ALL).find(|(_, failure)| *failure == self).map_or(0, |(code, _)| code)
+        (1..).zip(Self::ALL).find(|(_, failure)| *failure == self).map_or(0, |(code, _)| code)
     }
+
+    /// The failure with this number.
+    pub fn of(code: u16) -> Option<Self> {
+        let place = usize::from(code.checked_sub(1)?);
+        Self::ALL.get(place).copied()
+    }
+
+    // The list above, where each is written once.
+    const ALL: [Self; 15] = [
+        Self::Funds,
+        Self::Nothing,
+        Self::Bond,
+        Self::ConsensusKey,
+        Self::Unbondings,
+        Self::Candidates,
+        Self::Taken,
+        Self::Program,
+        Self::Evidence,
+        Self::Known,
+        Self::TooOld,
+        Self::Missing,
+        Self::NotAllowed,
+        Self::Parameters,
+        Self::Disputed,
+    ];
 }
 
 impl fmt::Display for Failure {

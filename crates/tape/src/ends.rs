@@ -202,6 +202,11 @@ impl<'a> VerifierEnd<'a> {
         Self { sponge: Sponge::default(), unread: proof }
     }
 
+    /// State of the transcript: it depends on all that was read and drawn until now.
+    pub fn state(&self) -> [u8; 32] {
+        *self.sponge.state()
+    }
+
     /// Refuses left-over bytes.
     pub fn finish(self) -> Result<(), Reject> {
         match self.unread.len() {

@@ -50,7 +50,7 @@ pub use conversation::{Challenges, Witness, converse};
 pub use functional::{Functionals, Position, form_expr, public_value};
 pub use link::{
     LinkError, LinkSetup, LinkStatement, LinkWitness, OracleRecord, link, verifier_links, verify_link,
-    verify_link_at,
+    verify_link_at, verify_step,
 };
 pub use ranges::{RangeRefusal, range_statement, verify_ranges};
 pub use relations::{InnerPoints, LookupChallenges, split_point};
@@ -59,5 +59,5 @@ pub use soundness::{Budget, Term as SoundnessTerm, budget};
 pub use tape::Reject;
 pub use verdict::{
     Accepted, Nobody, PROOF_VERSION, Refusal, Verdict, model_identity, verifier_converses, verify, verify_at,
-    verify_linked,
+    verify_linked, verify_traced,
 };

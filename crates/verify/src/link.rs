@@ -16,8 +16,10 @@ use algebra::layout::chunks;
 use algebra::multilinear::{bits, eq_points, selector};
 use oracle::{Opening, Plan, Role, Rungs, Shape, Sizing, open, plan};
 use program::limits;
+use program::types::Program;
 use tape::{End, Reject, VerifierEnd, frame};
 
+use crate::setup::model_shape;
 use crate::soundness::{ladder_rounds, ladder_terms, over_field};
 use crate::verdict::{BITS_MIN, Nobody, PROOF_VERSION};
 use crate::{Budget, SoundnessTerm};
@@ -313,13 +315,24 @@ where
 /// # Errors
 /// As [`link`].
 pub fn verify_link_at(setup: &LinkSetup, header: &[u8], proof: &[u8]) -> Result<(), Reject> {
+    verify_link_tracing(setup, header, proof, &mut [0; 32])
+}
+
+fn verify_link_tracing(
+    setup: &LinkSetup,
+    header: &[u8],
+    proof: &[u8],
+    trace: &mut [u8; 32],
+) -> Result<(), Reject> {
     let (version, body) = proof.split_first_chunk::<2>().ok_or(Reject::Truncated { label: "version" })?;
     let found = u16::from_le_bytes(*version);
     if found != PROOF_VERSION {
         return Err(Reject::Version { found });
     }
     let mut end = VerifierEnd::new(body);
-    verifier_links(&mut end, setup, header)?;
+    let conversed = verifier_links(&mut end, setup, header);
+    *trace = end.state();
+    conversed?;
     end.finish()
 }
 
@@ -328,6 +341,41 @@ pub fn verify_link_at(setup: &LinkSetup, header: &[u8], proof: &[u8]) -> Result<
 /// # Errors
 /// [`LinkError`] says why not.
 pub fn verify_link(statement: &LinkStatement, proof: &[u8]) -> Result<Budget, LinkError> {
+    check_link(statement, proof, &mut [0; 32])
+}
+
+/// As [`verify_link`], for a link between commitments of this program's hidden weights; and the state of the
+/// transcript after the last check, or where it failed. Zero if it did not come to it.
+pub fn verify_step(
+    program: &Program,
+    statement: &LinkStatement,
+    proof: &[u8],
+) -> (Result<(), LinkError>, [u8; 32]) {
+    let mut trace = [0; 32];
+    let checked = about_model(program, statement)
+        .map_err(LinkError::Parameters)
+        .and_then(|()| check_link(statement, proof, &mut trace).map(|_| ()));
+    (checked, trace)
+}
+
+/// Whether a link is about the hidden weights of a program, at its security.
+fn about_model(program: &Program, statement: &LinkStatement) -> Result<(), &'static str> {
+    let Ok(Some((shape, layout))) = model_shape(program) else { return Err("the program hides no weights") };
+    let total = u64::try_from(layout.total).unwrap_or(u64::MAX);
+    let parent = &statement.parent.shape;
+    match () {
+        () if [statement.lambda, statement.grind] != [program.lambda, program.grind] => {
+            Err("they are of another security level")
+        }
+        // That the child has the parent's role and layout is part of every link.
+        () if parent.role != shape.role || parent.layout != shape.layout || statement.total != total => {
+            Err("they are of another program")
+        }
+        () => Ok(()),
+    }
+}
+
+fn check_link(statement: &LinkStatement, proof: &[u8], trace: &mut [u8; 32]) -> Result<Budget, LinkError> {
     let security = u32::from(statement.lambda).saturating_add(u32::from(statement.grind));
     if security < BITS_MIN || statement.grind > GRIND_MAX {
         return Err(LinkError::Weak { bits: security });
@@ -338,7 +386,7 @@ pub fn verify_link(statement: &LinkStatement, proof: &[u8]) -> Result<Budget, Li
     if bits < BITS_MIN {
         return Err(LinkError::Weak { bits });
     }
-    verify_link_at(&setup, &statement.encode(), proof)?;
+    verify_link_tracing(&setup, &statement.encode(), proof, trace)?;
     Ok(budget)
 }
 

@@ -87,10 +87,23 @@ pub fn verify(program: &Program, statement: &Statement, proof: &[u8]) -> Verdict
 
 /// As [`verify`], with the links that lead from the identities to the opened roots.
 pub fn verify_linked(program: &Program, statement: &Statement, proof: &[u8], links: &Links<'_>) -> Verdict {
-    match check(program, statement, proof, links) {
+    verify_traced(program, statement, proof, links).0
+}
+
+/// As [`verify_linked`], and the state of the transcript after the last check, or where it failed: nobody
+/// has it who did not run the conversation. Zero if there was none.
+pub fn verify_traced(
+    program: &Program,
+    statement: &Statement,
+    proof: &[u8],
+    links: &Links<'_>,
+) -> (Verdict, [u8; 32]) {
+    let mut trace = [0; 32];
+    let verdict = match check(program, statement, proof, links, &mut trace) {
         Ok(accepted) => Verdict::Accepted(accepted),
         Err(refusal) => Verdict::Rejected(refusal),
-    }
+    };
+    (verdict, trace)
 }
 
 fn check(
@@ -98,6 +111,7 @@ fn check(
     statement: &Statement,
     proof: &[u8],
     links: &Links<'_>,
+    trace: &mut [u8; 32],
 ) -> Result<Accepted, Refusal> {
     let setup = Setup::new(program, statement).map_err(Refusal::Setup)?;
     let budget = budget(&setup);
@@ -107,7 +121,7 @@ fn check(
     }
     let model = model_identity(program, statement);
     let linked = chain::check(&setup, model, statement, links).map_err(Refusal::Links)?;
-    verify_at(&setup, statement, proof).map_err(Refusal::Proof)?;
+    verify_tracing(&setup, statement, proof, trace).map_err(Refusal::Proof)?;
     Ok(Accepted { budget, linked })
 }
 
@@ -115,6 +129,15 @@ fn check(
 /// version 1's parameters it is for tests. It does not ask how the opened roots are linked to their
 /// identities.
 pub fn verify_at(setup: &Setup, statement: &Statement, proof: &[u8]) -> Result<(), Reject> {
+    verify_tracing(setup, statement, proof, &mut [0; 32])
+}
+
+fn verify_tracing(
+    setup: &Setup,
+    statement: &Statement,
+    proof: &[u8],
+    trace: &mut [u8; 32],
+) -> Result<(), Reject> {
     let (version, body) = proof.split_first_chunk::<2>().ok_or(Reject::Truncated { label: "version" })?;
     let found = u16::from_le_bytes(*version);
     if found != PROOF_VERSION {
@@ -122,7 +145,9 @@ pub fn verify_at(setup: &Setup, statement: &Statement, proof: &[u8]) -> Result<(
     }
     let mut end = VerifierEnd::new(body);
     let header = encode_statement(statement);
-    verifier_converses(&mut end, setup, &header, &statement.roots)?;
+    let conversed = verifier_converses(&mut end, setup, &header, &statement.roots);
+    *trace = end.state();
+    conversed?;
     end.finish()
 }
 

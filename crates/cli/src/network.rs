@@ -1,0 +1,564 @@
+//! `node`, `net`, `submit`: a validator, a network of them on one machine, and handing evidence to one.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use certify::wire::Bounded;
+use clap::{Args, Subcommand};
+use ledger::genesis::Founder;
+use ledger::{Genesis, Parameters};
+use node::client::{Client, ClientError, Verdict, dossier_of};
+use node::config::{Config, ConfigError, Peer};
+use node::keys::{KeyError, Keys};
+use node::localnet::{self, LocalNet, Member};
+use record::Evidence;
+use serde_json::json;
+
+use crate::certificate::{Network, TrustArgs};
+use crate::evidence::certified;
+use crate::failure::{EVIDENCE, Failure, NETWORK_FILE, NODE, Outcome, USAGE};
+use crate::files::{FILE_BYTES, decode_proof, read_bounded, write_new, write_whole};
+use crate::output::OutputArgs;
+use crate::pipeline::ms;
+use crate::text::{self, BAD, DIM, GOOD, HEAD, paint};
+
+/// Time in which a node must come up.
+const UP: Duration = Duration::from_secs(60);
+
+fn config_failure(why: ConfigError) -> Failure {
+    Failure::misuse(NETWORK_FILE, why.place, why.why, why.fix)
+}
+
+fn key_failure(why: KeyError) -> Failure {
+    Failure::misuse(NETWORK_FILE, why.place.display(), why.why, why.fix)
+}
+
+fn node_failure(why: ClientError) -> Failure {
+    Failure::misuse(NODE, why.place, why.why, why.fix)
+}
+
+// ---- node ----
+
+/// Flags of `node`.
+#[derive(Args, Clone, Debug)]
+pub struct NodeArgs {
+    #[command(subcommand)]
+    verb: NodeVerb,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum NodeVerb {
+    /// Make the keys of an account, and of a validator, in a new directory
+    Key(KeyArgs),
+    /// Write the genesis of a new network, which all its nodes and users need
+    Genesis(GenesisArgs),
+    /// Write a node's configuration
+    Config(ConfigArgs),
+    /// Run a node until it is told to stop
+    Run(RunArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+struct KeyArgs {
+    /// The directory, made for the keys alone
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Only an account, to submit with
+    #[arg(long)]
+    account_only: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+struct GenesisArgs {
+    /// A first validator, as `node key` printed it, and its bond: ACCOUNT,CONSENSUS,UNITS (repeat for more)
+    #[arg(long, value_name = "A,C,N", required = true)]
+    founder: Vec<String>,
+    /// An account with money: ACCOUNT,UNITS (repeat for more)
+    #[arg(long, value_name = "A,N")]
+    balance: Vec<String>,
+    /// A parameter that is not the usual one: NAME=N (repeat for more; chapter 8 of the specification lists them)
+    #[arg(long, value_name = "NAME=N")]
+    set: Vec<String>,
+    /// Where it goes
+    #[arg(short, long, value_name = "FILE", default_value = "genesis.bin")]
+    output: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+struct ConfigArgs {
+    /// The network's genesis file
+    #[arg(long, value_name = "FILE", default_value = "genesis.bin")]
+    genesis: PathBuf,
+    /// Directory of the node's keys
+    #[arg(long, value_name = "DIR", default_value = "keys")]
+    keys: PathBuf,
+    /// Address for other nodes, which must reach it
+    #[arg(long, value_name = "IP:PORT")]
+    listen: std::net::SocketAddr,
+    /// Address for HTTP
+    #[arg(long, value_name = "IP:PORT")]
+    http: Option<std::net::SocketAddr>,
+    /// Another node: ACCOUNT@IP:PORT (repeat for more)
+    #[arg(long, value_name = "A@IP:PORT")]
+    peer: Vec<String>,
+    /// Where it goes
+    #[arg(short, long, value_name = "FILE", default_value = "node.toml")]
+    output: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+struct RunArgs {
+    /// The node's configuration
+    #[arg(long, value_name = "FILE", default_value = "node.toml")]
+    config: PathBuf,
+    /// Write the log as JSON
+    #[arg(long)]
+    json_log: bool,
+    /// What is logged, such as info or zerotell_node=debug
+    #[arg(long, value_name = "FILTER", default_value = "info,commonware_p2p=warn,commonware_consensus=warn")]
+    log: String,
+    /// End when the process that started this one does
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
+/// Runs the verb.
+pub fn node_verb(args: &NodeArgs) -> Outcome<ExitCode> {
+    match &args.verb {
+        NodeVerb::Key(args) => key(args),
+        NodeVerb::Genesis(args) => genesis(args),
+        NodeVerb::Config(args) => config(args),
+        NodeVerb::Run(args) => run(args),
+    }
+}
+
+fn key(args: &KeyArgs) -> Outcome<ExitCode> {
+    let keys = Keys::create(&args.directory, !args.account_only).map_err(key_failure)?;
+    println!("account    {}", text::hex(&keys.account()));
+    if let Some(public) = keys.consensus_public() {
+        println!("consensus  {}", text::hex(&public));
+        let pair = format!("{},{}", text::hex(&keys.account()), text::hex(&public));
+        println!("founder    zerotell node genesis --founder {pair},2000000000000");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bad(flag: &str, value: &str, fix: &str) -> Failure {
+    Failure::misuse(USAGE, flag, format!("`{}` cannot be read", value.escape_debug()), fix)
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |c: &u8| char::from(*c).to_digit(16);
+    let pair = |two: &[u8]| Some((digit(two.first()?)? * 16 + digit(two.get(1)?)?) as u8);
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
+fn founder(text: &str) -> Outcome<Founder> {
+    let read = || {
+        let [account, consensus, bond] = text.split(',').collect::<Vec<_>>().try_into().ok()?;
+        let consensus = unhex(consensus)?;
+        certify::bls::Key::read(&consensus)?;
+        Some(Founder {
+            account: record::json::unhex(account)?,
+            consensus: Bounded::new(consensus).ok()?,
+            bond: bond.parse().ok()?,
+        })
+    };
+    read().ok_or_else(|| bad("--founder", text, "write ACCOUNT,CONSENSUS,UNITS as `node key` printed them"))
+}
+
+fn genesis(args: &GenesisArgs) -> Outcome<ExitCode> {
+    let founders: Outcome<Vec<Founder>> = args.founder.iter().map(|text| founder(text)).collect();
+    let balance = |text: &String| {
+        let read = || {
+            let (account, units) = text.split_once(',')?;
+            Some((record::json::unhex(account)?, units.parse().ok()?))
+        };
+        read().ok_or_else(|| bad("--balance", text, "write ACCOUNT,UNITS"))
+    };
+    let balances: Outcome<Vec<([u8; 32], u64)>> = args.balance.iter().map(balance).collect();
+    let mut parameters = Parameters::default();
+    for text in &args.set {
+        let set = text.split_once('=').and_then(|(name, value)| parameters.set(name, value.parse().ok()?));
+        set.ok_or_else(|| bad("--set", text, "write NAME=N with a parameter of chapter 8"))?;
+    }
+    let many = |_| Failure::misuse(USAGE, "--founder", "there are too many", "name fewer");
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let genesis = Genesis {
+        time: u64::try_from(time.as_millis()).unwrap_or(0),
+        balances: Bounded::new(balances?).map_err(many)?,
+        founders: Bounded::new(founders?).map_err(many)?,
+        parameters,
+    };
+    let fix = "see `zerotell node genesis --help`";
+    genesis.begin().map_err(|why| Failure::misuse(NETWORK_FILE, "genesis", why, fix))?;
+    write_new(&args.output, &certify::encode(&genesis), 0o644)?;
+    println!("network  {}", text::hex(&genesis.network()));
+    println!("wrote    {}; give it to every node and user", args.output.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: &ConfigArgs) -> Outcome<ExitCode> {
+    let peer = |text: &String| {
+        let read = || {
+            let (account, address) = text.split_once('@')?;
+            let account = record::json::unhex(account).map(|account| text::hex(&account))?;
+            Some(Peer { account, address: address.parse().ok()? })
+        };
+        read().ok_or_else(|| bad("--peer", text, "write ACCOUNT@IP:PORT"))
+    };
+    let config = Config {
+        genesis: args.genesis.clone(),
+        keys: args.keys.clone(),
+        data: "data".into(),
+        listen: args.listen,
+        http: args.http,
+        verifiers: 1,
+        accuse: true,
+        block_ms: 50,
+        idle_ms: 500,
+        behaviour: String::new(),
+        peers: args.peer.iter().map(peer).collect::<Outcome<_>>()?,
+    };
+    write_new(&args.output, config.text().map_err(config_failure)?.as_bytes(), 0o644)?;
+    println!("wrote  {}", args.output.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(args: &RunArgs) -> Outcome<ExitCode> {
+    let config = Config::read(&args.config).map_err(config_failure)?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&args.log);
+    let filter = filter.map_err(|why| Failure::misuse(USAGE, "--log", why, "write info, warn or debug"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second run in one process would find a log already; there is none.
+    let _ = if args.json_log { log.json().try_init() } else { log.try_init() };
+    if args.with_parent {
+        let parent = std::os::unix::process::parent_id();
+        std::thread::spawn(move || {
+            while std::os::unix::process::parent_id() == parent {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            std::process::exit(0);
+        });
+    }
+    node::run::run(&config).map_err(config_failure)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+// ---- net ----
+
+/// Flags of `net`.
+#[derive(Args, Clone, Debug)]
+pub struct NetArgs {
+    #[command(subcommand)]
+    verb: NetVerb,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum NetVerb {
+    /// Make a network in a directory, or start the one that is there, and run it until Ctrl-C
+    Up(UpArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+struct UpArgs {
+    /// Number of validators
+    #[arg(long, default_value_t = 4)]
+    validators: usize,
+    /// Where its files are
+    #[arg(long, value_name = "DIR", default_value = "zerotell-net")]
+    directory: PathBuf,
+    /// First port; each validator takes two
+    #[arg(long, default_value_t = 7100)]
+    port: u16,
+    /// This validator accepts everything without looking (a new network only)
+    #[arg(long, value_name = "NUMBER", help_heading = "Faults")]
+    lazy: Option<usize>,
+    /// This validator says the opposite of what it finds (a new network only)
+    #[arg(long, value_name = "NUMBER", help_heading = "Faults")]
+    liar: Option<usize>,
+}
+
+/// Validators that run as processes; they end with this value.
+pub struct Processes(Vec<Child>);
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        // They are told by the end of this process too.
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Processes {
+    /// Starts a process per node; logs go to files beside the configurations.
+    pub fn start(net: &LocalNet) -> Outcome<Self> {
+        let program =
+            std::env::current_exe().map_err(|e| Failure::file(Path::new("zerotell"), "find", &e))?;
+        let mut processes = Self(Vec::new());
+        for path in &net.nodes {
+            let log = path.with_file_name("log.txt");
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(&log);
+            let file = file.map_err(|e| Failure::file(&log, "write", &e))?;
+            let child = Command::new(&program)
+                .args(["node", "run", "--with-parent", "--config"])
+                .arg(path)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(file)
+                .spawn();
+            processes.0.push(child.map_err(|e| Failure::file(&program, "start", &e))?);
+        }
+        for (address, path) in net.http.iter().zip(&net.nodes) {
+            let client = Client::new(&format!("http://{address}"));
+            client.wait_until_up(UP).map_err(|why| {
+                let log = path.with_file_name("log.txt");
+                let fix = format!("see {}; is the port free?", log.display());
+                Failure::world(NODE, why.place, why.why, fix)
+            })?;
+        }
+        Ok(processes)
+    }
+
+    /// Waits until one of them ends.
+    fn wait(&mut self) -> usize {
+        loop {
+            for (number, child) in self.0.iter_mut().enumerate() {
+                if !matches!(child.try_wait(), Ok(None)) {
+                    return number;
+                }
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// Runs the verb.
+pub fn net(args: &NetArgs) -> Outcome<ExitCode> {
+    let NetVerb::Up(args) = &args.verb;
+    let is_new = !args.directory.join("genesis.bin").exists();
+    let net = if is_new {
+        let member = |i| {
+            let is = |which: Option<usize>| which == Some(i);
+            let behaviour = if is(args.lazy) {
+                "lazy"
+            } else if is(args.liar) {
+                "liar"
+            } else {
+                ""
+            };
+            // Those who misbehave have less at stake, so that two thirds are left to the others.
+            let bond = if behaviour.is_empty() { localnet::BOND } else { localnet::BOND / 2 };
+            Member { bond, behaviour }
+        };
+        localnet::create(&args.directory, args.validators, args.port, localnet::parameters(), member)
+    } else {
+        localnet::open(&args.directory)
+    };
+    let net = net.map_err(config_failure)?;
+    let mut processes = Processes::start(&net)?;
+    anstream::println!("{}  {} validators", paint(GOOD, "up"), net.nodes.len());
+    for (number, address) in net.http.iter().enumerate() {
+        anstream::println!("  validator {number}  http://{address}");
+    }
+    let first = net.http.first().map(ToString::to_string).unwrap_or_default();
+    anstream::println!("  genesis      {}", net.genesis.display());
+    anstream::println!("  owner's keys {}", net.owner.display());
+    let words = format!(
+        "submit  zerotell submit evidence.zte --node http://{first} --key {} --genesis {} --wait",
+        net.owner.display(),
+        net.genesis.display()
+    );
+    anstream::println!("{words}\n{}", paint(DIM, "Ctrl-C stops it; the same command starts it again"));
+    std::io::stdout().flush().ok();
+    let ended = processes.wait();
+    let log = net.nodes.get(ended).map(|path| path.with_file_name("log.txt")).unwrap_or_default();
+    let last =
+        std::fs::File::open(&log).ok().and_then(|f| BufReader::new(f).lines().map_while(Result::ok).last());
+    let why = format!("validator {ended} ended: {}", last.unwrap_or_default());
+    Err(Failure::world(NODE, log.display(), why, "its log says why; start the network again"))
+}
+
+// ---- submit ----
+
+/// Flags of `submit`.
+#[derive(Args, Clone, Debug)]
+pub struct SubmitArgs {
+    /// The evidence file (`zerotell evidence` makes one)
+    #[arg(value_name = "EVIDENCE.zte")]
+    pub evidence: PathBuf,
+    /// HTTP address of a node
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7101")]
+    pub node: String,
+    /// Keys of the account that pays: its directory (`zerotell node key DIR` makes one)
+    #[arg(long, value_name = "DIR")]
+    pub key: PathBuf,
+    /// Wait for the verdict, and take the certificate
+    #[arg(long)]
+    pub wait: bool,
+    /// Where the certificate goes (.ztc), or the evidence with the certificate in it (.zte)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Seconds to wait
+    #[arg(long, default_value_t = 120)]
+    pub timeout: u64,
+    #[command(flatten)]
+    pub trust: TrustArgs,
+    #[command(flatten)]
+    pub form: OutputArgs,
+}
+
+/// Evidence that can be submitted.
+pub struct Ready {
+    bytes: Vec<u8>,
+    dossier: Vec<u8>,
+    found: dossier::Found,
+    program: Vec<u8>,
+    work: u64,
+}
+
+/// Reads evidence and judges it as a validator will.
+pub fn ready(path: &Path) -> Outcome<Ready> {
+    let bytes = read_bounded(path, FILE_BYTES)?.to_vec();
+    let refuse = |why: &dyn std::fmt::Display| {
+        let fix = "`zerotell verify` says what is wrong with it; what is refused costs its fee all the same";
+        Failure::misuse(EVIDENCE, path.display(), why, fix)
+    };
+    let evidence = Evidence::decode(&bytes).map_err(|why| refuse(&why))?;
+    let dossier = dossier_of(&evidence).encode();
+    let judged = dossier::judge(&dossier, None);
+    let Some(found) = judged.found else { return Err(refuse(&judged.what)) };
+    let file = decode_proof(&evidence.proof).map_err(|why| refuse(&why))?;
+    let program = program::wire::encode_with_contents(&file.program);
+    Ok(Ready { bytes, dossier, found, program, work: dossier::work(&file.program) })
+}
+
+impl Ready {
+    /// Registers the model if it is not, and submits the record.
+    pub fn send(&self, client: &Client, keys: &Keys, patience: Duration) -> Outcome<[u8; 32]> {
+        let key = keys.signing();
+        client.register(&key, &self.found, &self.program, patience).map_err(node_failure)?;
+        let seal = *crate::random::bytes()?;
+        let (names, verifier) = (&self.found.names, Parameters::default().verifier);
+        let sent = client.submit(&key, &self.dossier, names, self.work, seal, verifier);
+        sent.map_err(node_failure)?;
+        Ok(names.statement)
+    }
+}
+
+/// Runs the verb.
+pub fn submit(args: &SubmitArgs) -> Outcome<ExitCode> {
+    let ready = ready(&args.evidence)?;
+    let keys = Keys::read(&args.key).map_err(key_failure)?;
+    let network = args.trust.is_given().then(|| args.trust.network()).transpose()?;
+    let client = Client::new(&args.node);
+    let patience = Duration::from_secs(args.timeout);
+    let started = Instant::now();
+    let statement = ready.send(&client, &keys, patience)?;
+    let name = text::hex(&statement);
+    if !args.wait {
+        if args.form.json() {
+            println!("{}", json!({"statement": name}));
+        } else {
+            anstream::println!("{}  record {name}", paint(GOOD, "submitted"));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let verdict = client.verdict(&statement, patience).map_err(node_failure)?;
+    let took = ms(started);
+    let accepted = verdict.status == "accepted";
+    let certificate = match verdict.status.as_str() {
+        "undecided" => None,
+        _ => Some(client.certificate(&statement).map_err(node_failure)?),
+    };
+    let checked = check(network.as_ref(), certificate.as_deref(), &statement)?;
+    let written = write(args, &ready, certificate.as_deref(), network.as_ref(), accepted)?;
+    if args.form.json() {
+        let line = json!({
+            "statement": name,
+            "verdict": verdict.status,
+            "code": verdict.code,
+            "what": verdict.what,
+            "certificate_bytes": certificate.as_ref().map(Vec::len),
+            "checked": checked,
+            "output": written,
+            "took_ms": took,
+        });
+        println!("{line}");
+        return Ok(ExitCode::from(u8::from(!accepted)));
+    }
+    print(&verdict, took, checked, written.as_deref());
+    Ok(ExitCode::from(u8::from(!accepted)))
+}
+
+fn check(network: Option<&Network>, certificate: Option<&[u8]>, statement: &[u8; 32]) -> Outcome<bool> {
+    let (Some(network), Some(bytes)) = (network, certificate) else { return Ok(false) };
+    let says = network.check(bytes);
+    let fix = "the node does not belong to the network of the genesis, or lies; ask another";
+    let refuse = |why: String| Failure::misuse(NODE, "certificate", why, fix);
+    let says = says.map_err(refuse)?;
+    if says.statement != *statement {
+        return Err(refuse("it is about another record".into()));
+    }
+    Ok(true)
+}
+
+fn write(
+    args: &SubmitArgs,
+    ready: &Ready,
+    certificate: Option<&[u8]>,
+    network: Option<&Network>,
+    accepted: bool,
+) -> Outcome<Option<String>> {
+    let (Some(path), Some(bytes)) = (&args.output, certificate) else { return Ok(None) };
+    if path.extension().is_some_and(|ending| ending == "zte") {
+        let Some(network) = network else {
+            let fix = "add --genesis FILE";
+            let why = "the certificate must be checked before it goes into evidence";
+            return Err(Failure::misuse(USAGE, "--output", why, fix));
+        };
+        if !accepted {
+            let fix = "write it to a .ztc file";
+            return Err(Failure::misuse(
+                USAGE,
+                "--output",
+                "evidence holds no certificate of a refusal",
+                fix,
+            ));
+        }
+        let whole = certified(path, &ready.bytes, bytes.to_vec(), network)?;
+        write_whole(path, &whole, 0o644)?;
+    } else {
+        write_whole(path, bytes, 0o644)?;
+    }
+    Ok(Some(path.display().to_string()))
+}
+
+fn print(verdict: &Verdict, took: f64, checked: bool, written: Option<&str>) {
+    let style = if verdict.status == "accepted" { GOOD } else { BAD };
+    anstream::println!(
+        "{}  record {}, {}",
+        paint(style, &verdict.status),
+        text::hex(&verdict.statement),
+        text::time(took)
+    );
+    if verdict.code != 0 {
+        anstream::println!("  {}", verdict.what);
+    }
+    let word = if checked {
+        "the certificate was checked against the genesis"
+    } else {
+        "the certificate was NOT checked (--genesis checks it)"
+    };
+    anstream::println!("  {}", paint(DIM, word));
+    if let Some(path) = written {
+        anstream::println!("  {} {path}", paint(HEAD, "wrote"));
+    }
+}

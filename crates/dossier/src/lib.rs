@@ -1,0 +1,272 @@
+//! A dossier is what validators fetch of a record: the proof file, the signed statement, and what opens its salted
+//! digests. [`judge`] says what the verifier makes of it. The rules are chapter 11 of the specification, `[U1]` to `[U7]`.
+//!
+//! Total: any bytes get a code, nothing panics, and no length is believed before it is bounded. No clock, no files, no
+//! network, no randomness: every machine that runs this build gives the same [`Judged`].
+//!
+//! | file | what |
+//! |---|---|
+//! | `lib.rs` | [`Dossier`], [`judge`], [`judge_step`] |
+//! | `files.rs` | proof files and range certificates, byte for byte |
+//! | `meaning.rs`, `ranges.rs` | what metadata and range certificates say |
+//! | `work.rs` | what verifying a proof of a program may cost at most |
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions
+    )
+)]
+
+pub mod bytes;
+pub mod files;
+pub mod meaning;
+pub mod ranges;
+mod step;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use certify::hash::{Digest, Purpose, hash};
+use record::{Envelope, Facts, PublicKey, Ranges, Salts, Statement};
+use verify::{Links, Refusal, Verdict};
+
+use crate::bytes::{Parsed, Reader, Writer};
+
+pub use step::{Step, StepNames, judge_step};
+pub use work::{class, work};
+
+const ROOTS: Purpose = Purpose("zerotell/roots/1");
+const NULLIFIER: Purpose = Purpose("zerotell/nullifier/1");
+/// Most bytes of a dossier.
+pub const DOSSIER_MAX: usize = 64 << 20;
+
+/// Codes of verdicts `[U4]`. The first three are the ledger's (`[H46]`).
+pub mod code {
+    /// The proof is good and the statement is borne out.
+    pub const ACCEPT: u16 = 0;
+    /// Not as many bytes as were paid for.
+    pub const LENGTH: u16 = 1;
+    /// Not what the submission says.
+    pub const NAMES: u16 = 2;
+    /// No dossier, or a part of it cannot be read.
+    pub const FORM: u16 = 16;
+    /// The program is not valid, or program and statement do not fit.
+    pub const PROGRAM: u16 = 17;
+    /// Its parameters prove too few bits.
+    pub const WEAK: u16 = 18;
+    /// No links lead from the identities to what the proof opens.
+    pub const LINKS: u16 = 19;
+    /// The proof does not show the statement.
+    pub const PROOF: u16 = 20;
+    /// The range certificate is none for this model.
+    pub const RANGES: u16 = 21;
+    /// The signature is not the signer's.
+    pub const SIGNATURE: u16 = 22;
+    /// The signed statement says something else than the proof.
+    pub const STATEMENT: u16 = 23;
+
+    /// A code in words.
+    #[must_use]
+    pub fn words(code: u16) -> &'static str {
+        match code {
+            ACCEPT => "accepted",
+            LENGTH => "it has not as many bytes as were paid for",
+            NAMES => "it is not what the submission says",
+            FORM => "a part of it cannot be read",
+            PROGRAM => "the program is not valid, or does not fit the statement",
+            WEAK => "its parameters prove too few bits",
+            LINKS => "no links lead from the identities to what the proof opens",
+            PROOF => "the proof does not show the statement",
+            RANGES => "the range certificate is none for this model",
+            SIGNATURE => "the signature is not the signer's",
+            STATEMENT => "the signed statement says something else than the proof",
+            u16::MAX => "no verdict: the bytes were not to be had",
+            _ => "a code that is not known here",
+        }
+    }
+}
+
+/// The parts of a dossier `[U1]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dossier {
+    /// The proof file.
+    pub proof: Vec<u8>,
+    /// The salts.
+    pub salts: Vec<u8>,
+    /// The signed statement.
+    pub statement: Vec<u8>,
+    /// The signer's public key.
+    pub signer: Vec<u8>,
+    /// The range certificate.
+    pub ranges: Option<Vec<u8>>,
+}
+
+impl Dossier {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::new(b"ZTDO");
+        for part in [&self.proof, &self.salts, &self.statement, &self.signer] {
+            w.framed(part);
+        }
+        w.put(&[u8::from(self.ranges.is_some())]);
+        self.ranges.iter().for_each(|ranges| w.framed(ranges));
+        w.done().to_vec()
+    }
+
+    /// Reads a dossier; nothing is checked but its form.
+    ///
+    /// # Errors
+    /// Bytes that are not the one spelling of a dossier.
+    pub fn decode(bytes: &[u8]) -> Parsed<Self> {
+        if bytes.len() > DOSSIER_MAX {
+            return Err(format!("it has more than {DOSSIER_MAX} bytes"));
+        }
+        let mut r = Reader::new(bytes, b"ZTDO")?;
+        let mut part = || r.framed().map(<[u8]>::to_vec);
+        let (proof, salts, statement, signer) = (part()?, part()?, part()?, part()?);
+        let ranges = match r.array::<1>()? {
+            [0] => None,
+            [1] => Some(r.framed()?.to_vec()),
+            _ => return Err("its range certificate is neither there nor not".into()),
+        };
+        r.end()?;
+        Ok(Self { proof, salts, statement, signer, ranges })
+    }
+}
+
+/// What a submission must say of a dossier `[U3]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Digest of the signed statement.
+    pub statement: Digest,
+    /// Digest of the program.
+    pub program: Digest,
+    /// Digest of the roots that the proof opens.
+    pub roots: Digest,
+    /// Salted digest of what is revealed.
+    pub revealed: Digest,
+    /// Salted digest of the context.
+    pub context: Digest,
+    /// The same for every record about one proof.
+    pub nullifier: Digest,
+}
+
+/// What the verifier makes of a dossier.
+#[derive(Debug)]
+pub struct Judged {
+    /// One of [`code`].
+    pub code: u16,
+    /// State of the transcript after the last check, or where it failed; zero if it did not come to it.
+    pub trace: [u8; 32],
+    /// Why, for people.
+    pub what: String,
+    /// What it says; only if it is accepted.
+    pub found: Option<Found>,
+}
+
+/// What an accepted dossier says.
+#[derive(Debug)]
+pub struct Found {
+    /// What its submission must say.
+    pub names: Names,
+    /// The signed statement.
+    pub statement: Statement,
+    /// Who signed it.
+    pub signer: PublicKey,
+    /// What the verifier knows.
+    pub facts: Facts,
+}
+
+/// What stops a judgement: a code, and words.
+pub(crate) type Stop = (u16, String);
+
+/// Runs the verifier on a dossier. With `names`, these must be what is found.
+#[must_use]
+pub fn judge(bytes: &[u8], names: Option<&Names>) -> Judged {
+    let mut trace = [0; 32];
+    let found = examine(bytes, &mut trace).and_then(|found| match names {
+        Some(names) if *names != found.names => Err((code::NAMES, differs(names, &found.names).into())),
+        _ => Ok(found),
+    });
+    match found {
+        Ok(found) => {
+            Judged { code: code::ACCEPT, trace, what: code::words(code::ACCEPT).into(), found: Some(found) }
+        }
+        Err((code, what)) => Judged { code, trace, what, found: None },
+    }
+}
+
+fn differs(said: &Names, found: &Names) -> &'static str {
+    match () {
+        () if said.statement != found.statement => "the submission names another statement",
+        () if said.program != found.program => "the submission names another program",
+        () if said.roots != found.roots => "the submission names other roots",
+        () if said.revealed != found.revealed => "the submission names something else as revealed",
+        () if said.context != found.context => "the submission names another context",
+        () => "the submission has another nullifier",
+    }
+}
+
+fn examine(bytes: &[u8], trace: &mut [u8; 32]) -> Result<Found, Stop> {
+    let form = |why: String| (code::FORM, why);
+    let dossier = Dossier::decode(bytes).map_err(form)?;
+    let file = files::decode_proof(&dossier.proof).map_err(|why| form(format!("the proof file: {why}")))?;
+    let (program, statement) = (&file.program, &file.statement);
+    program::validate(program).map_err(|why| (code::PROGRAM, why.to_string()))?;
+    let links = Links { chains: &file.chains, known: &|_| false };
+    let (verdict, end) = verify::verify_traced(program, statement, &file.proof, &links);
+    *trace = end;
+    let accepted = match verdict {
+        Verdict::Accepted(accepted) => accepted,
+        Verdict::Rejected(why) => return Err((refusal(&why), why.to_string())),
+    };
+    let ranges = match &dossier.ranges {
+        None => Ranges::Unproved,
+        Some(bytes) => {
+            let name = |identity: &[u8; 32]| record::json::hex(identity);
+            let certified = ranges::check(program, statement, bytes, name);
+            let bits = certified.map_err(|why| (code::RANGES, why))?.bits;
+            Ranges::Certified { blake3: *blake3::hash(bytes).as_bytes(), bits }
+        }
+    };
+    let facts = Facts::of((program, statement), &file.chains, &accepted, ranges, meaning::of_record(program));
+    let (signed, signer) = signed(&dossier)?;
+    let salts = Salts::decode(&dossier.salts).map_err(|why| form(why.to_string()))?;
+    signed.agrees(&facts, &dossier.proof, &salts).map_err(|why| (code::STATEMENT, why.to_string()))?;
+    let names = Names {
+        statement: signed.digest(),
+        program: statement.program_digest,
+        roots: hash(ROOTS, &[statement.roots.as_flattened()]),
+        revealed: signed.salted.revealed,
+        context: signed.salted.context,
+        nullifier: hash(NULLIFIER, &[&dossier.proof]),
+    };
+    Ok(Found { names, statement: signed, signer, facts })
+}
+
+fn signed(dossier: &Dossier) -> Result<(Statement, PublicKey), Stop> {
+    let form = |why: record::Refused| (code::FORM, why.to_string());
+    let signer = PublicKey::from_pem(&dossier.signer).map_err(form)?;
+    if signer.to_pem().as_bytes() != dossier.signer {
+        return Err((code::FORM, "the signer's PEM is not spelled the one way".into()));
+    }
+    let envelope = Envelope::decode(&dossier.statement).map_err(form)?;
+    let payload = envelope.verify(&signer).map_err(|why| (code::SIGNATURE, why.to_string()))?;
+    Ok((Statement::decode(payload).map_err(form)?, signer))
+}
+
+pub(crate) fn refusal(why: &Refusal) -> u16 {
+    match why {
+        Refusal::Setup(_) => code::PROGRAM,
+        Refusal::Weak { .. } => code::WEAK,
+        Refusal::Links(_) => code::LINKS,
+        Refusal::Proof(_) => code::PROOF,
+    }
+}

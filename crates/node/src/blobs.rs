@@ -1,0 +1,174 @@
+//! Dossiers and programs by their digest: what transactions only name. A file each, written whole; or in memory.
+//!
+//! What a stranger uploads before a transaction names it is *staged*: the oldest of it makes way when its sum exceeds a
+//! limit. What a transaction that was paid for names is kept.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use certify::hash::Digest;
+
+/// Bytes of staged uploads, in all.
+const STAGED: usize = 256 << 20;
+
+enum Place {
+    Directory(PathBuf),
+    Memory(Mutex<HashMap<Digest, Bytes>>),
+}
+
+#[derive(Default)]
+struct Staged {
+    bytes: usize,
+    queue: VecDeque<(Digest, Bytes)>,
+}
+
+/// Bytes by digest.
+pub struct Blobs {
+    place: Place,
+    staged: Mutex<Staged>,
+}
+
+/// What bytes are called: a dossier by its BLAKE3 hash, a program by its own digest.
+#[must_use]
+pub fn is_named(digest: &Digest, bytes: &[u8]) -> bool {
+    blake3::hash(bytes).as_bytes() == digest
+        || program::wire::decode(bytes).is_ok_and(|program| program.digest() == *digest)
+}
+
+fn hex(digest: &Digest) -> String {
+    record::json::hex(digest)
+}
+
+impl Blobs {
+    /// In a directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn open(directory: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&directory)?;
+        Ok(Self { place: Place::Directory(directory), staged: Mutex::default() })
+    }
+
+    /// In memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self { place: Place::Memory(Mutex::default()), staged: Mutex::default() }
+    }
+
+    fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes with this digest, if they are here. They are compared when they come in, and again by whoever judges.
+    pub fn get(&self, digest: &Digest) -> Option<Bytes> {
+        let kept = match &self.place {
+            Place::Directory(directory) => fs::read(directory.join(hex(digest))).ok().map(Bytes::from),
+            Place::Memory(map) => map.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned(),
+        };
+        kept.or_else(|| {
+            let staged = self.staged();
+            staged.queue.iter().find(|(name, _)| name == digest).map(|(_, bytes)| bytes.clone())
+        })
+    }
+
+    /// Whether they are here.
+    pub fn has(&self, digest: &Digest) -> bool {
+        let kept = match &self.place {
+            Place::Directory(directory) => directory.join(hex(digest)).exists(),
+            Place::Memory(map) => map.lock().unwrap_or_else(PoisonError::into_inner).contains_key(digest),
+        };
+        kept || self.staged().queue.iter().any(|(name, _)| name == digest)
+    }
+
+    /// Takes an upload that nobody has paid for yet. The caller has compared it with its digest.
+    pub fn stage(&self, digest: Digest, bytes: Bytes) {
+        if self.has(&digest) {
+            return;
+        }
+        let mut staged = self.staged();
+        staged.bytes += bytes.len();
+        staged.queue.push_back((digest, bytes));
+        while staged.bytes > STAGED {
+            let Some((_, oldest)) = staged.queue.pop_front() else { break };
+            staged.bytes -= oldest.len();
+        }
+    }
+
+    /// Keeps what was staged under this digest, now that it was paid for.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn keep_staged(&self, digest: &Digest) -> io::Result<()> {
+        let found = {
+            let mut staged = self.staged();
+            let at = staged.queue.iter().position(|(name, _)| name == digest);
+            let found = at.and_then(|at| staged.queue.remove(at));
+            staged.bytes -= found.as_ref().map_or(0, |(_, bytes)| bytes.len());
+            found
+        };
+        found.map_or(Ok(()), |(digest, bytes)| self.keep(&digest, bytes))
+    }
+
+    /// Keeps bytes. The caller has compared them with their digest.
+    ///
+    /// # Errors
+    /// A disk that fails; then nothing is kept.
+    pub fn keep(&self, digest: &Digest, bytes: Bytes) -> io::Result<()> {
+        match &self.place {
+            Place::Memory(map) => {
+                map.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest, bytes);
+                Ok(())
+            }
+            Place::Directory(directory) => {
+                let (name, path) = (hex(digest), directory.join(hex(digest)));
+                if path.exists() {
+                    return Ok(());
+                }
+                // Two that write the same do not meet: each has a name of its own until it is whole.
+                let unique = format!("{name}.{:?}.part", std::thread::current().id());
+                let part = directory.join(unique);
+                let write = || {
+                    let mut file = fs::File::create(&part)?;
+                    file.write_all(&bytes)?;
+                    file.sync_all()?;
+                    fs::rename(&part, &path)
+                };
+                write().inspect_err(|_| drop(fs::remove_file(&part)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staged_uploads_make_way_and_paid_ones_stay() {
+        let directory = std::env::temp_dir().join(format!("zerotell-blobs-{}", std::process::id()));
+        let blobs = Blobs::open(directory.clone()).unwrap();
+        blobs.stage([1; 32], Bytes::from(vec![1; STAGED / 2]));
+        blobs.stage([2; 32], Bytes::from(vec![2; STAGED / 2]));
+        assert!(blobs.has(&[1; 32]) && blobs.has(&[2; 32]));
+        blobs.keep_staged(&[1; 32]).unwrap();
+        blobs.stage([3; 32], Bytes::from(vec![3; STAGED / 2]));
+        blobs.stage([4; 32], Bytes::from(vec![4]));
+        assert!(!blobs.has(&[2; 32]), "the oldest upload made way");
+        assert!(blobs.has(&[1; 32]) && blobs.has(&[3; 32]) && blobs.has(&[4; 32]));
+        drop(blobs);
+        let again = Blobs::open(directory.clone()).unwrap();
+        assert_eq!(again.get(&[1; 32]).map(|bytes| bytes.len()), Some(STAGED / 2));
+        assert!(!again.has(&[3; 32]), "what nobody paid for is forgotten");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn dossiers_are_named_by_their_hash() {
+        assert!(is_named(blake3::hash(b"x").as_bytes(), b"x"));
+        assert!(!is_named(blake3::hash(b"x").as_bytes(), b"y"));
+    }
+}

@@ -1,0 +1,299 @@
+//! What a user does with a node over HTTP: register a model, submit a record, wait, take the certificate.
+
+use std::fmt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use certify::hash::Digest;
+use certify::wire::encode;
+use dossier::{Dossier, Found, Names, code};
+use ed25519_dalek::SigningKey;
+use ledger::transaction::Submission;
+use ledger::{Body, Envelope, Lane, Unsigned};
+use serde_json::Value;
+
+/// Bytes of an answer, at most.
+const ANSWER_MAX: u64 = 128 << 20;
+/// How much more than the price is offered: prices move until the transaction is in a block.
+const MARGIN: u64 = 2;
+
+/// Why a node did not do what it was asked.
+#[derive(Debug)]
+pub struct ClientError {
+    /// What was asked.
+    pub place: String,
+    /// Why not.
+    pub why: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.place, self.why, self.fix)
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// A result that fails when the node does.
+pub type Asked<T> = Result<T, ClientError>;
+
+/// A node that is asked.
+pub struct Client {
+    base: String,
+    agent: ureq::Agent,
+}
+
+/// What a submission came to.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The record's name.
+    pub statement: Digest,
+    /// `accepted`, `rejected` or `undecided`.
+    pub status: String,
+    /// The code of a rejection.
+    pub code: u16,
+    /// In words.
+    pub what: String,
+    /// From sending it to the answer that it is final.
+    pub took: Duration,
+}
+
+impl Client {
+    /// Of the node at this address, such as `http://127.0.0.1:7101`.
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(120)))
+            .http_status_as_error(false)
+            .build();
+        Self { base: base.trim_end_matches('/').to_string(), agent: config.into() }
+    }
+
+    fn fails(&self, path: &str, why: impl fmt::Display) -> ClientError {
+        let fix = "see that the node runs and the address is its HTTP address".to_string();
+        ClientError { place: format!("{}{path}", self.base), why: why.to_string(), fix }
+    }
+
+    fn answer(
+        &self,
+        path: &str,
+        sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Asked<Vec<u8>> {
+        let mut response = sent.map_err(|why| self.fails(path, why))?;
+        let status = response.status();
+        let bytes = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
+        let bytes = bytes.map_err(|why| self.fails(path, why))?;
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        let error: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let part = |name: &str| error["error"][name].as_str().map(str::to_string);
+        let why = part("what").unwrap_or_else(|| format!("status {status}"));
+        let fix = part("fix").unwrap_or_else(|| "see that the address is a node's HTTP address".into());
+        Err(ClientError { place: format!("{}{path}", self.base), why, fix })
+    }
+
+    /// Bytes at an address.
+    ///
+    /// # Errors
+    /// What the node says, or that it does not answer.
+    pub fn get(&self, path: &str) -> Asked<Vec<u8>> {
+        self.answer(path, self.agent.get(format!("{}{path}", self.base)).call())
+    }
+
+    /// JSON at an address.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and an answer that is none.
+    pub fn json(&self, path: &str) -> Asked<Value> {
+        serde_json::from_slice(&self.get(path)?).map_err(|why| self.fails(path, why))
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) -> Asked<Value> {
+        let sent = self.agent.put(format!("{}{path}", self.base)).send(bytes);
+        serde_json::from_slice(&self.answer(path, sent)?).map_err(|why| self.fails(path, why))
+    }
+
+    fn post(&self, path: &str, bytes: &[u8]) -> Asked<Value> {
+        let sent = self.agent.post(format!("{}{path}", self.base)).send(bytes);
+        serde_json::from_slice(&self.answer(path, sent)?).map_err(|why| self.fails(path, why))
+    }
+
+    fn number(&self, path: &str, value: &Value) -> Asked<u64> {
+        let found = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+        found.ok_or_else(|| self.fails(path, "the answer is not as expected"))
+    }
+
+    /// The network's name.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn network(&self) -> Asked<Digest> {
+        let status = self.json("/v1/status")?;
+        let found = status["network"].as_str().and_then(record::json::unhex);
+        found.ok_or_else(|| self.fails("/v1/status", "the answer is not as expected"))
+    }
+
+    /// Waits until the node answers.
+    ///
+    /// # Errors
+    /// That it does not, in this time.
+    pub fn wait_until_up(&self, patience: Duration) -> Asked<Value> {
+        let began = Instant::now();
+        loop {
+            match self.json("/v1/status") {
+                Ok(status) => return Ok(status),
+                Err(why) if began.elapsed() > patience => return Err(why),
+                Err(_) => sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// Sends a paid transaction at the present price for this work and these bytes beside its own.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn send(&self, key: &SigningKey, body: &Body, work: u64, bytes: u64) -> Asked<Digest> {
+        let status = self.json("/v1/status")?;
+        let network = status["network"].as_str().and_then(record::json::unhex);
+        let network = network.ok_or_else(|| self.fails("/v1/status", "the answer is not as expected"))?;
+        let account = record::json::hex(&key.verifying_key().to_bytes());
+        let path = format!("/v1/accounts/{account}");
+        let nonce = self.number(&path, &self.json(&path)?["nextNonce"])?;
+        let rules = self.json("/v1/parameters")?;
+        let base = self.number("/v1/parameters", &rules["transaction_work"])?;
+        let price = |name: &str| self.number("/v1/status", &status[name]);
+        let own = u64::try_from(encode(body).len()).unwrap_or(u64::MAX).saturating_add(256);
+        let work = price("workPrice")?.saturating_mul(work.saturating_add(base));
+        let bytes = price("bytePrice")?.saturating_mul(own.saturating_add(bytes));
+        let fee = work.saturating_add(bytes).saturating_mul(MARGIN);
+        let unsigned = Unsigned { network, lane: Lane::Paid, nonce, fee };
+        let envelope =
+            Envelope::sign(key, unsigned, body).map_err(|why| self.fails("/v1/transactions", why))?;
+        self.post("/v1/transactions", &encode(&envelope))?;
+        Ok(envelope.id())
+    }
+
+    /// Waits until a transaction is final.
+    ///
+    /// # Errors
+    /// That it failed, or is not final in this time.
+    pub fn wait(&self, id: &Digest, patience: Duration) -> Asked<u64> {
+        let path = format!("/v1/transactions/{}", record::json::hex(id));
+        let began = Instant::now();
+        loop {
+            match self.json(&path) {
+                Ok(found) if found["code"] == 0 => return self.number(&path, &found["height"]),
+                Ok(found) => {
+                    let why = found["what"].as_str().unwrap_or("it failed").to_string();
+                    let fix = "see chapter 8 of the specification".to_string();
+                    return Err(ClientError { place: path, why, fix });
+                }
+                Err(why) if began.elapsed() > patience => return Err(why),
+                Err(_) => sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Registers the model of a dossier, unless it is, and waits for it.
+    ///
+    /// # Errors
+    /// As [`Client::send`] and [`Client::wait`].
+    pub fn register(&self, key: &SigningKey, found: &Found, program: &[u8], patience: Duration) -> Asked<()> {
+        let digest = found.names.program;
+        let path = format!("/v1/programs/{}", record::json::hex(&digest));
+        if self.get(&path).is_ok() {
+            return Ok(());
+        }
+        self.put(&path, program)?;
+        let weights = found.facts.commitments.first().map_or(found.facts.model, |one| one.identity);
+        let length = u32::try_from(program.len()).unwrap_or(u32::MAX);
+        let body =
+            Body::RegisterModel { model: found.facts.model, program: digest, program_bytes: length, weights };
+        let id = self.send(key, &body, 0, length.into())?;
+        match self.wait(&id, patience) {
+            Ok(_) => Ok(()),
+            // Somebody was faster; the name is taken, which is all that is needed.
+            Err(why) if why.why.contains("taken") => Ok(()),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Uploads a dossier and submits its record.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub fn submit(
+        &self,
+        key: &SigningKey,
+        dossier: &[u8],
+        names: &Names,
+        work: u64,
+        seal: Digest,
+        verifier: u16,
+    ) -> Asked<Digest> {
+        let proof = *blake3::hash(dossier).as_bytes();
+        self.put(&format!("/v1/proofs/{}", record::json::hex(&proof)), dossier)?;
+        let proof_bytes = u32::try_from(dossier.len()).unwrap_or(u32::MAX);
+        let submission = Submission {
+            statement: names.statement,
+            proof,
+            proof_bytes,
+            program: names.program,
+            roots: names.roots,
+            revealed: names.revealed,
+            policy: [0; 32],
+            context: names.context,
+            nullifier: names.nullifier,
+            seal,
+            verifier,
+        };
+        self.send(key, &Body::SubmitRecord { submission }, work, proof_bytes.into())
+    }
+
+    /// Waits until a record has its verdict.
+    ///
+    /// # Errors
+    /// That it has none in this time.
+    pub fn verdict(&self, statement: &Digest, patience: Duration) -> Asked<Verdict> {
+        let path = format!("/v1/records/{}", record::json::hex(statement));
+        let began = Instant::now();
+        loop {
+            let found = self.json(&path);
+            if let Ok(found) = &found
+                && let Some(status) = found["status"].as_str().filter(|status| *status != "pending")
+            {
+                let code = u16::try_from(self.number(&path, &found["code"])?).unwrap_or(u16::MAX);
+                let what = code::words(code).to_string();
+                let (statement, status) = (*statement, status.to_string());
+                return Ok(Verdict { statement, status, code, what, took: began.elapsed() });
+            }
+            if began.elapsed() > patience {
+                return Err(found.err().unwrap_or_else(|| self.fails(&path, "there is no verdict yet")));
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The certificate file of a record.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn certificate(&self, statement: &Digest) -> Asked<Vec<u8>> {
+        self.get(&format!("/v1/records/{}/certificate", record::json::hex(statement)))
+    }
+}
+
+/// The dossier of an evidence file.
+#[must_use]
+pub fn dossier_of(evidence: &record::Evidence) -> Dossier {
+    Dossier {
+        proof: evidence.proof.clone(),
+        salts: evidence.salts.clone(),
+        statement: evidence.statement.clone(),
+        signer: evidence.signer.clone(),
+        ranges: evidence.ranges.clone(),
+    }
+}

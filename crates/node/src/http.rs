@@ -1,0 +1,918 @@
+//! The HTTP interface: what a node tells anyone, and what it takes from anyone `[U10]`. `openapi.json` describes it.
+//!
+//! Strangers call it: sizes, times and the number of connections are bounded, and no answer depends on more than the
+//! final state.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body as HttpBody, to_bytes};
+use axum::extract::{Path, Query, State as Extract};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post, put};
+use certify::certificate::{Certificate, Entry};
+use certify::hash::Digest;
+use certify::wire::{Bounded, decode, encode};
+use certify::{Checkpoint, Committee};
+use dossier::code;
+use futures::StreamExt as _;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use ledger::entry::{
+    Accounts, Candidates, Models, Record, Records, Rounds, Status, Table, Treasuries, Validators,
+};
+use ledger::refusal::{Failure, Refusal};
+use ledger::transaction::TRANSACTION_MAX;
+use ledger::verdict::holds;
+use ledger::{Body, Envelope, Lane, State, Stop, present};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Semaphore, broadcast};
+use tokio_stream::wrappers::BroadcastStream;
+
+use crate::block::Block;
+use crate::chain::{Chain, Finalised, Place, Slash, Stuck};
+use crate::engine::Outbox;
+use crate::hooks::program_facts;
+use crate::judge::Judges;
+use crate::store::{Snapshot, StoreError, index, list};
+
+/// Connections at one time.
+const CONNECTIONS: usize = 512;
+/// Entries of a list, at most.
+const PAGE: usize = 100;
+/// Time that a request's head may take.
+const HEAD: Duration = Duration::from_secs(10);
+/// Time that a request's body may take.
+const BODY: Duration = Duration::from_secs(60);
+/// Time that a certificate is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the interface and the node share.
+pub struct Shared {
+    chain: Arc<Chain>,
+    judges: Judges,
+    outbox: Outbox,
+    events: broadcast::Sender<Arc<Finalised>>,
+    account: Digest,
+    peers: AtomicUsize,
+    blocks: AtomicU64,
+    records: AtomicU64,
+    requests: AtomicU64,
+    engine: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
+}
+
+impl Shared {
+    /// Of a node with this account.
+    pub fn new(
+        chain: Arc<Chain>,
+        judges: Judges,
+        outbox: Outbox,
+        events: broadcast::Sender<Arc<Finalised>>,
+        account: Digest,
+    ) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            chain,
+            judges,
+            outbox,
+            events,
+            account,
+            peers: AtomicUsize::new(0),
+            blocks: zero(),
+            records: zero(),
+            requests: zero(),
+            engine: OnceLock::new(),
+        }
+    }
+
+    /// How many peers it is told of.
+    pub fn set_peers(&self, peers: usize) {
+        self.peers.store(peers, Ordering::Relaxed);
+    }
+
+    /// Where the engine's own metrics come from.
+    pub fn set_engine_metrics(&self, metrics: Box<dyn Fn() -> String + Send + Sync>) {
+        drop(self.engine.set(metrics));
+    }
+
+    /// Tells whoever listens of a final block.
+    pub fn announce(&self, block: &Finalised) {
+        self.blocks.fetch_add(1, Ordering::Relaxed);
+        let records = u64::try_from(block.records).unwrap_or(0);
+        self.records.fetch_add(records, Ordering::Relaxed);
+        // An error means that nobody listens.
+        drop(self.events.send(Arc::new(block.clone())));
+    }
+}
+
+type App = Extract<Arc<Shared>>;
+
+/// An answer that is none: a status, a code, words.
+struct Refused {
+    status: StatusCode,
+    code: &'static str,
+    what: String,
+    fix: &'static str,
+}
+
+type Answer<T> = Result<T, Refused>;
+
+impl Refused {
+    fn new(status: StatusCode, code: &'static str, what: impl ToString, fix: &'static str) -> Self {
+        Self { status, code, what: what.to_string(), fix }
+    }
+
+    fn missing(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "ZN004",
+            what,
+            "compare the digest or height; it may not be final yet",
+        )
+    }
+
+    fn field(what: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "ZN001", what, "see /openapi.json")
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let error = json!({"code": self.code, "what": self.what, "fix": self.fix});
+        (self.status, Json(json!({"error": error}))).into_response()
+    }
+}
+
+impl From<Stuck> for Refused {
+    fn from(why: Stuck) -> Self {
+        tracing::error!(%why, "a request could not be answered");
+        let what = "the node cannot read its state";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ZN009", what, "ask another node, or try again")
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(why: StoreError) -> Self {
+        Stuck::from(why).into()
+    }
+}
+
+impl From<ledger::Fault> for Refused {
+    fn from(why: ledger::Fault) -> Self {
+        Stuck::from(why).into()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    record::json::hex(bytes)
+}
+
+fn digest(text: &str) -> Answer<Digest> {
+    record::json::unhex(text)
+        .ok_or_else(|| Refused::field("a digest or an account is 64 lower-case hexadecimal digits"))
+}
+
+fn bytes(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))], bytes).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl Range {
+    fn bounds(&self) -> Answer<(u64, usize)> {
+        let limit = self.limit.unwrap_or(20);
+        if !(1..=PAGE).contains(&limit) {
+            return Err(Refused::field(format!("limit is between 1 and {PAGE}")));
+        }
+        Ok((self.before.unwrap_or(u64::MAX), limit))
+    }
+}
+
+fn next(list: &[(u64, Vec<u8>)], limit: usize) -> Value {
+    match list.last() {
+        Some((number, _)) if list.len() == limit && *number > 0 => json!(number),
+        _ => Value::Null,
+    }
+}
+
+// ---- what there is once ----
+
+async fn status(Extract(app): App) -> Answer<Json<Value>> {
+    let (tip, snapshot) = app.chain.latest()?;
+    let state = State::new(&snapshot);
+    let chain = present(&state)?;
+    let epoch = tip.height / chain.parameters.epoch_blocks;
+    let seat = app.chain_committee(epoch).and_then(|c| c.seat(&app.account).map(|(number, _)| number));
+    let (transactions, size) = app.chain.waiting();
+    let treasury = state.get::<Treasuries>(&())?.unwrap_or_default();
+    Ok(Json(json!({
+        "network": hex(&app.chain.network),
+        "version": env!("CARGO_PKG_VERSION"),
+        "verifier": chain.parameters.verifier,
+        "height": tip.height,
+        "epoch": epoch,
+        "time": tip.time,
+        "header": hex(&tip.digest()),
+        "state": hex(&tip.state),
+        "committee": hex(&tip.committee),
+        "account": hex(&app.account),
+        "seat": seat,
+        "peers": app.peers.load(Ordering::Relaxed),
+        "pool": {"transactions": transactions, "bytes": size},
+        "records": chain.records,
+        "syncing": false,
+        "workPrice": chain.work_price.to_string(),
+        "bytePrice": chain.byte_price.to_string(),
+        "supply": chain.supply.to_string(),
+        "burned": treasury.burned.to_string(),
+    })))
+}
+
+impl Shared {
+    fn chain_committee(&self, epoch: u64) -> Option<Committee> {
+        crate::scheme::Committees::committee(&*self.chain, epoch)
+    }
+}
+
+async fn parameters(Extract(app): App) -> Answer<Json<Value>> {
+    let (_, snapshot) = app.chain.latest()?;
+    let parameters = present(&State::new(&snapshot))?.parameters;
+    let list =
+        parameters.named().into_iter().map(|(name, value)| (name.to_string(), json!(value.to_string())));
+    Ok(Json(Value::Object(list.collect::<Map<_, _>>())))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    latest: Option<bool>,
+}
+
+async fn checkpoint(Extract(app): App, Query(which): Query<Which>) -> Answer<Json<Value>> {
+    let (tip, _) = app.chain.latest()?;
+    let (checkpoint, committee) = if which.latest == Some(true) {
+        let committee = app.chain_committee(tip.epoch).ok_or_else(|| Refused::missing("no committee"))?;
+        let (network, epoch, height, time) = (tip.network, tip.epoch, tip.height, tip.time);
+        (Checkpoint { network, epoch, height, time, committee: tip.committee }, committee)
+    } else {
+        (app.chain.checkpoint.clone(), app.chain.first.clone())
+    };
+    let bytes = encode(&checkpoint);
+    Ok(Json(json!({
+        "network": hex(&checkpoint.network),
+        "epoch": checkpoint.epoch,
+        "height": checkpoint.height,
+        "time": checkpoint.time,
+        "checkpoint": hex(&bytes),
+        "digest": hex(blake3::hash(&bytes).as_bytes()),
+        "committee": hex(&encode(&committee)),
+    })))
+}
+
+async fn genesis(Extract(app): App) -> Response {
+    bytes(encode(&app.chain.genesis))
+}
+
+// ---- blocks and transactions ----
+
+fn block_json(block: &Block, records: usize) -> Value {
+    let header = &block.header;
+    json!({
+        "height": header.height,
+        "digest": hex(&block.id()),
+        "time": header.time,
+        "epoch": header.epoch,
+        "proposer": hex(&header.proposer),
+        "transactions": block.transactions.len(),
+        "records": records,
+        "state": hex(&header.state),
+        "committee": hex(&header.committee),
+    })
+}
+
+fn kind(body: &Body) -> &'static str {
+    match body {
+        Body::Transfer { .. } => "transfer",
+        Body::Bond { .. } => "bond",
+        Body::Unbond { .. } => "unbond",
+        Body::RegisterModel { .. } => "register-model",
+        Body::AdvanceEpoch { .. } => "advance-epoch",
+        Body::RegisterDataset { .. } => "register-dataset",
+        Body::SubmitRecord { .. } => "submit-record",
+        Body::CommitVerdicts { .. } => "commit-verdicts",
+        Body::RevealVerdicts { .. } => "reveal-verdicts",
+        Body::Evidence { .. } => "evidence",
+        Body::Recall { .. } => "recall",
+        Body::UpdateParameters { .. } => "update-parameters",
+    }
+}
+
+fn read(bytes: &[u8]) -> Option<(Envelope, Body)> {
+    let envelope: Envelope = decode(bytes).ok()?;
+    let body = decode(&envelope.body).ok()?;
+    Some((envelope, body))
+}
+
+fn records_of(block: &Block) -> usize {
+    let is_record = |bytes: &[u8]| {
+        matches!(read(bytes), Some((_, Body::SubmitRecord { .. } | Body::AdvanceEpoch { .. })))
+    };
+    block.transactions.iter().filter(|bytes| is_record(bytes)).count()
+}
+
+async fn blocks(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<Value>> {
+    let (before, limit) = range.bounds()?;
+    let found = app.chain.store.newest(list::BLOCKS, before, limit)?;
+    let list = found.iter().filter_map(|(_, bytes)| Block::parse(bytes).ok());
+    Ok(Json(json!({"blocks": list.map(|b| block_json(&b, records_of(&b))).collect::<Vec<_>>()})))
+}
+
+fn place(app: &Shared, id: &Digest) -> Answer<Option<Place>> {
+    let found = app.chain.store.indexed(index::TRANSACTIONS, id)?;
+    Ok(found.and_then(|bytes| decode(&bytes).ok()))
+}
+
+fn failure(code: u16) -> String {
+    match code {
+        0 => String::new(),
+        code => Failure::of(code).map_or_else(|| "a failure".into(), |failure| failure.to_string()),
+    }
+}
+
+async fn block(Extract(app): App, Path(height): Path<String>) -> Answer<Json<Value>> {
+    let height: u64 = height.parse().map_err(|_| Refused::field("a height is a number"))?;
+    let block = app.chain.block(height)?.ok_or_else(|| Refused::missing("there is no such block"))?;
+    let mut list = Vec::new();
+    for bytes in block.transactions.iter() {
+        let Some((envelope, body)) = read(bytes) else { continue };
+        let id = envelope.id();
+        let code = place(&app, &id)?.map_or(0, |place| place.outcome.code);
+        list.push(json!({
+            "id": hex(&id),
+            "kind": kind(&body),
+            "sender": hex(&envelope.sender),
+            "nonce": envelope.nonce,
+            "fee": envelope.fee.to_string(),
+            "lane": if envelope.lane == Lane::Paid { "paid" } else { "seat" },
+            "code": code,
+            "what": failure(code),
+        }));
+    }
+    let finality = app.chain.finality(height)?;
+    let read: Option<certify::Finality> = finality.as_ref().and_then(|bytes| decode(bytes).ok());
+    let mut answer = block_json(&block, records_of(&block));
+    let more = json!({
+        "parent": hex(&block.header.parent),
+        "outcomes": hex(&block.header.outcomes),
+        "list": list,
+        "finality": finality.map(|bytes| hex(&bytes)),
+        "signers": read.as_ref().map(|f| f.signers.count_ones()),
+        "seats": read.as_ref().map(|f| f.seats),
+        "header": hex(&encode(&block.header)),
+    });
+    if let (Value::Object(map), Value::Object(more)) = (&mut answer, more) {
+        map.extend(more);
+    }
+    Ok(Json(answer))
+}
+
+async fn transaction(Extract(app): App, Path(id): Path<String>) -> Answer<Json<Value>> {
+    let id = digest(&id)?;
+    let place = place(&app, &id)?.ok_or_else(|| Refused::missing("no final block has this transaction"))?;
+    Ok(Json(json!({
+        "id": hex(&id),
+        "state": "final",
+        "height": place.height,
+        "index": place.index,
+        "code": place.outcome.code,
+        "what": failure(place.outcome.code),
+        "fee": place.outcome.fee.to_string(),
+    })))
+}
+
+async fn body(request: HttpBody, most: usize) -> Answer<bytes::Bytes> {
+    let large = |_| {
+        let what = format!("the body is cut short, or has more than {most} bytes");
+        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "ZN005", what, "see /openapi.json")
+    };
+    match tokio::time::timeout(BODY, to_bytes(request, most)).await {
+        Ok(found) => found.map_err(large),
+        Err(_) => {
+            let what = "the body did not arrive in time";
+            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "ZN006", what, "send it faster"))
+        }
+    }
+}
+
+async fn submit(Extract(app): App, request: HttpBody) -> Answer<Json<Value>> {
+    let bytes = body(request, TRANSACTION_MAX).await?;
+    let refused = |status, why: &Refusal| {
+        let fix = match why {
+            Refusal::Price { .. } => "offer more: /v1/status has the prices",
+            Refusal::Nonce { .. } => "ask /v1/accounts for the next nonce",
+            Refusal::UnknownProgram => "register a model of the program first",
+            Refusal::PoolFull => "offer more, or try again later",
+            _ => "see chapter 8 of the specification",
+        };
+        Refused::new(status, "ZN002", why, fix)
+    };
+    let id = app.chain.admit(&bytes).map_err(|stop| match stop {
+        Stop::Refused(why @ Refusal::Funds { .. } | why @ Refusal::Price { .. }) => {
+            refused(StatusCode::PAYMENT_REQUIRED, &why)
+        }
+        Stop::Refused(why @ Refusal::PoolFull) => refused(StatusCode::TOO_MANY_REQUESTS, &why),
+        Stop::Refused(
+            why @ (Refusal::Nonce { .. }
+            | Refusal::DuplicateStatement
+            | Refusal::DuplicateNullifier
+            | Refusal::InFlight { .. }
+            | Refusal::Replacement { .. }),
+        ) => refused(StatusCode::CONFLICT, &why),
+        Stop::Refused(why) => refused(StatusCode::BAD_REQUEST, &why),
+        Stop::Failed(why) => Refused::field(why),
+        Stop::Fault(why) => why.into(),
+    })?;
+    app.outbox.add([bytes.to_vec()]);
+    Ok(Json(json!({"id": hex(&id)})))
+}
+
+// ---- proofs and programs ----
+
+async fn put_proof(
+    Extract(app): App,
+    Path(name): Path<String>,
+    request: HttpBody,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let name = digest(&name)?;
+    let most = usize::try_from(app.chain.genesis.parameters.block_bytes).unwrap_or(usize::MAX);
+    let found = body(request, most.min(dossier::DOSSIER_MAX)).await?;
+    if *blake3::hash(&found).as_bytes() != name {
+        let what = "the bytes have another BLAKE3 hash than the address says";
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "ZN003", what, "compute it again"));
+    }
+    let length = found.len();
+    app.chain.blobs.stage(name, found);
+    Ok((StatusCode::CREATED, Json(json!({"digest": hex(&name), "bytes": length}))))
+}
+
+async fn put_program(
+    Extract(app): App,
+    Path(name): Path<String>,
+    request: HttpBody,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let name = digest(&name)?;
+    let most = usize::try_from(app.chain.genesis.parameters.block_bytes).unwrap_or(usize::MAX);
+    let found = body(request, most.min(dossier::DOSSIER_MAX)).await?;
+    let Some(facts) = program_facts(&name, &found) else {
+        let what = "the bytes are no valid program, or one with another digest";
+        return Err(Refused::new(
+            StatusCode::BAD_REQUEST,
+            "ZN003",
+            what,
+            "send the program with its contents",
+        ));
+    };
+    let length = found.len();
+    app.chain.blobs.stage(name, found);
+    let answer = json!({"digest": hex(&name), "bytes": length, "work": facts.work.to_string()});
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+async fn get_program(Extract(app): App, Path(name): Path<String>) -> Answer<Response> {
+    let found = app.chain.blobs.get(&digest(&name)?);
+    let found = found.filter(|bytes| program_facts(&digest(&name).unwrap_or_default(), bytes).is_some());
+    found.map(|found| bytes(found.to_vec())).ok_or_else(|| Refused::missing("this node has no such program"))
+}
+
+// ---- records ----
+
+fn who(committee: Option<&Committee>, set: u128) -> Vec<String> {
+    let seats = committee.map(|c| c.seats.iter().enumerate());
+    let named = seats.into_iter().flatten().filter(|(number, _)| holds(set, *number));
+    named.map(|(_, seat)| hex(&seat.account)).collect()
+}
+
+fn stake(committee: Option<&Committee>, set: u128) -> String {
+    let seats = committee.map(|c| c.seats.iter().enumerate());
+    let held = seats.into_iter().flatten().filter(|(number, _)| holds(set, *number));
+    held.map(|(_, seat)| u128::from(seat.stake)).sum::<u128>().to_string()
+}
+
+fn record_json(app: &Shared, state: &State<'_>, statement: &Digest, record: &Record) -> Answer<Value> {
+    let (word, code, height) = match record.status {
+        Status::Pending => ("pending", 0, None),
+        Status::Final { code: 0, height } => ("accepted", 0, Some(height)),
+        Status::Final { code, height } => ("rejected", code, Some(height)),
+        Status::Undecided { height } => ("undecided", 0, Some(height)),
+    };
+    let length = app.chain.genesis.parameters.epoch_blocks;
+    let round = state.get::<Rounds>(&record.voted)?;
+    let epoch = round.map_or(record.voted / length, |round| round.epoch);
+    let committee = app.chain_committee(epoch);
+    let committee = committee.as_ref();
+    let number = app.chain.store.indexed(index::RECORDS, statement)?;
+    let number = number.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+    let submitted = app.chain.store.indexed(index::BODIES, statement)?;
+    let length = match submitted.and_then(|bytes| decode::<Body>(&bytes).ok()) {
+        Some(Body::SubmitRecord { submission }) => Some(submission.proof_bytes),
+        Some(Body::AdvanceEpoch { step }) => Some(step.proof_bytes),
+        _ => None,
+    };
+    Ok(json!({
+        "sequence": number,
+        "statement": hex(statement),
+        "program": hex(&record.program),
+        "proof": hex(&record.proof),
+        "proofBytes": length,
+        "submitter": hex(&record.submitter),
+        "ordered": record.ordered,
+        "verifier": record.verifier,
+        "fee": record.fee.to_string(),
+        "status": word,
+        "code": code,
+        "what": if word == "accepted" || word == "rejected" { code::words(code) } else { "" },
+        "finalHeight": height,
+        "recalled": record.recalled != 0,
+        "accept": who(committee, record.accept),
+        "reject": who(committee, record.reject),
+        "stake": {
+            "accept": stake(committee, record.accept),
+            "reject": stake(committee, record.reject),
+            "total": committee.map_or(0, Committee::stake).to_string(),
+        },
+    }))
+}
+
+async fn records(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<Value>> {
+    let (before, limit) = range.bounds()?;
+    let (_, snapshot) = app.chain.latest()?;
+    let state = State::new(&snapshot);
+    let found = app.chain.store.newest(list::RECORDS, before, limit)?;
+    let mut answer = Vec::new();
+    for (_, value) in &found {
+        let Some(statement) = value.get(8..).and_then(|rest| Digest::try_from(rest).ok()) else { continue };
+        if let Some(record) = state.get::<Records>(&statement)? {
+            answer.push(record_json(&app, &state, &statement, &record)?);
+        }
+    }
+    Ok(Json(json!({"records": answer, "next": next(&found, limit)})))
+}
+
+fn find(app: &Shared, statement: &Digest) -> Answer<(Snapshot, Record)> {
+    let (_, snapshot) = app.chain.latest()?;
+    let record = State::new(&snapshot).get::<Records>(statement)?;
+    Ok((snapshot, record.ok_or_else(|| Refused::missing("no final block has this record"))?))
+}
+
+async fn one_record(Extract(app): App, Path(statement): Path<String>) -> Answer<Json<Value>> {
+    let statement = digest(&statement)?;
+    let (snapshot, record) = find(&app, &statement)?;
+    let mut answer = record_json(&app, &State::new(&snapshot), &statement, &record)?;
+    let submitted = app.chain.store.indexed(index::BODIES, &statement)?;
+    let submission = match submitted.and_then(|bytes| decode::<Body>(&bytes).ok()) {
+        Some(Body::SubmitRecord { submission: s }) => json!({
+            "roots": hex(&s.roots),
+            "revealed": hex(&s.revealed),
+            "policy": hex(&s.policy),
+            "context": hex(&s.context),
+            "nullifier": hex(&s.nullifier),
+            "seal": hex(&s.seal),
+        }),
+        _ => Value::Null,
+    };
+    if let Value::Object(map) = &mut answer {
+        map.insert("submission".into(), submission);
+    }
+    Ok(Json(answer))
+}
+
+async fn proof(Extract(app): App, Path(statement): Path<String>) -> Answer<Response> {
+    let (_, record) = find(&app, &digest(&statement)?)?;
+    let found = app.chain.blobs.get(&record.proof);
+    found.map(|found| bytes(found.to_vec())).ok_or_else(|| Refused::missing("this node has not the proof"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct From_ {
+    from: Option<u64>,
+}
+
+/// The certificate of a record, from a checkpoint of an epoch on; `None` while the newest block has no certificate of its
+/// own.
+fn certificate(app: &Shared, statement: &Digest, from: u64) -> Answer<Option<Certificate>> {
+    let (tip, snapshot) = app.chain.latest()?;
+    let Some(finality) = app.chain.finality(tip.height)? else { return Ok(None) };
+    let finality = decode(&finality).map_err(|_| Refused::missing("the certificate cannot be read"))?;
+    let state = State::new(&snapshot);
+    let missing = || Refused::missing("no final block has this record");
+    let record = state.get::<Records>(statement)?.ok_or_else(missing)?;
+    if !matches!(record.status, Status::Final { .. }) {
+        return Err(Refused::missing("there is no verdict yet"));
+    }
+    if from > tip.epoch {
+        return Err(Refused::field("that epoch has not begun"));
+    }
+    let (checkpoint, committee) = start(app, from)?;
+    let mut handovers = Vec::new();
+    for epoch in from..tip.epoch {
+        let step = app.chain.handover(epoch)?;
+        handovers.push(step.ok_or_else(|| Refused::missing("a hand-over's certificate is missing here"))?);
+    }
+    let large = |_| Refused::missing("it is too large for one file; ask for a later epoch");
+    let entry = Entry {
+        namespace: Records::NAMESPACE,
+        key: Bounded::new(encode(statement)).map_err(large)?,
+        value: Bounded::new(encode(&record)).map_err(large)?,
+        proof: state.prove::<Records>(statement)?,
+    };
+    let handovers = Bounded::new(handovers).map_err(large)?;
+    let committee = Some(committee);
+    Ok(Some(Certificate { checkpoint, committee, handovers, header: tip, finality, entry }))
+}
+
+/// The checkpoint of an epoch: its first header is the last of the one before, or that of height 0.
+fn start(app: &Shared, epoch: u64) -> Answer<(Checkpoint, Committee)> {
+    if epoch == 0 {
+        return Ok((app.chain.checkpoint.clone(), app.chain.first.clone()));
+    }
+    let last = epoch.saturating_mul(app.chain.genesis.parameters.epoch_blocks).saturating_sub(1);
+    let missing = || Refused::missing("that epoch is not known");
+    let header = app.chain.block(last)?.ok_or_else(missing)?.header;
+    let committee = app.chain_committee(epoch).ok_or_else(missing)?;
+    let (network, height, time) = (header.network, header.height, header.time);
+    Ok((Checkpoint { network, epoch, height, time, committee: committee.digest() }, committee))
+}
+
+async fn get_certificate(
+    Extract(app): App,
+    Path(statement): Path<String>,
+    Query(from): Query<From_>,
+) -> Answer<Response> {
+    let statement = digest(&statement)?;
+    let began = tokio::time::Instant::now();
+    loop {
+        if let Some(found) = certificate(&app, &statement, from.from.unwrap_or(0))? {
+            return Ok(bytes(encode(&found)));
+        }
+        if began.elapsed() > PATIENCE {
+            let what = "the newest block has no certificate yet";
+            return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "ZN007", what, "try again"));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+// ---- accounts, validators, models ----
+
+async fn account(Extract(app): App, Path(account): Path<String>) -> Answer<Json<Value>> {
+    let account = digest(&account)?;
+    let (_, snapshot) = app.chain.latest()?;
+    let found = State::new(&snapshot).get::<Accounts>(&account)?.unwrap_or_default();
+    Ok(Json(json!({
+        "account": hex(&account),
+        "nonce": found.nonce,
+        "nextNonce": app.chain.next_nonce(&account, found.nonce),
+        "balance": found.balance.to_string(),
+        "inFlight": found.in_flight,
+    })))
+}
+
+async fn validators(Extract(app): App) -> Answer<Json<Value>> {
+    let (tip, snapshot) = app.chain.latest()?;
+    let state = State::new(&snapshot);
+    let epoch = tip.height / app.chain.genesis.parameters.epoch_blocks;
+    let committee = app.chain_committee(epoch);
+    let mut answer = Vec::new();
+    let seated = committee.iter().flat_map(|c| c.seats.iter().map(|seat| seat.account));
+    let mut accounts: Vec<Digest> =
+        seated.chain(state.get::<Candidates>(&())?.unwrap_or_default().iter().copied()).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    for account in accounts {
+        let Some(found) = state.get::<Validators>(&account)? else { continue };
+        let seat = committee.as_ref().and_then(|c| c.seat(&account));
+        let balance = state.get::<Accounts>(&account)?.unwrap_or_default().balance;
+        let unbonding = found.unbonding.iter();
+        let unbonding =
+            unbonding.map(|(height, amount)| json!({"height": height, "amount": amount.to_string()}));
+        answer.push(json!({
+            "account": hex(&account),
+            "bond": found.bond.to_string(),
+            "slashable": found.slashable().to_string(),
+            "stake": seat.map(|(_, seat)| seat.stake.to_string()),
+            "seat": seat.map(|(number, _)| number),
+            "offences": found.offences,
+            "missed": found.missed,
+            "owed": found.owed,
+            "unbonding": unbonding.collect::<Vec<_>>(),
+            "balance": balance.to_string(),
+            "consensus": hex(&found.consensus),
+        }));
+    }
+    Ok(Json(json!({"epoch": epoch, "validators": answer})))
+}
+
+async fn slashes(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<Value>> {
+    let (before, limit) = range.bounds()?;
+    let found = app.chain.store.newest(list::SLASHES, before, limit)?;
+    let one = |(number, bytes): &(u64, Vec<u8>)| {
+        let slash: Slash = decode(bytes).ok()?;
+        Some(json!({
+            "sequence": number,
+            "height": slash.height,
+            "account": hex(&slash.account),
+            "lost": slash.lost.to_string(),
+            "offences": slash.offences,
+        }))
+    };
+    let answer: Vec<Value> = found.iter().filter_map(one).collect();
+    Ok(Json(json!({"slashes": answer, "next": next(&found, limit)})))
+}
+
+async fn models(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<Value>> {
+    let (before, limit) = range.bounds()?;
+    let (_, snapshot) = app.chain.latest()?;
+    let state = State::new(&snapshot);
+    let found = app.chain.store.newest(list::MODELS, before, limit)?;
+    let mut answer = Vec::new();
+    for (_, value) in &found {
+        let Some((owner, model)) = value.split_at_checked(32) else { continue };
+        let (Ok(owner), Ok(name)) = (Digest::try_from(owner), Digest::try_from(model)) else { continue };
+        let Some(model) = state.get::<Models>(&(owner, name))? else { continue };
+        answer.push(json!({
+            "owner": hex(&owner),
+            "model": hex(&name),
+            "program": hex(&model.program),
+            "weights": hex(&model.weights),
+            "links": model.links,
+            "height": model.height,
+        }));
+    }
+    Ok(Json(json!({"models": answer, "next": next(&found, limit)})))
+}
+
+// ---- streams, metrics, pages ----
+
+async fn events(Extract(app): App) -> impl IntoResponse {
+    let stream = BroadcastStream::new(app.events.subscribe()).filter_map(|block| async move {
+        // Who falls behind misses blocks, and asks for them.
+        let block = block.ok()?;
+        let data = json!({
+            "height": block.header.height,
+            "digest": hex(&block.digest),
+            "time": block.header.time,
+            "transactions": block.transactions,
+            "records": block.records,
+        });
+        Some(Ok::<_, std::convert::Infallible>(Event::default().event("block").data(data.to_string())))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+async fn metrics(Extract(app): App) -> Response {
+    let (waiting, size) = app.chain.waiting();
+    let (queue, judged) = app.judges.load();
+    let own = [
+        ("height", "gauge", "Height of the newest final block.", app.chain.tip().height),
+        ("blocks_total", "counter", "Blocks made final since the start.", app.blocks.load(Ordering::Relaxed)),
+        ("records_total", "counter", "Records ordered since the start.", app.records.load(Ordering::Relaxed)),
+        ("pool_transactions", "gauge", "Transactions that wait.", u64::try_from(waiting).unwrap_or(0)),
+        ("pool_bytes", "gauge", "Bytes that wait.", u64::try_from(size).unwrap_or(0)),
+        ("verifier_queue", "gauge", "Proofs that wait for the verifier.", u64::try_from(queue).unwrap_or(0)),
+        ("verified_total", "counter", "Proofs judged since the start.", judged),
+        ("requests_total", "counter", "Requests answered.", app.requests.load(Ordering::Relaxed)),
+    ];
+    let mut text = String::new();
+    for (name, kind, help, value) in own {
+        text.push_str(&format!(
+            "# HELP zerotell_{name} {help}\n# TYPE zerotell_{name} {kind}\nzerotell_{name} {value}\n"
+        ));
+    }
+    if let Some(engine) = app.engine.get() {
+        text.push_str(&engine());
+    }
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], text).into_response()
+}
+
+async fn nowhere() -> Refused {
+    Refused::missing("there is nothing at this address")
+}
+
+async fn not_allowed() -> Refused {
+    Refused::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "ZN008",
+        "this address has no such method",
+        "see /openapi.json",
+    )
+}
+
+async fn count(Extract(app): App, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    app.requests.fetch_add(1, Ordering::Relaxed);
+    let is_read = request.method() == axum::http::Method::GET;
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_read {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    response
+}
+
+/// All addresses.
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/parameters", get(parameters))
+        .route("/v1/checkpoint", get(checkpoint))
+        .route("/v1/genesis", get(genesis))
+        .route("/v1/blocks", get(blocks))
+        .route("/v1/blocks/{height}", get(block))
+        .route("/v1/transactions", post(submit))
+        .route("/v1/transactions/{id}", get(transaction))
+        .route("/v1/proofs/{digest}", put(put_proof))
+        .route("/v1/programs/{digest}", put(put_program).get(get_program))
+        .route("/v1/records", get(records))
+        .route("/v1/records/{statement}", get(one_record))
+        .route("/v1/records/{statement}/proof", get(proof))
+        .route("/v1/records/{statement}/certificate", get(get_certificate))
+        .route("/v1/accounts/{account}", get(account))
+        .route("/v1/validators", get(validators))
+        .route("/v1/slashes", get(slashes))
+        .route("/v1/models", get(models))
+        .route("/v1/events", get(events))
+        .route("/metrics", get(metrics))
+        .merge(crate::pages::router())
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), count))
+        .with_state(shared)
+}
+
+/// Ends the interface when it is dropped.
+pub struct Server(
+    #[expect(dead_code, reason = "dropping it ends the loop")] tokio::sync::oneshot::Sender<()>,
+);
+
+/// Answers at this address, on a thread of its own.
+///
+/// # Errors
+/// An address that cannot be had.
+pub fn serve(address: SocketAddr, shared: Arc<Shared>) -> std::io::Result<Server> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    thread::Builder::new().name("http".into()).spawn(move || {
+        runtime.block_on(async move {
+            tokio::select! {
+                _ = receiver => {}
+                ended = accept(listener, shared) => if let Err(why) = ended {
+                    tracing::error!(%why, "the HTTP interface ended");
+                }
+            }
+        });
+        runtime.shutdown_background();
+    })?;
+    Ok(Server(sender))
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let router = router(shared);
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // Out of descriptors, or a peer that went away: others may still come.
+            Err(why) => {
+                tracing::warn!(%why, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        drop(stream.set_nodelay(true));
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let mut builder = hyper::server::conn::http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(1 << 16);
+            // What a client does wrong ends its connection, nothing else.
+            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+            drop(place);
+        });
+    }
+}

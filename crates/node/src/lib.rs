@@ -1,0 +1,29 @@
+//! A validator: the ledger and the verifier on a BFT engine, with its network, its disk and its HTTP interface.
+//!
+//! | file | what |
+//! |---|---|
+//! | `chain.rs` | the final state, blocks above it, what waits: start here |
+//! | `block.rs`, `app.rs`, `engine.rs`, `scheme.rs` | what the engine carries, asks, and runs |
+//! | `seat.rs`, `judge.rs` | what a seat does about rounds; the verifier beside consensus |
+//! | `store.rs`, `blobs.rs`, `hooks.rs` | the disk; dossiers and programs; what the ledger asks of the world |
+//!
+//! The rules are chapter 11 of the specification; code cites its anchors, such as `[U8]`.
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod blobs;
+pub mod block;
+pub mod chain;
+pub mod client;
+pub mod config;
+pub mod engine;
+pub mod hooks;
+pub mod http;
+pub mod judge;
+pub mod keys;
+pub mod localnet;
+mod pages;
+pub mod run;
+pub mod scheme;
+pub mod seat;
+pub mod store;

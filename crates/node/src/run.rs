@@ -1,0 +1,202 @@
+//! A validator as a process: over TCP, with files, until it is told to stop.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certify::hash::Digest;
+use commonware_cryptography::ChaCha20Poly1305;
+use commonware_cryptography::Signer as _;
+use commonware_p2p::authenticated::lookup;
+use commonware_p2p::{Address, AddressableManager as _};
+use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
+use commonware_stream::cups::{self, Cups};
+use commonware_stream::sake::{self, Sake};
+use commonware_utils::ordered::Map;
+use commonware_utils::{NZUsize, TryCollect as _};
+use tokio::sync::broadcast;
+
+use crate::blobs::Blobs;
+use crate::chain::{Chain, Finalised};
+use crate::config::{Config, ConfigError, read_genesis};
+use crate::engine::{self, CHANNELS, Outbox, QUOTA, Setup, Timeouts, message_limit};
+use crate::http::{self, Shared};
+use crate::judge::{Judges, Pinned};
+use crate::keys::Keys;
+use crate::scheme::{Committees, Schemes, peer_key};
+use crate::seat::Seat;
+use crate::store::NodeStore;
+
+/// Final blocks that a slow listener may be behind.
+const EVENTS: usize = 256;
+
+fn fails(place: impl ToString, why: impl ToString, fix: &'static str) -> ConfigError {
+    ConfigError { place: place.to_string(), why: why.to_string(), fix }
+}
+
+/// Runs a node until it is told to stop (SIGINT, SIGTERM), or its engine ends.
+///
+/// # Errors
+/// What keeps it from starting, or made it stop.
+pub fn run(config: &Config) -> Result<(), ConfigError> {
+    let genesis = read_genesis(&config.genesis)?;
+    let keys = Keys::read(&config.keys).map_err(|why| fails(why.place.display(), why.why, why.fix))?;
+    let data = config.data.display();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data)
+        .map_err(|why| fails(&data, why, "choose a directory that can be written"))?;
+    let _lock = claim(config)?;
+    let blobs = Blobs::open(config.data.join("blobs"));
+    let blobs =
+        Arc::new(blobs.map_err(|why| fails(&data, why, "free space on the disk, or choose another"))?);
+    let store = NodeStore::open(&config.data)
+        .map_err(|why| fails(&data, why, "if it is damaged, move the directory away and start again"))?;
+    let chain = Chain::open(genesis, store, blobs.clone());
+    let chain = Arc::new(chain.map_err(|why| fails(&data, why, "see the manual, `zerotell node`"))?);
+    let judges = Judges::start(Arc::new(Pinned { chain: chain.clone() }), blobs, config.verifiers);
+    let seat = Seat::new(chain.clone(), judges.clone(), keys.signing(), config.behaviour()?, config.accuse);
+    let seat = Arc::new(seat.map_err(|why| fails(&data, why, "see the manual, `zerotell node`"))?);
+    let outbox = Outbox::default();
+    let (events, _) = broadcast::channel(EVENTS);
+    let shared = Arc::new(Shared::new(chain.clone(), judges.clone(), outbox.clone(), events, keys.account()));
+
+    let files = config.data.join("engine");
+    let runner = runtime::Runner::new(
+        runtime::Config::default()
+            .with_storage_directory(files)
+            .with_worker_threads(2)
+            .with_catch_panics(false),
+    );
+    let ended = runner.start(|context| async move {
+        let metrics = context.child("metrics");
+        shared.set_engine_metrics(Box::new(move || metrics.encode()));
+        let server = config.http.map(|address| http::serve(address, shared.clone()));
+        let server = server.transpose().map_err(|why| {
+            fails(config.http.map_or_else(String::new, |a| a.to_string()), why, "choose a free address")
+        })?;
+        let running = network(context, config, &keys, chain, seat, shared, outbox).await?;
+        tracing::info!(listen = %config.listen, http = ?config.http, "the node runs");
+        let ended = tokio::select! {
+            () = told_to_stop() => Ok(()),
+            _ = running.handle => {
+                Err(fails("engine", "it stopped", "the log says why; start the node again"))
+            }
+        };
+        drop(server);
+        ended
+    });
+    judges.stop();
+    ended
+}
+
+/// One process per data directory.
+fn claim(config: &Config) -> Result<fs::File, ConfigError> {
+    let path = config.data.join("lock");
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|why| fails(path.display(), why, "choose a directory that can be written"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(fails(
+            path.display(),
+            "another node uses this data directory",
+            "stop it first: two nodes with one key would be punished for what they sign",
+        )),
+    }
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+// Long because it is a list of the network's parts and what each is given.
+async fn network(
+    context: runtime::Context,
+    config: &Config,
+    keys: &Keys,
+    chain: Arc<Chain>,
+    seat: Arc<Seat>,
+    shared: Arc<Shared>,
+    outbox: Outbox,
+) -> Result<engine::Running, ConfigError> {
+    let signer = keys.peer().map_err(|why| fails(why.place.display(), why.why, why.fix))?;
+    let me = signer.public_key();
+    let mut addresses: BTreeMap<Digest, SocketAddr> = config.peers()?.into_iter().collect();
+    addresses.insert(keys.account(), config.listen);
+    let handshake = Cups::<_, ChaCha20Poly1305>::new(
+        Sake {
+            signer,
+            synchrony_bound: Duration::from_secs(5),
+            max_handshake_age: Duration::from_secs(10),
+            version: sake::Version::V1,
+        },
+        cups::Version::V1,
+    );
+    let namespace = [b"zerotell/p2p/1/".as_slice(), &chain.network].concat();
+    let is_local = addresses.values().all(|address| address.ip().is_loopback());
+    let limit = message_limit(chain.genesis.parameters.seats);
+    // The network keeps room in memory for every peer that there may be.
+    let peers_max = std::num::NonZeroUsize::new(addresses.len()).unwrap_or(std::num::NonZeroUsize::MIN);
+    let lookup = if is_local {
+        lookup::Config::local(handshake, &namespace, config.listen, peers_max, limit, NZUsize!(1024))
+    } else {
+        let mut wide = lookup::Config::recommended(
+            handshake,
+            &namespace,
+            config.listen,
+            peers_max,
+            limit,
+            NZUsize!(1024),
+        );
+        wide.allow_private_ips = true;
+        wide
+    };
+    let (mut network, mut oracle) = lookup::Network::new(context.child("network"), lookup);
+    let known =
+        addresses.iter().filter_map(|(account, address)| Some((peer_key(account)?, Address::from(*address))));
+    let known: Map<_, Address> = known
+        .try_collect()
+        .map_err(|_| fails("peers", "an account is named twice", "name each account once"))?;
+    oracle.track(0, known);
+    shared.set_peers(addresses.len().saturating_sub(1));
+    let channels = CHANNELS.iter().map(|channel| network.register(*channel, QUOTA)).collect();
+    network.start();
+    let committees: Arc<dyn Committees> = chain.clone();
+    let announce = {
+        let shared = shared.clone();
+        Arc::new(move |block: &Finalised| shared.announce(block))
+    };
+    engine::start(
+        Setup {
+            context: context.child("validator"),
+            me,
+            schemes: Schemes::new(chain.network, committees, keys.consensus()),
+            peers: oracle.clone(),
+            blocker: oracle,
+            channels,
+            chain,
+            seat,
+            pace: config.pace(),
+            timeouts: Timeouts::default(),
+            prefix: "validator".into(),
+            announce,
+            outbox,
+        },
+        |inner| inner,
+    )
+    .await
+    .map_err(|why| fails(config.data.display(), why, "see the manual, `zerotell node`"))
+}

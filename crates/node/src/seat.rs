@@ -1,0 +1,325 @@
+//! What a seat does about rounds: fetch, look, commit, reveal, accuse. Driven by final blocks and by a timer.
+//!
+//! What it says of a round is written down before it commits to it, so after a crash it reveals what it committed to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use certify::hash::{Digest, Purpose, hash};
+use certify::wire::{Bounded, decode, encode};
+use ed25519_dalek::SigningKey;
+use ledger::entry::{
+    ABSTAIN, Accounts, Commitments, Purpose as Why, Records, Reveals, Round, Rounds, Shown, Status,
+};
+use ledger::store::Fault;
+use ledger::transaction::Accusation;
+use ledger::verdict::execution_digest;
+use ledger::{Body, Envelope, Lane, State, Unsigned, present, seat};
+
+use crate::chain::{Chain, Stuck};
+use crate::judge::{self, Judges};
+use crate::store::{Batch, Snapshot, list};
+
+const SALT: Purpose = Purpose("zerotell/verdict/salt/1");
+/// Blocks before the end of a window in which a seat stops waiting for proofs.
+const LATEST: u64 = 2;
+/// Blocks after which what was said is said again if it is in no block.
+const AGAIN: u64 = 4;
+/// Blocks that the next seat in line leaves to those before it, to accuse.
+const TURN: u64 = 16;
+
+/// How a node is made to misbehave, for tests and demonstrations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Behaviour {
+    /// It does not.
+    #[default]
+    None,
+    /// Accepts everything without looking.
+    Lazy,
+    /// Looks, and says the opposite.
+    Liar,
+    /// Commits and never reveals.
+    Silent,
+}
+
+/// A seat's key and what it has under way.
+pub struct Seat {
+    chain: Arc<Chain>,
+    judges: Judges,
+    key: SigningKey,
+    account: Digest,
+    fault: Behaviour,
+    accuses: bool,
+    open: Mutex<BTreeMap<u64, Progress>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    committed: Option<u64>,
+    revealed: Option<u64>,
+    accused: bool,
+}
+
+/// What a step of a seat gives.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Transactions to bring into a block.
+    pub send: Vec<Vec<u8>>,
+    /// Bytes to fetch.
+    pub want: Vec<Digest>,
+}
+
+impl Seat {
+    /// The seat of a key; it may have none in some epochs.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn new(
+        chain: Arc<Chain>,
+        judges: Judges,
+        key: SigningKey,
+        fault: Behaviour,
+        accuses: bool,
+    ) -> Result<Self, Stuck> {
+        let account = key.verifying_key().to_bytes();
+        let (_, snapshot) = chain.latest()?;
+        // Rounds that were open when the node stopped.
+        let rounds = snapshot.namespace(<Rounds as ledger::entry::Table>::NAMESPACE)?;
+        let height = |(key, _): &(Vec<u8>, Vec<u8>)| {
+            Some((u64::from_le_bytes(key.get(1..9)?.try_into().ok()?), Progress::default()))
+        };
+        let open = Mutex::new(rounds.iter().filter_map(height).collect());
+        Ok(Self { chain, judges, key, account, fault, accuses, open })
+    }
+
+    /// Its account.
+    pub fn account(&self) -> &Digest {
+        &self.account
+    }
+
+    /// Notes that a block ordered records.
+    pub fn ordered(&self, height: u64) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).entry(height).or_default();
+    }
+
+    /// Does what is to be done after the newest final block.
+    ///
+    /// # Errors
+    /// A state that cannot be read, or a disk that fails.
+    pub fn step(&self) -> Result<Step, Stuck> {
+        let (_, snapshot) = self.chain.latest()?;
+        let state = State::new(&snapshot);
+        let height = present(&state)?.height;
+        let mut step = Step::default();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = Vec::new();
+        for (number, progress) in open.iter_mut() {
+            let Some((round, committee)) = seat::round(&state, *number)? else {
+                gone.push(*number);
+                continue;
+            };
+            self.look(&state, &round, height, &mut step)?;
+            let Some((place, _)) = committee.seat(&self.account) else {
+                if height > round.reveal_until {
+                    gone.push(*number);
+                }
+                continue;
+            };
+            let key = (*number, u8::try_from(place).map_err(|_| Fault::Broken { what: "a seat" })?);
+            if height < round.commit_until && state.get::<Commitments>(&key)?.is_none() {
+                if is_due(progress.committed, height) && self.commit(*number, &round, height, &mut step)? {
+                    progress.committed = Some(height);
+                }
+            } else if height >= round.commit_until && state.get::<Reveals>(&key)?.is_none() {
+                let bound = state.get::<Commitments>(&key)?.is_some();
+                if bound && self.fault != Behaviour::Silent && is_due(progress.revealed, height) {
+                    self.reveal(*number, &mut step)?;
+                    progress.revealed = Some(height);
+                }
+                if !bound && height > round.reveal_until {
+                    gone.push(*number);
+                }
+            } else if height > round.reveal_until {
+                let rank = rank(*number, place, committee.seats.len());
+                let turn = round.reveal_until.saturating_add(1).saturating_add(rank.saturating_mul(TURN));
+                if self.accuses && !progress.accused && height >= turn {
+                    self.accuse(&snapshot, *number, &round, &committee, &mut step)?;
+                    progress.accused = true;
+                }
+                if progress.accused || !self.accuses {
+                    gone.push(*number);
+                }
+            }
+        }
+        open.retain(|number, _| !gone.contains(number));
+        Ok(step)
+    }
+
+    /// Has the proofs of a round fetched and looked at.
+    fn look(&self, state: &State<'_>, round: &Round, height: u64, step: &mut Step) -> Result<(), Stuck> {
+        if height > round.reveal_until || self.fault == Behaviour::Lazy {
+            return Ok(());
+        }
+        for item in round.items.iter() {
+            if self.judges.found(&item.statement).is_some() {
+                continue;
+            }
+            let Some(record) = state.get::<Records>(&item.statement)? else { continue };
+            if !self.chain.blobs.has(&record.proof) {
+                step.want.push(record.proof);
+            } else if let Some(job) = judge::job(&self.chain, state, &item.statement, &record) {
+                self.judges.bring(job);
+            }
+        }
+        Ok(())
+    }
+
+    /// What this seat says of each item; `None` while something is missing that may still come.
+    fn verdicts(&self, number: u64, round: &Round, is_last: bool) -> Option<Vec<Shown>> {
+        let beacon =
+            if round.beacon == [0; 32] { self.chain.block(number).ok()??.id() } else { round.beacon };
+        let shown = |item: &ledger::entry::Item| {
+            if self.fault == Behaviour::Lazy {
+                return Some(Shown { code: 0, execution: hash(SALT, &[&item.statement, &self.account]) });
+            }
+            let Some((code, trace)) = self.judges.found(&item.statement) else {
+                return is_last.then_some(Shown { code: ABSTAIN, execution: [0; 32] });
+            };
+            let code = match self.fault {
+                Behaviour::Liar if code == 0 => dossier::code::PROOF,
+                Behaviour::Liar => 0,
+                _ => code,
+            };
+            Some(Shown { code, execution: execution_digest(&self.account, &beacon, &trace) })
+        };
+        round.items.iter().map(shown).collect()
+    }
+
+    fn said(&self, number: u64) -> Result<Option<Vec<Shown>>, Stuck> {
+        let bytes = self.chain.store.numbered(list::SAID, number)?;
+        let read = |bytes: Vec<u8>| decode::<Bounded<Shown, { ledger::entry::ITEMS_MAX }>>(&bytes).ok();
+        Ok(bytes.and_then(read).map(Bounded::into_vec))
+    }
+
+    fn commit(&self, number: u64, round: &Round, height: u64, step: &mut Step) -> Result<bool, Stuck> {
+        let verdicts = match self.said(number)? {
+            Some(said) => said,
+            None => {
+                let is_last = height.saturating_add(LATEST) >= round.commit_until;
+                let Some(verdicts) = self.verdicts(number, round, is_last) else { return Ok(false) };
+                let bytes = encode(
+                    &Bounded::<Shown, { ledger::entry::ITEMS_MAX }>::new(verdicts.clone())
+                        .map_err(|_| Fault::Broken { what: "a round with too many items" })?,
+                );
+                let numbered = vec![(list::SAID, number, bytes)];
+                self.chain.store.write(Batch { numbered, ..Batch::default() }, true)?;
+                verdicts
+            }
+        };
+        let body = seat::commit(&self.chain.network, &self.account, number, &verdicts, &self.salt(number));
+        step.send.extend(self.sign(Lane::Seat, number, 0, &body));
+        Ok(true)
+    }
+
+    fn reveal(&self, number: u64, step: &mut Step) -> Result<(), Stuck> {
+        if let Some(said) = self.said(number)?
+            && let Some(body) = seat::reveal(number, &said, &self.salt(number))
+        {
+            step.send.extend(self.sign(Lane::Seat, number, 0, &body));
+        }
+        Ok(())
+    }
+
+    /// The same after every crash, and nobody else's to guess.
+    fn salt(&self, number: u64) -> Digest {
+        let secret = zeroize::Zeroizing::new(self.key.to_bytes());
+        hash(SALT, &[&self.chain.network, &number.to_le_bytes(), &secret[..]])
+    }
+
+    fn sign(&self, lane: Lane, nonce: u64, fee: u64, body: &Body) -> Option<Vec<u8>> {
+        let unsigned = Unsigned { network: self.chain.network, lane, nonce, fee };
+        Envelope::sign(&self.key, unsigned, body).ok().map(|envelope| encode(&envelope))
+    }
+
+    /// Accuses those who showed something else than the verifier finds.
+    fn accuse(
+        &self,
+        snapshot: &Snapshot,
+        number: u64,
+        round: &Round,
+        committee: &certify::Committee,
+        step: &mut Step,
+    ) -> Result<(), Stuck> {
+        let state = State::new(snapshot);
+        let mut accusations = Vec::new();
+        for (place, item) in round.items.iter().enumerate().filter(|(_, item)| item.purpose == Why::Order) {
+            let (Some((code, trace)), Some(record)) =
+                (self.judges.found(&item.statement), state.get::<Records>(&item.statement)?)
+            else {
+                continue;
+            };
+            let Status::Final { code: decided, .. } = record.status else { continue };
+            if (code == 0) != (decided == 0) {
+                accusations.push(Accusation::WrongVerdict { statement: item.statement });
+                continue;
+            }
+            let (mut lied, mut copied) = (false, false);
+            for (seat, who) in committee.seats.iter().enumerate() {
+                let key = (number, u8::try_from(seat).unwrap_or(u8::MAX));
+                let Some(shown) = state.get::<Reveals>(&key)? else { continue };
+                let Some(shown) = shown.get(place).filter(|shown| shown.code != ABSTAIN) else { continue };
+                lied |= (shown.code == 0) != (code == 0);
+                let own = execution_digest(&who.account, &round.beacon, &trace);
+                copied |= (shown.code == 0) == (code == 0) && shown.execution != own;
+            }
+            // First what is decided at once: a case keeps others from accusing about the same record.
+            if copied {
+                accusations.push(Accusation::WrongExecution { statement: item.statement, trace });
+            }
+            if lied {
+                accusations.push(Accusation::WrongVerdict { statement: item.statement });
+            }
+        }
+        self.pay(&state, accusations, step)
+    }
+
+    fn pay(&self, state: &State<'_>, list: Vec<Accusation>, step: &mut Step) -> Result<(), Stuck> {
+        let mut account = state.get::<Accounts>(&self.account)?.unwrap_or_default();
+        for accusation in list {
+            let body = Body::Evidence { accusation };
+            let Some(price) = self.chain.price(&body)? else { continue };
+            let fee = price.saturating_mul(2);
+            if fee > account.balance {
+                continue;
+            }
+            step.send.extend(self.sign(Lane::Paid, account.nonce, fee, &body));
+            account.balance = account.balance.saturating_sub(fee);
+            account.nonce = account.nonce.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Evidence of the engine, as a transaction, if the account can pay for it.
+    ///
+    /// # Errors
+    /// A state that cannot be read.
+    pub fn report(&self, epoch: u64, evidence: &[u8]) -> Result<Step, Stuck> {
+        let mut step = Step::default();
+        let (_, snapshot) = self.chain.latest()?;
+        if let Ok(evidence) = Bounded::new(evidence.to_vec()) {
+            self.pay(&State::new(&snapshot), vec![Accusation::Engine { epoch, evidence }], &mut step)?;
+        }
+        Ok(step)
+    }
+}
+
+fn is_due(last: Option<u64>, height: u64) -> bool {
+    last.is_none_or(|last| height >= last.saturating_add(AGAIN))
+}
+
+/// Who accuses first: another seat in each round, so that they do not all pay for the same.
+fn rank(round: u64, seat: usize, seats: usize) -> u64 {
+    let seats = u64::try_from(seats).unwrap_or(1).max(1);
+    let seat = u64::try_from(seat).unwrap_or(0);
+    seat.saturating_add(round).checked_rem(seats).unwrap_or(0)
+}

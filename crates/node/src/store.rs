@@ -1,0 +1,323 @@
+//! What a node keeps on disk: the state, the blocks, and indices for those who ask. One transaction per block, so a crash
+//! leaves the state of some block, never half of one.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use certify::hash::Digest;
+use ledger::store::{Changes, Fault};
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    TableError,
+};
+
+type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
+type Numbered = TableDefinition<'static, u64, &'static [u8]>;
+
+const STATE: Bytes = TableDefinition::new("state");
+const META: Bytes = TableDefinition::new("meta");
+/// Version of the layout of all tables.
+const LAYOUT: u8 = 1;
+/// Bytes of pages kept in memory.
+const CACHE: usize = 64 << 20;
+
+/// Tables by number, beside the state; each is a list that only grows, or is keyed by height.
+pub mod list {
+    use super::{Numbered, TableDefinition};
+    /// Blocks by height.
+    pub const BLOCKS: Numbered = TableDefinition::new("blocks");
+    /// Finality certificates by height of their block.
+    pub const FINALITY: Numbered = TableDefinition::new("finality");
+    /// Hand-overs by the epoch they end.
+    pub const HANDOVERS: Numbered = TableDefinition::new("handovers");
+    /// Records in the order in which they came.
+    pub const RECORDS: Numbered = TableDefinition::new("records");
+    /// Models in the order in which they came.
+    pub const MODELS: Numbered = TableDefinition::new("models");
+    /// Punishments in the order in which they came.
+    pub const SLASHES: Numbered = TableDefinition::new("slashes");
+    /// What this seat said of a round, by the round's height, before it committed to it.
+    pub const SAID: Numbered = TableDefinition::new("said");
+}
+
+/// Tables by digest.
+pub mod index {
+    use super::{Bytes, TableDefinition};
+    /// Number of a record by its statement.
+    pub const RECORDS: Bytes = TableDefinition::new("record numbers");
+    /// Bodies of submissions by their statement.
+    pub const BODIES: Bytes = TableDefinition::new("bodies");
+    /// Where a transaction is, and what became of it, by its id.
+    pub const TRANSACTIONS: Bytes = TableDefinition::new("transactions");
+}
+
+const LISTS: [Numbered; 7] =
+    [list::BLOCKS, list::FINALITY, list::HANDOVERS, list::RECORDS, list::MODELS, list::SLASHES, list::SAID];
+const INDICES: [Bytes; 5] = [STATE, META, index::RECORDS, index::BODIES, index::TRANSACTIONS];
+
+/// Why the disk cannot be used.
+#[derive(Debug)]
+pub struct StoreError(String);
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl<E: Into<redb::Error>> From<E> for StoreError {
+    fn from(why: E) -> Self {
+        Self(why.into().to_string())
+    }
+}
+
+/// A result that fails when the disk does.
+pub type Stored<T> = Result<T, StoreError>;
+
+/// The node's database. Clones share it.
+#[derive(Clone)]
+pub struct NodeStore(Arc<Database>);
+
+/// Things to write in one transaction.
+#[derive(Default)]
+pub struct Batch<'a> {
+    /// Of the state.
+    pub state: Option<&'a Changes>,
+    /// By number.
+    pub numbered: Vec<(Numbered, u64, Vec<u8>)>,
+    /// To the end of a list.
+    pub append: Vec<(Numbered, Vec<u8>)>,
+    /// By digest.
+    pub indexed: Vec<(Bytes, Vec<u8>, Vec<u8>)>,
+    /// Records: the statement, and what the list says of it.
+    pub records: Vec<(Digest, Vec<u8>)>,
+}
+
+impl NodeStore {
+    /// Opens, or makes, the database in a directory.
+    ///
+    /// # Errors
+    /// A disk that fails, a file that is damaged or of another version, or one that is in use.
+    pub fn open(directory: &Path) -> Stored<Self> {
+        let file = directory.join("node.redb");
+        let database = Database::builder().set_cache_size(CACHE).create(&file);
+        let database = database.map_err(|why| StoreError(format!("{}: {why}", file.display())))?;
+        Self::prepare(database)
+    }
+
+    /// A database in memory.
+    ///
+    /// # Errors
+    /// None is expected.
+    pub fn memory() -> Stored<Self> {
+        Self::prepare(Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?)
+    }
+
+    fn prepare(database: Database) -> Stored<Self> {
+        let write = database.begin_write()?;
+        for table in LISTS {
+            write.open_table(table)?;
+        }
+        for table in INDICES {
+            write.open_table(table)?;
+        }
+        {
+            let mut meta = write.open_table(META)?;
+            let found = meta.get(&b"layout"[..])?.map(|value| value.value().to_vec());
+            match found {
+                None => drop(meta.insert(&b"layout"[..], &[LAYOUT][..])?),
+                Some(found) if found == [LAYOUT] => {}
+                Some(found) => {
+                    let why = format!("the database has layout {found:?}, this node knows {LAYOUT}");
+                    return Err(StoreError(why));
+                }
+            }
+        }
+        write.commit()?;
+        Ok(Self(Arc::new(database)))
+    }
+
+    /// Writes all of it, or nothing. What is not `durable` is lost by a crash until something durable is written.
+    ///
+    /// # Errors
+    /// A disk that fails; nothing is written then.
+    pub fn write(&self, batch: Batch<'_>, durable: bool) -> Stored<()> {
+        let mut write = self.0.begin_write()?;
+        write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
+        if let Some(changes) = batch.state {
+            let mut table = write.open_table(STATE)?;
+            for (key, value) in changes {
+                match value {
+                    Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
+                    None => drop(table.remove(key.as_slice())?),
+                }
+            }
+        }
+        for (table, number, value) in &batch.numbered {
+            write.open_table(*table)?.insert(number, value.as_slice())?;
+        }
+        for (table, value) in &batch.append {
+            let mut table = write.open_table(*table)?;
+            let next = table.last()?.map_or(0, |(number, _)| number.value() + 1);
+            table.insert(next, value.as_slice())?;
+        }
+        for (table, key, value) in &batch.indexed {
+            write.open_table(*table)?.insert(key.as_slice(), value.as_slice())?;
+        }
+        for (statement, value) in &batch.records {
+            let mut table = write.open_table(list::RECORDS)?;
+            let next = table.last()?.map_or(0, |(number, _)| number.value() + 1);
+            table.insert(next, value.as_slice())?;
+            write.open_table(index::RECORDS)?.insert(statement.as_slice(), next.to_le_bytes().as_slice())?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// The state as it is now; later writes do not change it.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn snapshot(&self) -> Stored<Snapshot> {
+        Ok(Snapshot(Arc::new(self.0.begin_read()?.open_table(STATE)?)))
+    }
+
+    /// Whether there is a state.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn is_empty(&self) -> Stored<bool> {
+        Ok(self.0.begin_read()?.open_table(STATE)?.first()?.is_none())
+    }
+
+    /// A value by number.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn numbered(&self, table: Numbered, number: u64) -> Stored<Option<Vec<u8>>> {
+        let table = match self.0.begin_read()?.open_table(table) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            table => table?,
+        };
+        Ok(table.get(number)?.map(|value| value.value().to_vec()))
+    }
+
+    /// At most `limit` values of numbers below `before`, the largest first.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn newest(&self, table: Numbered, before: u64, limit: usize) -> Stored<Vec<(u64, Vec<u8>)>> {
+        let table = self.0.begin_read()?.open_table(table)?;
+        let mut list = Vec::new();
+        for entry in table.range(..before)?.rev().take(limit) {
+            let (number, value) = entry?;
+            list.push((number.value(), value.value().to_vec()));
+        }
+        Ok(list)
+    }
+
+    /// A value by digest.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn indexed(&self, table: Bytes, key: &[u8]) -> Stored<Option<Vec<u8>>> {
+        let table = self.0.begin_read()?.open_table(table)?;
+        Ok(table.get(key)?.map(|value| value.value().to_vec()))
+    }
+}
+
+/// The state of one block.
+#[derive(Clone)]
+pub struct Snapshot(Arc<ReadOnlyTable<&'static [u8], &'static [u8]>>);
+
+impl Snapshot {
+    /// All entries whose key begins with a byte.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn namespace(&self, first: u8) -> Stored<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut list = Vec::new();
+        let (low, high) = ([first], [first.saturating_add(1)]);
+        for entry in self.0.range::<&[u8]>(&low[..]..&high[..])? {
+            let (key, value) = entry?;
+            list.push((key.value().to_vec(), value.value().to_vec()));
+        }
+        Ok(list)
+    }
+}
+
+impl ledger::Store for Snapshot {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        let found = self.0.get(key).map_err(|_| Fault::World { what: "the disk" })?;
+        Ok(found.map(|value| value.value().to_vec()))
+    }
+}
+
+/// A state with blocks above it that are not final yet, the newest last.
+pub struct Overlay {
+    /// The state of the newest final block.
+    pub base: Snapshot,
+    /// What blocks changed since.
+    pub layers: Vec<Arc<Changes>>,
+}
+
+impl ledger::Store for Overlay {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        for layer in self.layers.iter().rev() {
+            if let Some(value) = layer.get(key) {
+                return Ok(value.clone());
+            }
+        }
+        self.base.get(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::Store as _;
+
+    #[test]
+    fn a_snapshot_does_not_change_and_layers_hide_what_is_below() {
+        let store = NodeStore::memory().unwrap();
+        assert!(store.is_empty().unwrap());
+        let first = Changes::from([(vec![1], Some(vec![7])), (vec![2], Some(vec![8]))]);
+        store.write(Batch { state: Some(&first), ..Batch::default() }, true).unwrap();
+        let before = store.snapshot().unwrap();
+        let second = Changes::from([(vec![1], None), (vec![3], Some(vec![9]))]);
+        store.write(Batch { state: Some(&second), ..Batch::default() }, false).unwrap();
+        assert_eq!(before.get(&[1]).unwrap(), Some(vec![7]));
+        let after = store.snapshot().unwrap();
+        assert_eq!((after.get(&[1]).unwrap(), after.get(&[3]).unwrap()), (None, Some(vec![9])));
+        let layered = Overlay { base: before, layers: vec![Arc::new(first), Arc::new(second)] };
+        assert_eq!((layered.get(&[1]).unwrap(), layered.get(&[2]).unwrap()), (None, Some(vec![8])));
+    }
+
+    #[test]
+    fn lists_grow_and_are_read_from_the_end() {
+        let store = NodeStore::memory().unwrap();
+        for i in 0..5u8 {
+            let batch = Batch { append: vec![(list::MODELS, vec![i])], ..Batch::default() };
+            store.write(batch, true).unwrap();
+        }
+        let found = store.newest(list::MODELS, 4, 2).unwrap();
+        assert_eq!(found, [(3, vec![3]), (2, vec![2])]);
+        let record = Batch { records: vec![([9; 32], vec![1])], ..Batch::default() };
+        store.write(record, true).unwrap();
+        assert_eq!(store.indexed(index::RECORDS, &[9; 32]).unwrap(), Some(0u64.to_le_bytes().to_vec()));
+    }
+
+    #[test]
+    fn a_damaged_database_is_refused() {
+        let directory = std::env::temp_dir().join(format!("zerotell-store-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        drop(NodeStore::open(&directory).unwrap());
+        drop(NodeStore::open(&directory).unwrap());
+        std::fs::write(directory.join("node.redb"), vec![5; 4096]).unwrap();
+        assert!(NodeStore::open(&directory).is_err());
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}
