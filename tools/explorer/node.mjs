@@ -36,7 +36,7 @@ function block(height) {
 
 function wholeBlock(height) {
   const head = block(height);
-  const kinds = ["commit verdicts", "reveal verdicts", "transfer", "submit record", "register model"];
+  const kinds = ["commit-verdicts", "reveal-verdicts", "transfer", "submit-record", "register-model"];
   const list = Array.from({ length: head.transactions }, (_, at) => {
     const seat = at < 8;
     const code = !seat && some(`c${height} ${at}`, 9) === 0 ? 1 : 0;
@@ -55,24 +55,26 @@ const stakes = (accept, reject) => ({ accept: String(accept), reject: String(rej
 function recordAt(sequence) {
   const real = index.records[["accepted", "rejected"].indexOf({ 41: "accepted", 40: "rejected" }[sequence])];
   if (real) {
-    const { name, ...known } = real;
+    const { name, submission: _, ...known } = real;
     const good = name === "accepted";
     return {
-      sequence, ...known, what: good ? "" : "the verifier refused the proof", finalHeight: 2_056, recalled: false,
+      sequence, ...known, what: good ? "accepted" : "the proof does not show the statement", finalHeight: 2_056, recalled: false,
       accept: good ? index.accounts : [], reject: good ? [] : index.accounts.slice(0, 3), stake: good ? stakes(TOTAL, 0n) : stakes(0n, 4_250_000_000_000n),
     };
   }
   const status = sequence > 41 ? "pending" : some(`s${sequence}`, 11) === 0 ? "rejected" : some(`s${sequence}`, 17) === 1 ? "undecided" : "accepted";
   return {
     sequence, statement: hash(`statement ${sequence}`), program: hash(`program ${sequence % 5}`), proof: hash(`proof ${sequence}`), proofBytes: 90_000 + some(`b${sequence}`, 200_000), submitter: hash(`submitter ${sequence}`),
-    ordered: 2_022 + sequence - (sequence > 41 ? 0 : 24), verifier: 1, fee: String(42_000_000 + some(`f${sequence}`, 9_000_000)), status, code: status === "rejected" ? 21 : 0, what: status === "rejected" ? "the proof does not show the statement" : "",
+    ordered: 2_022 + sequence - (sequence > 41 ? 0 : 24), verifier: 1, fee: String(42_000_000 + some(`f${sequence}`, 9_000_000)), status, code: status === "rejected" ? 20 : 0, what: status === "rejected" ? "the proof does not show the statement" : status === "accepted" ? "accepted" : "",
     finalHeight: status === "pending" ? null : 2_030 + sequence, recalled: sequence === 38, accept: [], reject: [], stake: status === "pending" ? stakes(0n, 0n) : status === "rejected" ? stakes(0n, TOTAL) : stakes(4_600_000_000_000n, 0n),
   };
 }
 
 const RECORDS = 43;
 const recordBy = (statement) => Array.from({ length: RECORDS }, (_, n) => recordAt(n)).find((one) => one.statement === statement);
-const submission = () => Object.fromEntries(["roots", "revealed", "policy", "context", "nullifier", "seal"].map((name) => [name, hash(name)]));
+const submission = (statement) => ({
+  ...Object.fromEntries(["roots", "revealed", "policy", "context", "nullifier", "seal"].map((name) => [name, name === "policy" ? "0".repeat(64) : hash(name)])), ...index.records.find((one) => one.statement === statement)?.submission,
+});
 
 function validators() {
   const bond = (n) => String(1_000_000_000_000 + n * 250_000_000_000);
@@ -111,7 +113,7 @@ export function answer(path, query) {
     }
     case "blocks/": return Number(key) <= TIP ? wholeBlock(Number(key)) : null;
     case "records": { const { rest, next } = page(records(), before, limit, "sequence"); return { records: rest, next }; }
-    case "records/": { const one = recordBy(key); return one ? { ...one, submission: submission() } : null; }
+    case "records/": { const one = recordBy(key); return one ? { ...one, submission: submission(key) } : null; }
     case "records//": {
       const name = index.records.find((one) => one.statement === key)?.name;
       return name ? readFileSync(`${VECTORS}${name}.${part === "proof" ? "ztdo" : "ztc"}`) : null;
@@ -122,7 +124,7 @@ export function answer(path, query) {
     case "slashes": return { slashes: before === null ? [{ sequence: 0, height: 1_410, account: account(2), lost: "15000000000", offences: 1 }] : [], next: null };
     case "models": return { models: before === null ? Array.from({ length: 6 }, (_, n) => ({ owner: hash(`owner ${n}`), model: hash(`model ${n}`), program: hash(`program ${n % 5}`), weights: hash(`weights ${n}`), links: n % 3, height: 1_000 + 40 * n })) : [], next: null };
     case "parameters": return PARAMETERS;
-    case "checkpoint": return { epoch: 2, height: 2_000, time: START, network: index.network, checkpoint: index.checkpoint, committee: "00", digest: hash("unused") };
+    case "checkpoint": return { epoch: 2, height: 1_999, time: START, network: index.network, checkpoint: index.checkpoint, committee: "00", digest: hash("unused") };
     default: return null;
   }
 }
@@ -162,7 +164,7 @@ export function start({ bend = (_, told) => told, port = 0 } = {}) {
     if (!pathname.startsWith("/v1/")) return send(response, 404, "text/plain", "not found");
     const path = pathname.slice(4);
     const told = bend(path, answer(path, searchParams));
-    if (told === null) return send(response, 404, TYPES.json, JSON.stringify({ error: { code: "ZN404", what: "there is no such thing", fix: "compare the digest" } }));
+    if (told === null) return send(response, 404, TYPES.json, JSON.stringify({ error: { code: "ZN004", what: "there is no such thing", fix: "compare the digest or height; it may not be final yet" } }));
     if (Buffer.isBuffer(told)) return send(response, 200, "application/octet-stream", told);
     return send(response, 200, TYPES.json, JSON.stringify(told));
   });

@@ -60,7 +60,7 @@ test("a good certificate and proof check out in the browser", () => on({ path: `
   await tab.until(settled);
   is(await tab.run("document.querySelector('#verdict').dataset.state"), "passed", await tab.run(text()));
   const shown = await tab.run(text());
-  for (const words of ["Checked here: certificate and proof hold", "3 of 4 seats signed block 2061", "What is not claimed", "First visit", "in the certificate", "node's word"]) is(shown.includes(words), true, words);
+  for (const words of ["Checked here: certificate and proof hold", "3 of 4 seats signed block 2061", "What is not claimed", "First visit", "in the certificate", "in the proof", "node's word"]) is(shown.includes(words), true, words);
   is(await tab.run("document.querySelectorAll('.line.failed').length"), 0);
   is(await tab.run("document.querySelectorAll('.line.passed').length > 12"), true);
   const kept = await tab.run("JSON.parse(localStorage.getItem('zerotell.checkpoint'))");
@@ -69,7 +69,7 @@ test("a good certificate and proof check out in the browser", () => on({ path: `
 
 test("a record that was rejected is refused by the browser too", () => on({ path: `records/${BAD.statement}` }, async (tab) => {
   await tab.until(settled);
-  is(await tab.run("document.querySelector('#verdict').dataset.state"), "failed");
+  is(await tab.run(text("#verdict h2")), "Rejected by the network, and by this browser too");
   is(await tab.run("document.querySelectorAll('.shown').length"), 0, "nothing of a refused proof is shown");
 }));
 
@@ -109,9 +109,17 @@ test("a node that contradicts the certificate is found out", () => {
   });
 });
 
+test("a node that contradicts the proof is found out", () => {
+  const bend = (path, told) => (path === `records/${GOOD.statement}` ? { ...told, submission: { ...told.submission, nullifier: "0".repeat(64) } } : told);
+  return on({ path: `records/${GOOD.statement}`, bend }, async (tab) => {
+    await tab.until(settled);
+    is(await tab.run(text("#verdict h2")), "The node contradicts the proof");
+  });
+});
+
 test("a pinned checkpoint of another network is kept, and the certificate refused", () => {
   const other = index.checkpoint.replace(/^../u, (byte) => (byte === "00" ? "01" : "00"));
-  const pin = { bytes: other, network: other.slice(0, 64), digest: "0".repeat(64), committee: "0".repeat(64), epoch: 2, height: 2_000, time: START, from: "pasted", at: START };
+  const pin = { bytes: other, network: other.slice(0, 64), digest: "0".repeat(64), committee: "0".repeat(64), epoch: 2, height: 1_999, time: START, from: "pasted", at: START };
   return on({ path: `records/${GOOD.statement}`, first: `localStorage.setItem("zerotell.checkpoint", ${JSON.stringify(JSON.stringify(pin))});` }, async (tab) => {
     await tab.until(settled);
     is(await tab.run(text("#verdict h2")), "The certificate is refused");
@@ -121,7 +129,7 @@ test("a pinned checkpoint of another network is kept, and the certificate refuse
 
 test("an old checkpoint is refused by the clock", () => on({ path: `records/${GOOD.statement}`, now: START + 15 * 86_400_000 }, async (tab) => {
   await tab.until(settled);
-  is(await tab.run(text("#verdict h2")), "The certificate is refused");
+  is(await tab.run(text("#verdict h2")), "The pinned checkpoint is too old, or this clock is wrong");
   is((await tab.run(text("#verdict"))).includes("older than the trust period"), true);
 }));
 

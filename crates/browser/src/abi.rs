@@ -13,7 +13,7 @@ use core::slice;
 
 use record::json::Json;
 
-use crate::{check_certificate, read_checkpoint};
+use crate::{check_certificate, check_proof, read_checkpoint};
 
 /// Largest block: the largest proof that the ledger takes, and room for what lies around it.
 const BLOCK_MAX: usize = (1 << 26) + (1 << 22);
@@ -54,6 +54,23 @@ pub unsafe extern "C" fn certificate(
     // SAFETY: the contract is passed on.
     let (file, trusted) = unsafe { (block(file, file_bytes), block(trusted, trusted_bytes)) };
     answer(&check_certificate(file, trusted, (now != 0).then_some(now)))
+}
+
+/// [`check_proof`].
+///
+/// # Safety
+/// As for [`certificate`].
+#[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
+pub unsafe extern "C" fn proof(
+    dossier: *const u8,
+    dossier_bytes: usize,
+    certificate: *const u8,
+    certificate_bytes: usize,
+) -> *mut u8 {
+    // SAFETY: the contract is passed on.
+    let (dossier, certificate) =
+        unsafe { (block(dossier, dossier_bytes), block(certificate, certificate_bytes)) };
+    answer(&check_proof(dossier, certificate))
 }
 
 /// [`read_checkpoint`].

@@ -4,7 +4,8 @@
 use certify::{
     Certificate, Checkpoint, Client, Clock, Committee, Header, Refusal, decode, encode, verify_present,
 };
-use ledger::entry::{REFUSED, Record, Records, Status, Table, WRONG_LENGTH, WRONG_STATEMENT};
+use dossier::code;
+use ledger::entry::{Record, Records, Status, Table};
 use record::json::{Json, hex, list, object};
 
 use crate::line::{Lines, State};
@@ -110,7 +111,10 @@ fn read_record(lines: &mut Lines, whole: &Certificate) -> Option<Json> {
         Status::Final { code, height } => lines.note(
             "verdict",
             State::Open,
-            format!("rejected in block {height}, by seats with two thirds of the stake: {}", reason(code)),
+            format!(
+                "rejected in block {height}, by seats with two thirds of the stake: {}",
+                code::words(code)
+            ),
         ),
         Status::Pending => lines.note("verdict", State::Open, "there is none yet"),
         Status::Undecided { height } => lines.note(
@@ -123,17 +127,6 @@ fn read_record(lines: &mut Lines, whole: &Certificate) -> Option<Json> {
         lines.note("recall", State::Open, format!("the submitter took it back, reason {}", record.recalled));
     }
     Some(record_json(&whole.entry.key, &record))
-}
-
-/// A code of a verdict in words `[H46]`.
-fn reason(code: u16) -> String {
-    match code {
-        0 => "accepted".into(),
-        WRONG_LENGTH => "the proof is not as long as was paid for".into(),
-        WRONG_STATEMENT => "the statement is not what the submission says of it".into(),
-        REFUSED.. => format!("the verifier refused the proof (code {code})"),
-        _ => format!("code {code}"),
-    }
 }
 
 /// JSON holds integers below 2^53; money and whatever else may be larger is text.
@@ -168,7 +161,7 @@ fn record_json(key: &[u8], record: &Record) -> Json {
     if let Json::Map(map) = &mut json {
         if let Some(code) = code {
             map.insert("code".into(), u32::from(code).into());
-            map.insert("what".into(), reason(code).into());
+            map.insert("what".into(), code::words(code).into());
         }
         if let Some(height) = height {
             map.insert("finalHeight".into(), number(height));

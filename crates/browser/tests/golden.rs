@@ -7,6 +7,7 @@ mod network;
 use std::path::PathBuf;
 
 use certify::{Digest, encode};
+use dossier::{Dossier, Names, code, judge};
 use ledger::entry::{Record, Status};
 use network::{certificate, checkpoint, digest, record};
 use record::json::{Json, hex, list, object};
@@ -17,13 +18,8 @@ const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors");
 
 /// What a validator gets of a record: the proof of the golden evidence, its statement, salts and signer.
 fn dossier(evidence: &Evidence) -> Vec<u8> {
-    let mut out = [b"ZTDO".as_slice(), &1u16.to_le_bytes()].concat();
-    for part in [&evidence.proof, &evidence.salts, &evidence.statement, &evidence.signer] {
-        out.extend(u32::try_from(part.len()).unwrap().to_le_bytes());
-        out.extend(part);
-    }
-    out.push(0);
-    out
+    let Evidence { proof, salts, statement, signer, ranges, .. } = evidence.clone();
+    Dossier { proof, salts, statement, signer, ranges }.encode()
 }
 
 /// The same evidence about another statement: one about the same proof that names another version of the verifier.
@@ -74,6 +70,19 @@ impl Case {
             ("fee", record.fee.to_string().into()),
             ("status", status.into()),
             ("code", code.into()),
+            ("submission", self.submission()),
+        ])
+    }
+
+    /// What an honest submission says; nothing can be said of what the verifier refuses.
+    fn submission(&self) -> Json {
+        let Some(found) = judge(&self.dossier, None).found else { return object([]) };
+        let Names { roots, revealed, context, nullifier, .. } = found.names;
+        object([
+            ("roots", hex(&roots).into()),
+            ("revealed", hex(&revealed).into()),
+            ("context", hex(&context).into()),
+            ("nullifier", hex(&nullifier).into()),
         ])
     }
 }
@@ -82,7 +91,8 @@ fn cases() -> [Case; 2] {
     let bytes = std::fs::read(format!("{VECTORS}/evidence/v1/p256.zte")).unwrap();
     let evidence = Evidence::decode(&bytes).unwrap();
     let other = renamed(evidence.clone(), &SigningKey::from_random(Kind::Ed25519, &[9; 32]).unwrap());
-    let (good, bad) = (Status::Final { code: 0, height: 2_056 }, Status::Final { code: 16, height: 2_056 });
+    let (good, bad) =
+        (Status::Final { code: 0, height: 2_056 }, Status::Final { code: code::PROOF, height: 2_056 });
     [
         Case::new("accepted", evidence, good, |_| ()),
         // A byte in the middle of the proof was changed before it was submitted: everyone rejected it.

@@ -16,7 +16,7 @@ const row = (block) => [
 // A list that grows downwards by a button. `load(last)` gives the next items after the last one.
 export function growing(load, draw) {
   const list = h("div", {});
-  const more = h("button", { type: "button", class: "button" }, "Show more");
+  const more = h("button", { type: "button", class: "button quiet" }, "Show more");
   const trouble = h("p", { class: "soft", role: "status" });
   let all = [];
   const step = async () => {

@@ -12,10 +12,9 @@ export async function overview({ signal }) {
   const state = { now, blocks: items(chain?.blocks), records: items(latest?.records) };
   const place = { tiles: h("div", { class: "tiles" }), chart: h("div", {}), blocks: h("div", {}), records: h("div", {}) };
   const draw = () => {
-    place.tiles.replaceChildren(...tiles(state));
-    place.chart.replaceChildren(chart(state.blocks));
-    place.blocks.replaceChildren(blockList(state.blocks.slice(0, SHOWN)));
-    place.records.replaceChildren(recordList(state.records));
+    const parts = [[place.tiles, tiles(state)], [place.chart, [chart(state.blocks)]], [place.blocks, [blockList(state.blocks.slice(0, SHOWN))]], [place.records, [recordList(state.records)]]];
+    // What somebody has the keyboard on stays as it is until they leave it.
+    for (const [node, now] of parts) if (!node.contains(document.activeElement)) node.replaceChildren(...now);
   };
   draw();
   let isBusy = false;

@@ -36,7 +36,7 @@ export async function record({ signal, words: [statement] }) {
   const told = await get(`records/${statement}`, signal);
   const { word, kind } = status(told);
   const found = { certificate: null, proof: null, pin: null };
-  const parts = { verdict: h("section", { class: "card verdict", "aria-live": "polite", id: "verdict" }), said: h("div", {}), details: h("div", {}) };
+  const parts = { verdict: h("section", { class: "card verdict", id: "verdict" }), said: h("div", {}), details: h("div", {}) };
   const draw = () => {
     parts.verdict.replaceChildren(...verdict(found, told));
     parts.verdict.dataset.state = conclusion(found, told).state;
@@ -45,7 +45,15 @@ export async function record({ signal, words: [statement] }) {
   };
   draw();
   examine(statement, found, signal, draw).then(() => { if (!signal.aborted) say(conclusion(found, told).title); });
-  if (told.status === "pending") onBlock(() => refresh(statement, told, signal, draw), signal);
+  let isAsking = false;
+  if (told.status === "pending") {
+    onBlock(async () => {
+      if (isAsking) return;
+      isAsking = true;
+      await refresh(statement, told, signal, draw);
+      isAsking = false;
+    }, signal);
+  }
   return [
     heading("Record", [digest(statement, { whole: true })], h("span", { class: "said-by" }, "the node says "), badge(word, kind), told.recalled === true ? badge("recalled", "open") : null),
     parts.verdict, parts.said, parts.details,
@@ -104,8 +112,13 @@ async function step(found, key, what, draw, work) {
 function conclusion({ certificate, proof }, told) {
   if (!certificate || !proof || certificate.running || proof.running) return { state: "wait", title: "Checking in this browser…" };
   const refused = [certificate, proof].find((one) => !one.accepted && !one.missing && one.checks.some((check) => check.state === "failed"));
+  if (refused === certificate && certificate.checks.some((check) => check.state === "failed" && check.name === "age")) {
+    return { state: "open", title: "The pinned checkpoint is too old, or this clock is wrong", words: "Nothing was decided about the record. Under Trust a newer checkpoint can be pinned." };
+  }
+  if (refused === proof && certificate.certificate?.record?.status === "rejected") return { state: "failed", title: "Rejected by the network, and by this browser too" };
   if (refused) return { state: "failed", title: refused === certificate ? "The certificate is refused" : "The proof is refused" };
   if (conflicts(told, certificate).length > 0) return { state: "failed", title: "The node contradicts the certificate" };
+  if (denials(told, proof).length > 0) return { state: "failed", title: "The node contradicts the proof" };
   const record = certificate.certificate?.record;
   if (certificate.accepted && proof.accepted) {
     if (record?.status === "accepted" && !record.recalled) return { state: "passed", title: "Checked here: certificate and proof hold" };
@@ -117,19 +130,20 @@ function conclusion({ certificate, proof }, told) {
 }
 
 function verdict(found, told) {
-  const { state, title } = conclusion(found, told);
-  const words = {
-    wait: "Certificate and proof are fetched from the node and checked on this machine.",
-    passed: "Your browser verified both by itself. The node could not have made this up, as long as the checkpoint and this page are the right ones.",
-    failed: "Do not rely on this record. Below is the check that failed; nothing that the refused file says is shown.",
-    open: "What was checked holds. Below is what is missing, and why.",
-  };
+  const { state, title, words = WORDS[state] } = conclusion(found, told);
   return [
-    h("div", { class: "sum" }, icon(state === "wait" ? "wait" : state), h("div", {}, h("h2", {}, title), h("p", {}, words[state]))),
+    h("div", { class: "sum" }, icon(state === "wait" ? "wait" : state), h("div", {}, h("h2", {}, title), h("p", {}, words))),
     h("div", { class: "two" }, checklist("Certificate", found.certificate, "the record has no verdict yet, or this node does not have the certificate"), checklist("Proof", found.proof, "this node does not have the proof", found.have)),
     found.pin ? rests(found) : null,
   ].filter(Boolean);
 }
+
+const WORDS = {
+  wait: "Certificate and proof are fetched from the node and checked on this machine.",
+  passed: "Your browser verified both by itself. The node could not have made this up, as long as the checkpoint and this page are the right ones.",
+  failed: "Do not rely on this record. Below is the check that failed; nothing that the refused file says is shown.",
+  open: "What was checked holds. Below is what is missing, and why.",
+};
 
 function checklist(name, answer, absent, have) {
   const head = (...beside) => h("h3", {}, name, ...beside);
@@ -158,7 +172,7 @@ function said({ proof }) {
       card("What the proof shows", revealed(shown), pairs([
         ["Model", digest(shown.model)], ["Weights", shown.weights === "hidden" ? "hidden; committed to in the model's identity" : "public, part of the program"], ["Program", digest(shown.program)],
         ["Inputs", items_(shown.inputs).join(", ") || "none"], ["Inferences", count(shown.inferences)], ["Zero knowledge", shown.zeroKnowledge ? "yes: nothing else is shown" : "no: the proof hides nothing"],
-        ["Strength", `${count(shown.bits)} proven bits, weakest term: ${clean(shown.weakest, 80)}`], ["Meaning", MEANINGS[shown.semantics] ?? clean(shown.semantics, 40)],
+        ["Strength", `${count(shown.provenBits)} proven bits, weakest term: ${clean(shown.weakest, 80)}`], ["Meaning", MEANINGS[shown.semantics] ?? clean(shown.semantics, 40)],
         ["Context", shown.context ? h("code", {}, clean(shown.context, 200)) : "none: bound to no occasion"], ["Signed by", shown.signer ? digest(shown.signer) : "nobody"],
       ])),
       h("section", { class: "card not" }, h("h2", {}, "What is not claimed"), h("ul", { class: "plain" }, items(shown.notClaimed).map((one) => h("li", {}, upper(clean(one.text, 600)), "."))))),
@@ -184,7 +198,7 @@ function sentence(one) {
   const values = Array.isArray(one.values) ? one.values.slice(0, 64).map((value) => clean(value, 24)).join(", ") : "";
   const name = `output ${count(one.output)}`;
   if (one.kind === "label") return `label of ${name} = ${values}`;
-  if (one.kind === "threshold") return `${name}[${count(one.index)}] ${one.atLeast ? "≥" : "<"} ${clean(one.bound, 24)}`;
+  if (one.kind === "threshold") return `${name}[${count(one.index)}] ${one.atLeast ? "≥" : "≤"} ${clean(one.bound, 24)}`;
   return `${name} = ${values}`;
 }
 
@@ -207,13 +221,24 @@ function conflicts(told, certificate) {
   return wrong;
 }
 
+const SHOWN = ["roots", "revealed", "context", "nullifier"];
+
+// What the checked proof says of the submission's digests.
+const named = ({ proof }, field) => (proof?.accepted ? proof.proof.names[field] : undefined);
+
+function denials(told, proof) {
+  const said = told.submission ?? null;
+  return said && proof?.accepted ? SHOWN.filter((field) => said[field] !== named({ proof }, field)) : [];
+}
+
 function details(told, found, statement) {
   const record = sure(found);
-  const wrong = conflicts(told, found.certificate);
+  const wrong = [...conflicts(told, found.certificate), ...denials(told, found.proof)];
   const mark = (field) => {
+    if (wrong.includes(field)) return h("span", { class: "word bad" }, icon("failed"), "contradicted");
+    if (SHOWN.includes(field) && named(found, field) !== undefined) return h("span", { class: "word good" }, icon("passed"), "in the proof");
     const isThere = record && record[field] !== undefined && [...FIELDS, "status", "finalHeight"].includes(field) && !(record.status === "pending" && told.status !== "pending" && field === "status");
-    if (!isThere) return h("span", { class: "word" }, icon("open"), "node's word");
-    return wrong.includes(field) ? h("span", { class: "word bad" }, icon("failed"), "contradicted") : h("span", { class: "word good" }, icon("passed"), "in the certificate");
+    return isThere ? h("span", { class: "word good" }, icon("passed"), "in the certificate") : h("span", { class: "word" }, icon("open"), "node's word");
   };
   const stake = told.stake ?? {};
   const side = (part) => h("span", {}, amount(part), h("span", { class: "soft" }, ` ${percent(share(part, stake.total))}`));
@@ -224,7 +249,7 @@ function details(told, found, statement) {
     ["ordered", "Ordered in block", height(told.ordered)], ["finalHeight", "Verdict in block", told.finalHeight === null || told.finalHeight === undefined ? "–" : height(told.finalHeight)],
     ["verifier", "Verifier version", count(told.verifier)], ["fee", "Fee", `${money(told.fee)} units`], ["sequence", "Number", count(told.sequence)],
     ["accept", "Stake for acceptance", side(stake.accept)], ["reject", "Stake for rejection", side(stake.reject)],
-    ...(more ? [["roots", "Roots", digest(more.roots)], ["revealed", "Revealed values, salted", digest(more.revealed)], ["policy", "Policy", digest(more.policy)], ["context", "Context, salted", digest(more.context)], ["nullifier", "Nullifier", digest(more.nullifier)]] : []),
+    ...(more ? [["roots", "Roots", digest(more.roots)], ["revealed", "Revealed values, salted", digest(more.revealed)], ["policy", "Policy", /^0*$/u.test(clean(more.policy)) ? "none" : digest(more.policy)], ["context", "Context, salted", digest(more.context)], ["nullifier", "Nullifier", digest(more.nullifier)]] : []),
   ];
   const body = rows.map(([field, name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { "data-name": name }, value), h("td", { "data-name": "Source" }, mark(field))));
   const links = isDigest(statement) ? h("p", { class: "files" }, h("a", { href: `v1/records/${statement}/certificate`, download: `${statement.slice(0, 8)}.ztc` }, "Certificate file"), h("a", { href: `v1/records/${statement}/proof`, download: `${statement.slice(0, 8)}.ztdo` }, "Proof with statement")) : null;
