@@ -11,10 +11,12 @@ const FUZZ_SECONDS: u32 = 20;
 /// All checks.
 pub fn all(tally: &mut Tally) {
     tally.step("cargo fmt --check", run(Command::new("cargo").args(["fmt", "--all", "--check"])));
-    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
-    tally.step("cargo clippy", run(Command::new("cargo").args(clippy)));
+    let network = ["--features", "zerotell/network"];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet"];
+    let denied = ["--", "-D", "warnings"];
+    tally.step("cargo clippy", run(Command::new("cargo").args(clippy).args(network).args(denied)));
     let doc = ["doc", "--workspace", "--no-deps", "--quiet"];
-    tally.step("cargo doc", run(Command::new("cargo").args(doc).env("RUSTDOCFLAGS", "-D warnings")));
+    tally.step("cargo doc", run(Command::new("cargo").args(doc).args(network).env("RUSTDOCFLAGS", "-D warnings")));
     tally.findings("tidy", &tidy::findings(&root()));
     tally.findings("deps", &deps::findings());
     tally.findings("wasm", &wasm::findings(&root()));

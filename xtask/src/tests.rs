@@ -29,7 +29,7 @@ pub fn set_up(tally: &mut Tally) -> Option<PathBuf> {
 pub fn all(tally: &mut Tally) {
     let python = set_up(tally);
     let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    cargo.args(["test", "--workspace", "--features", "zerotell/network", "--no-fail-fast"]);
     if let Some(python) = &python {
         cargo.env("ZEROTELL_PYTHON", python);
     }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body as HttpBody, to_bytes};
-use axum::extract::{Path, Query, State as Extract};
+use axum::extract::{FromRequestParts, Path, Query, State as Extract};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
@@ -170,6 +171,29 @@ impl From<ledger::Fault> for Refused {
     }
 }
 
+/// What an address asks after its question mark.
+struct Ask<T>(T);
+
+impl<T: serde::de::DeserializeOwned, S: Sync> FromRequestParts<S> for Ask<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(Refused::field)
+    }
+}
+
+/// The variable part of an address.
+struct At(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for At {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let found = Path::<String>::from_request_parts(parts, state).await;
+        found.map(|Path(found)| Self(found)).map_err(Refused::field)
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     record::json::hex(bytes)
 }
@@ -260,15 +284,10 @@ struct Which {
     latest: Option<bool>,
 }
 
-async fn checkpoint(Extract(app): App, Query(which): Query<Which>) -> Answer<Json<Value>> {
-    let (tip, _) = app.chain.latest()?;
-    let (checkpoint, committee) = if which.latest == Some(true) {
-        let committee = app.chain_committee(tip.epoch).ok_or_else(|| Refused::missing("no committee"))?;
-        let (network, epoch, height, time) = (tip.network, tip.epoch, tip.height, tip.time);
-        (Checkpoint { network, epoch, height, time, committee: tip.committee }, committee)
-    } else {
-        (app.chain.checkpoint.clone(), app.chain.first.clone())
-    };
+async fn checkpoint(Extract(app): App, Ask(which): Ask<Which>) -> Answer<Json<Value>> {
+    // That of an epoch's beginning: the one a certificate from this epoch on starts at.
+    let epoch = if which.latest == Some(true) { app.chain.tip().epoch } else { 0 };
+    let (checkpoint, committee) = start(&app, epoch)?;
     let bytes = encode(&checkpoint);
     Ok(Json(json!({
         "network": hex(&checkpoint.network),
@@ -332,7 +351,7 @@ fn records_of(block: &Block) -> usize {
     block.transactions.iter().filter(|bytes| is_record(bytes)).count()
 }
 
-async fn blocks(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<Value>> {
+async fn blocks(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>> {
     let (before, limit) = range.bounds()?;
     let found = app.chain.store.newest(list::BLOCKS, before, limit)?;
     let list = found.iter().filter_map(|(_, bytes)| Block::parse(bytes).ok());
@@ -351,7 +370,7 @@ fn failure(code: u16) -> String {
     }
 }
 
-async fn block(Extract(app): App, Path(height): Path<String>) -> Answer<Json<Value>> {
+async fn block(Extract(app): App, At(height): At) -> Answer<Json<Value>> {
     let height: u64 = height.parse().map_err(|_| Refused::field("a height is a number"))?;
     let block = app.chain.block(height)?.ok_or_else(|| Refused::missing("there is no such block"))?;
     let mut list = Vec::new();
@@ -388,7 +407,7 @@ async fn block(Extract(app): App, Path(height): Path<String>) -> Answer<Json<Val
     Ok(Json(answer))
 }
 
-async fn transaction(Extract(app): App, Path(id): Path<String>) -> Answer<Json<Value>> {
+async fn transaction(Extract(app): App, At(id): At) -> Answer<Json<Value>> {
     let id = digest(&id)?;
     let place = place(&app, &id)?.ok_or_else(|| Refused::missing("no final block has this transaction"))?;
     Ok(Json(json!({
@@ -452,7 +471,7 @@ async fn submit(Extract(app): App, request: HttpBody) -> Answer<Json<Value>> {
 
 async fn put_proof(
     Extract(app): App,
-    Path(name): Path<String>,
+    At(name): At,
     request: HttpBody,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
@@ -469,7 +488,7 @@ async fn put_proof(
 
 async fn put_program(
     Extract(app): App,
-    Path(name): Path<String>,
+    At(name): At,
     request: HttpBody,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
@@ -490,7 +509,7 @@ async fn put_program(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-async fn get_program(Extract(app): App, Path(name): Path<String>) -> Answer<Response> {
+async fn get_program(Extract(app): App, At(name): At) -> Answer<Response> {
     let found = app.chain.blobs.get(&digest(&name)?);
     let found = found.filter(|bytes| program_facts(&digest(&name).unwrap_or_default(), bytes).is_some());
     found.map(|found| bytes(found.to_vec())).ok_or_else(|| Refused::missing("this node has no such program"))
@@ -555,7 +574,7 @@ fn record_json(app: &Shared, state: &State<'_>, statement: &Digest, record: &Rec
     }))
 }
 
-async fn records(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<Value>> {
+async fn records(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>> {
     let (before, limit) = range.bounds()?;
     let (_, snapshot) = app.chain.latest()?;
     let state = State::new(&snapshot);
@@ -576,7 +595,7 @@ fn find(app: &Shared, statement: &Digest) -> Answer<(Snapshot, Record)> {
     Ok((snapshot, record.ok_or_else(|| Refused::missing("no final block has this record"))?))
 }
 
-async fn one_record(Extract(app): App, Path(statement): Path<String>) -> Answer<Json<Value>> {
+async fn one_record(Extract(app): App, At(statement): At) -> Answer<Json<Value>> {
     let statement = digest(&statement)?;
     let (snapshot, record) = find(&app, &statement)?;
     let mut answer = record_json(&app, &State::new(&snapshot), &statement, &record)?;
@@ -598,7 +617,7 @@ async fn one_record(Extract(app): App, Path(statement): Path<String>) -> Answer<
     Ok(Json(answer))
 }
 
-async fn proof(Extract(app): App, Path(statement): Path<String>) -> Answer<Response> {
+async fn proof(Extract(app): App, At(statement): At) -> Answer<Response> {
     let (_, record) = find(&app, &digest(&statement)?)?;
     let found = app.chain.blobs.get(&record.proof);
     found.map(|found| bytes(found.to_vec())).ok_or_else(|| Refused::missing("this node has not the proof"))
@@ -606,7 +625,7 @@ async fn proof(Extract(app): App, Path(statement): Path<String>) -> Answer<Respo
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct From_ {
+struct Since {
     from: Option<u64>,
 }
 
@@ -658,8 +677,8 @@ fn start(app: &Shared, epoch: u64) -> Answer<(Checkpoint, Committee)> {
 
 async fn get_certificate(
     Extract(app): App,
-    Path(statement): Path<String>,
-    Query(from): Query<From_>,
+    At(statement): At,
+    Ask(from): Ask<Since>,
 ) -> Answer<Response> {
     let statement = digest(&statement)?;
     let began = tokio::time::Instant::now();
@@ -677,7 +696,7 @@ async fn get_certificate(
 
 // ---- accounts, validators, models ----
 
-async fn account(Extract(app): App, Path(account): Path<String>) -> Answer<Json<Value>> {
+async fn account(Extract(app): App, At(account): At) -> Answer<Json<Value>> {
     let account = digest(&account)?;
     let (_, snapshot) = app.chain.latest()?;
     let found = State::new(&snapshot).get::<Accounts>(&account)?.unwrap_or_default();
@@ -725,7 +744,7 @@ async fn validators(Extract(app): App) -> Answer<Json<Value>> {
     Ok(Json(json!({"epoch": epoch, "validators": answer})))
 }
 
-async fn slashes(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<Value>> {
+async fn slashes(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>> {
     let (before, limit) = range.bounds()?;
     let found = app.chain.store.newest(list::SLASHES, before, limit)?;
     let one = |(number, bytes): &(u64, Vec<u8>)| {
@@ -742,7 +761,7 @@ async fn slashes(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<V
     Ok(Json(json!({"slashes": answer, "next": next(&found, limit)})))
 }
 
-async fn models(Extract(app): App, Query(range): Query<Range>) -> Answer<Json<Value>> {
+async fn models(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>> {
     let (before, limit) = range.bounds()?;
     let (_, snapshot) = app.chain.latest()?;
     let state = State::new(&snapshot);
@@ -826,6 +845,8 @@ async fn count(Extract(app): App, request: axum::extract::Request, next: axum::m
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(crate::pages::POLICY));
     if is_read {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }

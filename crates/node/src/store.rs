@@ -240,9 +240,11 @@ impl Snapshot {
     /// A disk that fails.
     pub fn namespace(&self, first: u8) -> Stored<Vec<(Vec<u8>, Vec<u8>)>> {
         let mut list = Vec::new();
-        let (low, high) = ([first], [first.saturating_add(1)]);
-        for entry in self.0.range::<&[u8]>(&low[..]..&high[..])? {
+        for entry in self.0.range::<&[u8]>(&[first][..]..)? {
             let (key, value) = entry?;
+            if key.value().first() != Some(&first) {
+                break;
+            }
             list.push((key.value().to_vec(), value.value().to_vec()));
         }
         Ok(list)

@@ -7,6 +7,8 @@ mod evidence;
 mod inputs;
 mod keys;
 mod modes;
+#[cfg(feature = "network")]
+mod network;
 mod ranges;
 mod secrecy;
 mod world;

@@ -1,0 +1,284 @@
+//! Validators as processes: submitting, killing, damaging, and what strangers send.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::world::{Ran, World, asset};
+
+/// Processes that end with the test.
+struct Net {
+    world: World,
+    nodes: Vec<Option<Child>>,
+    port: u16,
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for node in self.nodes.iter_mut().flatten() {
+            let _ = node.kill();
+            let _ = node.wait();
+        }
+    }
+}
+
+impl Net {
+    /// Four validators. Tests run beside each other: each has its own ports.
+    fn new(port: u16) -> Self {
+        let world = World::new();
+        // `net up` makes the files; the processes are this test's own, so that it can kill them.
+        let mut up = world
+            .command()
+            .args(["net", "up", "--directory", "net", "--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while !world.path("net/genesis.bin").exists() {
+            assert!(began.elapsed() < Duration::from_secs(60), "no genesis");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        up.kill().unwrap();
+        up.wait().unwrap();
+        // Its validators end when it does.
+        std::thread::sleep(Duration::from_millis(800));
+        let mut net = Self { world, nodes: vec![None, None, None, None], port };
+        (0..4).for_each(|i| net.start(i));
+        net
+    }
+
+    fn config(&self, i: usize) -> PathBuf {
+        self.world.path(&format!("net/validator-{i}/node.toml"))
+    }
+
+    fn command(&self, i: usize) -> Command {
+        let mut command = self.world.command();
+        command.args(["node", "run", "--config"]).arg(self.config(i));
+        command
+    }
+
+    fn start(&mut self, i: usize) {
+        let mut command = self.command(i);
+        self.nodes[i] = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    }
+
+    /// SIGKILL: nothing is said to it, nothing is written.
+    fn kill(&mut self, i: usize) {
+        let mut node = self.nodes[i].take().unwrap();
+        node.kill().unwrap();
+        node.wait().unwrap();
+    }
+
+    fn address(&self, i: usize) -> String {
+        format!("127.0.0.1:{}", self.port + 2 * i as u16 + 1)
+    }
+
+    /// A request as bytes; the status and the body of the answer.
+    fn raw(&self, i: usize, request: &[u8]) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(self.address(i)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+        stream.write_all(request).ok()?;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let status = text.split(' ').nth(1)?.parse().ok()?;
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_string())?;
+        Some((status, body))
+    }
+
+    fn get(&self, i: usize, path: &str) -> Option<Value> {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let (status, body) = self.raw(i, request.as_bytes())?;
+        (status == 200).then(|| serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
+    }
+
+    fn height(&self, i: usize) -> Option<u64> {
+        self.get(i, "/v1/status")?["height"].as_u64()
+    }
+
+    fn reach(&self, i: usize, height: u64) {
+        let began = Instant::now();
+        while self.height(i).is_none_or(|found| found < height) {
+            assert!(began.elapsed() < Duration::from_secs(90), "validator {i} is at {:?}", self.height(i));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn evidence(&self, row: usize) -> String {
+        let (proof, evidence) = (format!("{row}.ztp"), format!("{row}.zte"));
+        if !self.world.path("k").exists() {
+            self.world.run("key new k").expect(0);
+        }
+        let input = asset("bc_test.npz");
+        let words = format!(
+            "prove {} --input {input} --rows {row} --reveal label --key m -o {proof}",
+            World::model()
+        );
+        self.world.run(&words).expect(0);
+        self.world.run(&format!("evidence {proof} --key k -o {evidence}")).expect(0);
+        evidence
+    }
+
+    fn submit(&self, i: usize, evidence: &str, more: &str) -> Ran {
+        let node = format!("http://{}", self.address(i));
+        let words = format!(
+            "submit {evidence} --node {node} --key net/owner --genesis net/genesis.bin --wait --json {more}"
+        );
+        self.world.run(&words)
+    }
+}
+
+/// From evidence to a certificate that a stranger checks; then a validator is killed, misses records, and comes back; then
+/// one loses its data.
+#[test]
+fn certificates_and_kill_nine() {
+    let mut net = Net::new(17_100);
+    (0..4).for_each(|i| net.reach(i, 1));
+    let evidence = net.evidence(3);
+    let first = net.submit(0, &evidence, "-o a.ztc").expect(0).json();
+    assert_eq!((first["verdict"].as_str(), first["checked"].as_bool()), (Some("accepted"), Some(true)));
+    assert!(first["certificate_bytes"].as_u64().unwrap() <= 3072);
+    let certify = format!("certify a.ztc --genesis net/genesis.bin --evidence {evidence} --pin pin.bin --json");
+    let said = net.world.run(&certify).expect(0).json();
+    assert_eq!(said["statement"], first["statement"]);
+    net.world.run("certify a.ztc --checkpoint pin.bin --json").expect(1);
+    net.world.run("certify a.ztc").expect(2);
+    // A changed byte is refused, wherever it is.
+    let bytes = std::fs::read(net.world.path("a.ztc")).unwrap();
+    for at in [0, 9, 60, 200, bytes.len() / 2, bytes.len() - 1] {
+        let mut other = bytes.clone();
+        other[at] ^= 1;
+        std::fs::write(net.world.path("b.ztc"), other).unwrap();
+        let code = net.world.run("certify b.ztc --genesis net/genesis.bin").code;
+        assert!(code != 0, "byte {at}");
+    }
+    // The same statement again is refused, and the same proof under another statement.
+    net.submit(0, &evidence, "").expect(2);
+    net.world.run("evidence 3.ztp --key k -o again.zte").expect(0);
+    assert!(net.submit(0, "again.zte", "").expect(2).out.contains("nullifier"));
+
+    // Killed while records come in: what was answered is there after it.
+    net.kill(1);
+    let second = net.evidence(4);
+    let second = net.submit(2, &second, "-o with.zte").expect(0).json();
+    let verified = net.world.run("verify with.zte --genesis net/genesis.bin --json").expect(0).json();
+    assert_eq!(verified["verdict"], "accepted");
+    net.world.run("verify with.zte").expect(1);
+    let height = net.height(2).unwrap();
+    net.start(1);
+    net.reach(1, height);
+    let path = format!("/v1/records/{}", second["statement"].as_str().unwrap());
+    assert_eq!(net.get(1, &path).unwrap()["status"], "accepted");
+    net.kill(0);
+    net.start(0);
+    net.reach(0, height);
+    assert_eq!(net.get(0, &path).unwrap()["status"], "accepted");
+
+    // A damaged database is refused with what to do; without it the node fetches the chain again.
+    net.kill(3);
+    let data = net.world.path("net/validator-3/data");
+    let database = data.join("node.redb");
+    let length = std::fs::metadata(&database).unwrap().len();
+    std::fs::write(&database, vec![7; usize::try_from(length).unwrap()]).unwrap();
+    let refused = net.command(3).output().unwrap();
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && words.contains("move the directory away"), "{words}");
+    std::fs::rename(&data, net.world.path("moved")).unwrap();
+    net.start(3);
+    net.reach(3, height);
+    assert_eq!(net.get(3, &path).unwrap()["status"], "accepted");
+    let block = |i| net.get(i, &format!("/v1/blocks/{height}")).unwrap()["digest"].clone();
+    assert!((1..4).all(|i| block(i) == block(0)), "one history");
+}
+
+/// What a stranger may send: too much, too slowly, nonsense. The node goes on.
+#[test]
+fn strangers_are_answered_and_bounded() {
+    let net = Net::new(17_200);
+    net.reach(0, 1);
+    let status = |request: &str| net.raw(0, request.as_bytes()).map(|(status, _)| status);
+    let get = |path: &str| status(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+    assert_eq!(get("/v1/nothing"), Some(404));
+    assert_eq!(get("/v1/blocks/x"), Some(400));
+    assert_eq!(get("/v1/blocks/99999999"), Some(404));
+    assert_eq!(get("/v1/blocks?limit=0"), Some(400));
+    assert_eq!(get("/v1/blocks?limit=101"), Some(400));
+    assert_eq!(get("/v1/blocks?limit=x"), Some(400));
+    assert_eq!(get("/v1/records/%ff"), Some(400));
+    assert_eq!(get("/v1/records/abc"), Some(400));
+    assert_eq!(get(&format!("/v1/records/{}", "0".repeat(64))), Some(404));
+    assert_eq!(get(&format!("/v1/accounts/{}", "0".repeat(64))), Some(200));
+    assert_eq!(get("/v1/checkpoint?latest=perhaps"), Some(400));
+    assert_eq!(get("/"), Some(200));
+    assert_eq!(get("/openapi.json"), Some(200));
+    assert_eq!(get("/metrics"), Some(200));
+    assert_eq!(get("/assets/../../etc/passwd"), Some(404));
+    let post = |body: &str, length: usize| {
+        let head = "POST /v1/transactions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ";
+        status(&format!("{head}{length}\r\n\r\n{body}"))
+    };
+    assert_eq!(post("", 0), Some(400));
+    assert_eq!(post("nonsense", 8), Some(400));
+    assert_eq!(post(&"x".repeat(65_536), 65_536), Some(400));
+    assert_eq!(post(&"x".repeat(70_000), 70_000), Some(413));
+    assert_eq!(post("", usize::MAX), Some(413));
+    let put = |path: &str, body: &str| {
+        let head = format!("PUT {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ");
+        status(&format!("{head}{}\r\n\r\n{body}", body.len()))
+    };
+    assert_eq!(put(&format!("/v1/proofs/{}", "0".repeat(64)), "abc"), Some(400));
+    assert_eq!(put(&format!("/v1/programs/{}", "0".repeat(64)), "abc"), Some(400));
+    let name = blake3::hash(b"abc").to_hex().to_string();
+    assert_eq!(put(&format!("/v1/proofs/{name}"), "abc"), Some(201));
+    assert_eq!(status("DELETE /v1/status HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"), Some(405));
+    // A head that never ends is cut off; others are served meanwhile.
+    let mut slow: Vec<TcpStream> =
+        (0..100).map(|_| TcpStream::connect(net.address(0)).expect("a connection")).collect();
+    slow.iter_mut().for_each(|s| s.write_all(b"GET / HTTP/1.1\r\nx: ").expect("a few bytes"));
+    assert_eq!(get("/v1/status"), Some(200));
+    let mut rest = Vec::new();
+    slow[0].set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    let cut = slow[0].read_to_end(&mut rest);
+    assert!(cut.is_ok(), "the connection was not ended: {cut:?}");
+    let height = net.height(0).expect("it answers");
+    net.reach(0, height + 2);
+}
+
+/// What cannot be a node is told what is wrong.
+#[test]
+fn a_node_that_cannot_start_says_why() {
+    let world = World::new();
+    let key = world.run("node key keys").expect(0).out;
+    let part = |name: &str| {
+        let line = key.lines().find(|line| line.starts_with(name)).expect("a line");
+        line.split_whitespace().nth(1).expect("a value").to_string()
+    };
+    let (account, consensus) = (part("account"), part("consensus"));
+    world.run("node key keys").expect(2);
+    let founder = format!("--founder {account},{consensus},2000000000000");
+    world.run(&format!("node genesis {founder} --set seats=0")).expect(2);
+    world.run(&format!("node genesis {founder} --set colour=3")).expect(2);
+    world.run("node genesis --founder 12,34,5").expect(2);
+    world.run(&format!("node genesis {founder} --balance {account},5 --set commit_blocks=4")).expect(0);
+    world.run(&format!("node genesis {founder}")).expect(3);
+    world.run(&format!("node config --listen 127.0.0.1:17900 --peer {account}")).expect(2);
+    world.run("node config --listen 127.0.0.1:17900").expect(0);
+    let refused = |word: &str| {
+        let ran = world.run("node run").expect(2);
+        assert!(ran.err.contains(word), "{}", ran.err);
+    };
+    let config = std::fs::read_to_string(world.path("node.toml")).unwrap();
+    std::fs::write(world.path("node.toml"), format!("{config}\ncolour = 3\n")).unwrap();
+    refused("colour");
+    std::fs::write(world.path("node.toml"), config.replace("genesis.bin", "nowhere.bin")).unwrap();
+    refused("nowhere.bin");
+    std::fs::write(world.path("node.toml"), &config).unwrap();
+    std::fs::write(world.path("genesis.bin"), b"x").unwrap();
+    refused("genesis");
+    world.run("submit nothing.zte --key keys").expect(2);
+}

@@ -1,0 +1,325 @@
+//! A network of validators in the engine's simulator, with records whose bytes say whether they are good.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use certify::hash::Digest;
+use certify::wire::{Bounded, encode};
+use commonware_codec::{DecodeExt as _, Encode as _};
+use commonware_cryptography::bls12381::primitives::group::Private;
+use commonware_cryptography::bls12381::primitives::{ops, variant::MinSig};
+use commonware_glue::simulate::engine::{EngineDefinition, InitContext};
+use commonware_glue::simulate::exit::ExitCondition;
+use commonware_glue::simulate::processed::ProcessedHeight;
+use commonware_glue::simulate::reporter::MonitorReporter;
+use commonware_glue::simulate::tracker::ProgressTracker;
+use commonware_p2p::simulated::Link;
+use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _};
+use commonware_utils::probability;
+use ed25519_dalek::SigningKey;
+use ledger::entry::{Record, Records, Status};
+use ledger::genesis::Founder;
+use ledger::store::MemoryStore;
+use ledger::transaction::Submission;
+use ledger::{Body, Envelope, Genesis, Lane, Parameters, State, Unsigned, audit};
+use zerotell_node::app::Pace;
+use zerotell_node::blobs::Blobs;
+use zerotell_node::chain::Chain;
+use zerotell_node::engine::{self, CHANNELS, Outbox, QUOTA, Setup, Timeouts, message_limit};
+use zerotell_node::judge::{Finding, Job, Judges, Verifier};
+use zerotell_node::scheme::{Committees, PeerKey, Schemes, peer_key};
+use zerotell_node::seat::{Behaviour, Seat};
+use zerotell_node::store::{NodeStore, list};
+
+pub const BOND: u64 = 2_000_000_000_000;
+const MONEY: u64 = 1_000_000_000_000_000;
+/// Between records.
+const EVERY: Duration = Duration::from_millis(150);
+
+/// Good records have an even first byte.
+struct Toy;
+
+impl Verifier for Toy {
+    fn judge(&self, job: &Job, bytes: &[u8]) -> Finding {
+        if u32::try_from(bytes.len()) != Ok(job.bytes) {
+            return (1, [0; 32]);
+        }
+        let code = if bytes[0].is_multiple_of(2) { 0 } else { dossier::code::PROOF };
+        (code, *blake3::hash(bytes).as_bytes())
+    }
+}
+
+/// A network, and what is wrong with it.
+#[derive(Clone)]
+pub struct World {
+    pub keys: Vec<SigningKey>,
+    secrets: Vec<Private>,
+    pub genesis: Genesis,
+    owner: SigningKey,
+    program: (Digest, Vec<u8>),
+    pub behaviours: BTreeMap<usize, Behaviour>,
+    pub records: u64,
+    disks: Arc<Mutex<BTreeMap<usize, (NodeStore, Arc<Blobs>)>>>,
+}
+
+fn program() -> (Digest, Vec<u8>) {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../vectors/proofs/v1/hidden-private-weights/program.bin"
+    );
+    let program = program::wire::decode(&std::fs::read(path).unwrap()).unwrap();
+    (program.digest(), program::wire::encode_with_contents(&program))
+}
+
+impl World {
+    pub fn new(validators: u8, bonds: &[u64], parameters: Parameters) -> Self {
+        let mut keys: Vec<SigningKey> =
+            (0..validators).map(|i| SigningKey::from_bytes(&[i + 1; 32])).collect();
+        // In the order of accounts, which is that of seats.
+        keys.sort_by_key(|key| key.verifying_key().to_bytes());
+        let secret = |i: u8| Private::decode(Bytes::from(vec![i + 1; 32])).unwrap();
+        let secrets: Vec<Private> = (0..validators).map(secret).collect();
+        let owner = SigningKey::from_bytes(&[99; 32]);
+        let account = |key: &SigningKey| key.verifying_key().to_bytes();
+        let founder = |(i, (key, secret)): (usize, (&SigningKey, &Private))| Founder {
+            account: account(key),
+            consensus: Bounded::new(ops::compute_public::<MinSig>(secret).encode().to_vec()).unwrap(),
+            bond: bonds.get(i).copied().unwrap_or(BOND),
+        };
+        let mut balances: Vec<(Digest, u64)> = keys.iter().map(|key| (account(key), MONEY)).collect();
+        balances.push((account(&owner), MONEY));
+        let genesis = Genesis {
+            time: 0,
+            balances: Bounded::new(balances).unwrap(),
+            founders: Bounded::new(keys.iter().zip(&secrets).enumerate().map(founder).collect()).unwrap(),
+            parameters,
+        };
+        let (behaviours, disks) = (BTreeMap::new(), Arc::default());
+        Self { keys, secrets, genesis, owner, program: program(), behaviours, records: 8, disks }
+    }
+
+    pub fn usual() -> Parameters {
+        Parameters {
+            epoch_blocks: 40,
+            commit_blocks: 4,
+            reveal_blocks: 4,
+            trace_blocks: 400,
+            dissent: 3333,
+            ..Parameters::default()
+        }
+    }
+
+    pub fn peers(&self) -> Vec<PeerKey> {
+        self.keys.iter().filter_map(|key| peer_key(&key.verifying_key().to_bytes())).collect()
+    }
+
+    fn bytes(number: u64) -> Vec<u8> {
+        let mut bytes = vec![u8::try_from(number % 2).unwrap()];
+        bytes.extend(number.to_le_bytes());
+        bytes.resize(5_000, 7);
+        bytes
+    }
+
+    pub fn statement(number: u64) -> Digest {
+        *blake3::hash(&number.to_le_bytes()).as_bytes()
+    }
+
+    fn sign(&self, nonce: u64, body: &Body) -> Vec<u8> {
+        let unsigned =
+            Unsigned { network: self.genesis.network(), lane: Lane::Paid, nonce, fee: 1_000_000_000 };
+        encode(&Envelope::sign(&self.owner, unsigned, body).unwrap())
+    }
+
+    fn register(&self) -> Vec<u8> {
+        let (program, bytes) = &self.program;
+        let program_bytes = u32::try_from(bytes.len()).unwrap();
+        let (model, weights) = ([3; 32], [4; 32]);
+        self.sign(0, &Body::RegisterModel { model, program: *program, program_bytes, weights })
+    }
+
+    fn record(&self, number: u64) -> (Vec<u8>, Digest, Vec<u8>) {
+        let bytes = Self::bytes(number);
+        let proof = *blake3::hash(&bytes).as_bytes();
+        let submission = Submission {
+            statement: Self::statement(number),
+            proof,
+            proof_bytes: u32::try_from(bytes.len()).unwrap(),
+            program: self.program.0,
+            roots: [1; 32],
+            revealed: [2; 32],
+            policy: [0; 32],
+            context: [5; 32],
+            nullifier: *blake3::hash(&proof).as_bytes(),
+            seal: [6; 32],
+            verifier: 1,
+        };
+        (self.sign(number + 1, &Body::SubmitRecord { submission }), proof, bytes)
+    }
+
+    fn disk(&self, index: usize) -> (NodeStore, Arc<Blobs>) {
+        let mut disks = self.disks.lock().unwrap();
+        let new = || (NodeStore::memory().unwrap(), Arc::new(Blobs::memory()));
+        disks.entry(index).or_insert_with(new).clone()
+    }
+}
+
+/// What a test sees of a validator.
+#[derive(Clone)]
+pub struct View {
+    pub chain: Arc<Chain>,
+    pub records: u64,
+}
+
+impl View {
+    pub fn record(&self, number: u64) -> Option<Record> {
+        let (_, snapshot) = self.chain.latest().unwrap();
+        State::new(&snapshot).get::<Records>(&World::statement(number)).unwrap()
+    }
+
+    pub fn is_done(&self) -> bool {
+        let settled = |number| self.record(number).is_some_and(|r| !matches!(r.status, Status::Pending));
+        (0..self.records).all(settled)
+    }
+
+    pub fn slashed(&self) -> Vec<Digest> {
+        let list = self.chain.store.newest(list::SLASHES, u64::MAX, 1000).unwrap();
+        let account = |bytes: &[u8]| certify::decode::<zerotell_node::chain::Slash>(bytes).unwrap().account;
+        list.iter().map(|(_, bytes)| account(bytes)).collect()
+    }
+
+    /// Everything the ledger's audit asks, on a copy of the state.
+    pub fn audit(&self) {
+        let (_, snapshot) = self.chain.latest().unwrap();
+        let mut copy = MemoryStore::default();
+        for first in 0..=u8::MAX {
+            let entries = snapshot.namespace(first).unwrap();
+            copy.apply(entries.into_iter().map(|(key, value)| (key, Some(value))).collect());
+        }
+        assert_eq!(audit(&copy), Ok(()));
+    }
+}
+
+impl ProcessedHeight for View {
+    async fn processed_height(&self) -> u64 {
+        self.chain.tip().height
+    }
+}
+
+impl EngineDefinition for World {
+    type PublicKey = PeerKey;
+    type Engine = Handle<()>;
+    type State = View;
+
+    fn participants(&self) -> Vec<PeerKey> {
+        self.peers()
+    }
+
+    fn channels(&self) -> Vec<(u64, Quota)> {
+        CHANNELS.iter().map(|channel| (*channel, QUOTA)).collect()
+    }
+
+    fn max_message_size(&self) -> u32 {
+        message_limit(u32::try_from(self.keys.len()).unwrap())
+    }
+
+    async fn init(&self, init: InitContext<'_, PeerKey>) -> (Handle<()>, View) {
+        let (context, me, index) = (init.context, init.public_key.clone(), init.index);
+        let (store, blobs) = self.disk(index);
+        let chain = Arc::new(Chain::open(self.genesis.clone(), store, blobs.clone()).unwrap());
+        let judges = Judges::start(Arc::new(Toy), blobs.clone(), 0);
+        let behaviour = self.behaviours.get(&index).copied().unwrap_or_default();
+        let honest = behaviour == Behaviour::None;
+        let seat = Seat::new(chain.clone(), judges, self.keys[index].clone(), behaviour, honest).unwrap();
+        let committees: Arc<dyn Committees> = chain.clone();
+        let outbox = Outbox::default();
+        if index == 0 {
+            let (world, outbox, blobs) = (self.clone(), outbox.clone(), blobs);
+            context.child("owner").spawn(move |clock| async move {
+                // After a restart all is sent again: what is known is refused.
+                blobs.stage(world.program.0, Bytes::from(world.program.1.clone()));
+                outbox.add([world.register()]);
+                for number in 0..world.records {
+                    clock.sleep(EVERY).await;
+                    let (transaction, proof, bytes) = world.record(number);
+                    blobs.stage(proof, Bytes::from(bytes));
+                    outbox.add([transaction]);
+                }
+                // Gossip that was lost is sent again by whoever wants to be heard.
+                loop {
+                    clock.sleep(EVERY * 10).await;
+                    outbox.add([world.register()]);
+                    outbox.add((0..world.records).map(|number| world.record(number).0));
+                }
+            });
+        }
+        let (monitor, key) = (init.monitor, me.clone());
+        let running = engine::start(
+            Setup {
+                context,
+                me: me.clone(),
+                schemes: Schemes::new(chain.network, committees, Some(self.secrets[index].clone())),
+                peers: init.oracle.manager(),
+                blocker: init.oracle.control(me),
+                channels: init.channels,
+                chain: chain.clone(),
+                seat: Arc::new(seat),
+                pace: Pace::default(),
+                timeouts: Timeouts::default(),
+                prefix: format!("validator-{index}"),
+                announce: Arc::new(|_| {}),
+                outbox,
+            },
+            move |inner| MonitorReporter::new(key, monitor, inner),
+        );
+        let running = running.await.unwrap();
+        (running.handle, View { chain, records: self.records })
+    }
+
+    fn start(engine: Handle<()>) -> Handle<()> {
+        engine
+    }
+}
+
+/// All validators have a verdict on every record, and so many blocks.
+#[derive(Clone)]
+pub struct Done {
+    pub validators: usize,
+    pub height: u64,
+}
+
+impl ExitCondition<PeerKey, View> for Done {
+    fn name(&self) -> &str {
+        "done"
+    }
+
+    fn requires_polling(&self) -> bool {
+        true
+    }
+
+    fn reached<'a>(
+        &'a self,
+        _: &'a ProgressTracker<PeerKey>,
+        views: &'a [&'a View],
+        _: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send + 'a>> {
+        Box::pin(async move {
+            let done = |view: &&&View| view.chain.tip().height >= self.height && view.is_done();
+            Ok(views.len() == self.validators && views.iter().filter(done).count() == self.validators)
+        })
+    }
+}
+
+/// A link with this delay, of which so many messages of ten arrive.
+pub fn link(milliseconds: u64, arrive: u8) -> Link {
+    let success_rate = match arrive {
+        10 => probability!(1.0),
+        9 => probability!(0.9),
+        _ => probability!(0.0),
+    };
+    let delay = Duration::from_millis(milliseconds);
+    Link { latency: delay, jitter: delay / 5, success_rate }
+}
