@@ -4,7 +4,7 @@
 use algebra::K;
 use tape::{End, Reject};
 
-use crate::{Expr, Ledger, Pads, round_weights};
+use crate::{Expr, Ledger, Pads, Sent, round_weights};
 
 /// What the prover holds: the tables a_l, b_l of every relation.
 pub trait InnerProducts: Pads {
@@ -50,19 +50,31 @@ pub fn reduce<E: End, W: InnerProducts>(
     end.act(knows, |witness: &mut W| witness.weigh(&gammas));
     let rounds = dims.iter().copied().max().unwrap_or(0);
     let mut rho = vec![K::ZERO; rounds];
+    let mut messages: Vec<(Vec<Sent>, (K, K, K))> = Vec::with_capacity(rounds);
     for (j, slot) in rho.iter_mut().enumerate().rev() {
         let said =
             ledger.send(end, "ip.round", 2, knows, |witness: &mut W| witness.inner_round(j).to_vec())?;
         // Soundness: a false round polynomial of degree 2 survives with probability <= 2/#K.
         let x = end.draw("ip.rho");
         *slot = x;
-        let (w0, w2, wc) = round_weights(x);
-        claim = claim.scaled(wc);
-        for (message, weight) in said.into_iter().zip([w0, w2]) {
-            claim.add_scaled(message.expr(), weight);
-        }
+        messages.push((said, round_weights(x)));
         end.act(knows, |witness: &mut W| witness.inner_fold(j, x));
     }
+    let claim = folded(claim, messages);
     let factors = dims.iter().map(|&d| rho.iter().skip(d).map(|&x| K::ONE - x).product()).collect();
     Ok(Reduced { rho, gammas, factors, claim })
+}
+
+/// The claim after all rounds: each makes claim·wc + c0·w0 + c2·w2 of the claim before it. The claim
+/// has many terms, so the weights are multiplied first, from the last round back.
+fn folded(claim: Expr, messages: Vec<(Vec<Sent>, (K, K, K))>) -> Expr {
+    let mut later = K::ONE;
+    let mut rounds = Expr::default();
+    for (said, (w0, w2, wc)) in messages.into_iter().rev() {
+        for (message, weight) in said.into_iter().zip([w0, w2]) {
+            rounds.add_scaled(message.expr(), weight * later);
+        }
+        later *= wc;
+    }
+    claim.scaled(later).plus(rounds)
 }

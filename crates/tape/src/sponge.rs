@@ -8,7 +8,10 @@ use algebra::arch::blake3::least_nonce;
 pub type Search = fn(&[u8; WORK_PREFIX], u32) -> u64;
 use algebra::{F, K};
 
-use crate::{frame, hash};
+use crate::hash;
+
+/// Bytes before a label: the state, the kind, the label's length.
+const KEY: usize = 32 + 1 + 8;
 
 /// Transcript state.
 #[derive(Clone, Default)]
@@ -23,9 +26,11 @@ impl Sponge {
     }
 
     fn keyed(&self, kind: u8, label: &str) -> Vec<u8> {
-        let mut bytes = self.state.to_vec();
+        let mut bytes = Vec::with_capacity(label.len().saturating_add(KEY));
+        bytes.extend_from_slice(&self.state);
         bytes.push(kind);
-        bytes.extend(frame(label.as_bytes()));
+        bytes.extend_from_slice(&u64::try_from(label.len()).unwrap_or(u64::MAX).to_le_bytes());
+        bytes.extend_from_slice(label.as_bytes());
         bytes
     }
 
@@ -37,8 +42,16 @@ impl Sponge {
         self.state = *hasher.finalize().as_bytes();
     }
 
-    fn stream(&self, kind: u8, label: &str) -> blake3::OutputReader {
-        blake3::Hasher::new().update(&self.keyed(kind, label)).finalize_xof()
+    /// The stream of what follows the state, and the state after it: S ← H of the same bytes with the
+    /// next kind.
+    fn stream(&mut self, kind: u8, label: &str) -> blake3::OutputReader {
+        let mut bytes = self.keyed(kind, label);
+        let stream = blake3::Hasher::new().update(&bytes).finalize_xof();
+        if let Some(at) = bytes.get_mut(self.state.len()) {
+            *at = kind.saturating_add(1);
+        }
+        self.state = hash(&bytes);
+        stream
     }
 
     /// One element of K.
@@ -51,9 +64,7 @@ impl Sponge {
                 return element;
             }
         };
-        let challenge = K::new(draw(), draw());
-        self.state = hash(&self.keyed(3, label));
-        challenge
+        K::new(draw(), draw())
     }
 
     /// Leading zero bits of the proof-of-work hash at this nonce.
@@ -77,21 +88,18 @@ impl Sponge {
     /// `count` distinct positions below n = 2^log_n, ascending; all of them if count >= n.
     pub fn indices(&mut self, log_n: u32, count: usize) -> Vec<usize> {
         let n = 1usize.checked_shl(log_n).unwrap_or(0);
-        let drawn = if count >= n {
-            (0..n).collect()
-        } else {
-            let mask = u32::try_from(n.wrapping_sub(1)).unwrap_or(u32::MAX);
-            let mut stream = self.stream(5, "query");
-            let mut seen = std::collections::BTreeSet::new();
-            while seen.len() < count {
-                let mut word = [0; 4];
-                stream.fill(&mut word);
-                seen.insert(u32::from_le_bytes(word) & mask);
-            }
-            seen.into_iter().map(|i| usize::try_from(i).unwrap_or(0)).collect()
-        };
-        self.state = hash(&self.keyed(6, "query"));
-        drawn
+        let mut stream = self.stream(5, "query");
+        if count >= n {
+            return (0..n).collect();
+        }
+        let mask = u32::try_from(n.wrapping_sub(1)).unwrap_or(u32::MAX);
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.len() < count {
+            let mut word = [0; 4];
+            stream.fill(&mut word);
+            seen.insert(u32::from_le_bytes(word) & mask);
+        }
+        seen.into_iter().map(|i| usize::try_from(i).unwrap_or(0)).collect()
     }
 }
 

@@ -35,6 +35,7 @@
     )
 )]
 
+mod address;
 mod chain;
 mod conversation;
 mod functional;

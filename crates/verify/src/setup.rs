@@ -4,7 +4,7 @@ use algebra::layout::{Layout, layout};
 use algebra::multilinear::bits;
 use oracle::{Plan, Role, Rung, Shape, Sizing, layout_digest, plan};
 use program::invalid::Invalid;
-use program::lower::{self, Lowered, Place, lower};
+use program::lower::{self, Lowered, Place, Placed, lower};
 use program::types::{Disclosure, Form, Home, InputMode, Map, Program};
 use program::wire::Statement;
 
@@ -65,6 +65,20 @@ pub struct Group {
     pub tensors: Vec<u32>,
     /// Blocks; a block's tensor is an index into `tensors`.
     pub layout: Layout,
+    /// Per tensor, the numbers of its blocks.
+    pub blocks: Vec<Vec<usize>>,
+}
+
+impl Group {
+    pub(crate) fn new(shape: Shape, tensors: Vec<u32>, layout: Layout) -> Self {
+        let mut blocks = vec![Vec::new(); tensors.len()];
+        for (number, block) in layout.blocks.iter().enumerate() {
+            if let Some(list) = blocks.get_mut(block.tensor) {
+                list.push(number);
+            }
+        }
+        Self { shape, tensors, layout, blocks }
+    }
 }
 
 /// Everything derived from one Program and Statement.
@@ -80,6 +94,8 @@ pub struct Setup {
     pub groups: Vec<Group>,
     /// Tensor numbers of PAD and PROD (zk).
     pub pad_tensors: Option<(u32, u32)>,
+    /// Axis lengths of PAD and PROD.
+    pub pad_axes: [[usize; 2]; 2],
     /// Per tensor: its oracle and its index in that oracle's layout.
     pub homes: Vec<Option<(usize, usize)>>,
     /// Layout of the LogUp leaves: lookups, then tables.
@@ -235,6 +251,7 @@ impl Setup {
             sizing,
             groups: Vec::new(),
             pad_tensors: None,
+            pad_axes: [[0; 2]; 2],
             homes: Vec::new(),
             leaves: Layout::default(),
             layers: 0,
@@ -299,6 +316,7 @@ impl Setup {
         }
         let rounds = self.dims.iter().copied().max().unwrap_or(0);
         self.sends = (pads.saturating_add(rounds.saturating_mul(2)), products);
+        self.pad_axes = [[self.sends.0.saturating_add(2), 2], [products.saturating_add(1), 2]];
         let constraints = self
             .layers
             .saturating_add(self.lowered.lins.len())
@@ -330,23 +348,23 @@ impl Setup {
             fresh.extend([next, next.saturating_add(1)]);
         }
         self.homes = vec![None; self.lowered.tensors.len().saturating_add(2)];
-        let axes: Vec<Vec<usize>> = fresh.iter().map(|&tensor| self.axes(tensor)).collect();
-        let laid = layout(axes.iter().map(Vec::as_slice)).ok_or(SetupError::Limits("the program"))?;
+        let axes = fresh.iter().map(|&tensor| self.axes(tensor));
+        let laid = layout(axes).ok_or(SetupError::Limits("the program"))?;
         let shape = self.sizing.fresh(laid.total, self.zk).ok_or(SetupError::Limits("the program"))?;
-        self.add_group(Group { shape, tensors: fresh, layout: laid });
+        self.add_group(Group::new(shape, fresh, laid));
         if let Some((shape, laid)) = model_shape(program)? {
             let room = shape.masks() >= shape.queries(self.sizing.lambda);
             if model.is_empty() || (self.zk && !room) {
                 return Err(SetupError::Oracle("M"));
             }
-            self.add_group(Group { shape, tensors: model, layout: laid });
+            self.add_group(Group::new(shape, model, laid));
         } else if !model.is_empty() {
             return Err(SetupError::Oracle("M"));
         }
         for tensors in inputs {
             let axes = tensors.first().map(|&tensor| self.axes(tensor)).unwrap_or_default();
-            let (shape, laid) = input_shape(&self.sizing, &axes, self.zk)?;
-            self.add_group(Group { shape, tensors, layout: laid });
+            let (shape, laid) = input_shape(&self.sizing, axes, self.zk)?;
+            self.add_group(Group::new(shape, tensors, laid));
         }
         Ok(())
     }
@@ -424,16 +442,17 @@ impl Setup {
     }
 
     /// Axis lengths of any tensor, PAD and PROD included.
-    pub fn axes(&self, tensor: u32) -> Vec<usize> {
-        let (pads, products) = self.sends;
+    pub fn axes(&self, tensor: u32) -> &[usize] {
+        let [pads, products] = &self.pad_axes;
         match self.pad_tensors {
-            Some((pad, _)) if tensor == pad => vec![pads.saturating_add(2), 2],
-            Some((_, product)) if tensor == product => vec![products.saturating_add(1), 2],
-            _ => usize::try_from(tensor)
-                .ok()
-                .and_then(|t| self.lowered.tensors.get(t))
-                .map(|placed| placed.axes.clone())
-                .unwrap_or_default(),
+            Some((pad, _)) if tensor == pad => pads,
+            Some((_, product)) if tensor == product => products,
+            _ => self.placed(tensor).map_or(&[], |placed| &placed.axes),
         }
+    }
+
+    /// A tensor of the lowered Program.
+    pub(crate) fn placed(&self, tensor: u32) -> Option<&Placed> {
+        usize::try_from(tensor).ok().and_then(|t| self.lowered.tensors.get(t))
     }
 }

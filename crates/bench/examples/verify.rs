@@ -1,0 +1,50 @@
+//! What verifying costs, of proof files that `zerotell prove` wrote:
+//! `cargo run --release -p zerotell-bench --example verify -- REPEAT FILE..`.
+
+use std::error::Error;
+use std::time::Instant;
+
+use program::types::Program;
+use program::wire::{Statement, decode, decode_statement};
+use verify::Verdict;
+
+/// A part with its length before it, and what follows.
+fn framed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+}
+
+/// Program, statement and proof of a file without links.
+fn read(bytes: &[u8]) -> Option<(Program, Statement, Vec<u8>)> {
+    let (program, rest) = framed(bytes.get(6..)?)?;
+    let (statement, rest) = framed(rest)?;
+    let (proof, _) = framed(rest)?;
+    Some((decode(program).ok()?, decode_statement(statement).ok()?, proof.to_vec()))
+}
+
+/// One call of the verifier. A function of its own, so that a counter can be switched on for it alone.
+#[inline(never)]
+fn verified(program: &Program, statement: &Statement, proof: &[u8]) -> bool {
+    matches!(verify::verify(program, statement, proof), Verdict::Accepted(_))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let repeat: usize = arguments.next().ok_or("how many times?")?.parse()?;
+    for name in arguments {
+        let (program, statement, proof) = read(&std::fs::read(&name)?).ok_or("not a proof file")?;
+        let mut times = Vec::new();
+        for _ in 0..repeat {
+            let start = Instant::now();
+            if !verified(&program, &statement, &proof) {
+                return Err(format!("{name} is refused").into());
+            }
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let middle = times.get(times.len() / 2).copied().unwrap_or_default();
+        let least = times.first().copied().unwrap_or_default();
+        println!("{name}: verify {middle:.2} ms, least {least:.2}");
+    }
+    Ok(())
+}
