@@ -182,8 +182,11 @@ fn pull_back(setup: &Setup, view: &View, positions: &[Option<Position>]) -> Opti
 /// Σ_idx `T[idx]` ∏_a `axes_a[idx_a]` for a public tensor.
 pub fn public_value(setup: &Setup, tensor: u32, axes: &[Axis]) -> K {
     let Some(placed) = setup.placed(tensor) else { return K::ZERO };
-    let vectors: Vec<Position> =
-        axes.iter().zip(&placed.axes).map(|(vector, &length)| Position::new(vector.clone(), length)).collect();
+    let vectors: Vec<Position> = axes
+        .iter()
+        .zip(&placed.axes)
+        .map(|(vector, &length)| Position::new(vector.clone(), length))
+        .collect();
     match &placed.content {
         None => vectors.iter().map(Position::sum).product(),
         Some(content) => contract(content, &vectors),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use algebra::field::batch_inverse;
 use algebra::layout::Chunk;
 use algebra::multilinear::{bits, eq_prefix};
 use algebra::{F, K};
@@ -13,7 +12,7 @@ use tape::End;
 
 use crate::Setup;
 use crate::functional::{Position, contract, form_expr};
-use crate::setup::axes_used;
+use crate::setup::Product;
 
 /// Points of one inner product: one per output axis.
 #[derive(Clone, Debug)]
@@ -26,11 +25,10 @@ pub struct InnerPoints {
 
 impl InnerPoints {
     /// Draws the points, axis by axis.
-    pub(crate) fn draw<E: End>(end: &mut E, ip: &Ip) -> Self {
+    pub(crate) fn draw<E: End>(end: &mut E, ip: &Ip, product: &Product) -> Self {
         // Soundness: a false relation vanishes at its point with probability <= #variables/#K.
         let outputs = ip.outputs.iter().map(|&n| end.draws("point", bits(n)).into()).collect();
-        let count = ip.outputs.len().saturating_add(ip.sums.len());
-        Self { outputs, used: (axes_used(&ip.a, count), axes_used(&ip.b, count)) }
+        Self { outputs, used: product.used.clone() }
     }
 
     fn is_used(&self, axis: usize) -> (bool, bool) {
@@ -83,23 +81,24 @@ impl InnerPoints {
     }
 
     /// A = Σ_y ∏ eq(r_y, y)·(`F[y]`/`m[y_o]` - `c[y]`) (spec R5).
-    pub(crate) fn claim(&self, setup: &Setup, ip: &Ip) -> Expr {
+    pub(crate) fn claim(&self, setup: &Setup, ip: &Ip, product: &Product) -> Expr {
         let plain: Vec<Option<Position>> = ip
             .outputs
             .iter()
             .zip(&self.outputs)
             .map(|(&n, point)| Some(Position::eq(Arc::clone(point), n)))
             .collect();
+        let inverses = &product.inverses;
         let target = match &ip.multiplier {
-            Multiplier::One(m) => {
-                form_expr(setup, &ip.target, &plain).scaled(K::from(F::from_i64(*m).inverse()))
+            Multiplier::One(_) => {
+                let inverse = inverses.first().copied().unwrap_or_default();
+                form_expr(setup, &ip.target, &plain).scaled(K::from(inverse))
             }
             Multiplier::Axis(axis, list) => {
-                let inverses = batch_inverse(&list.iter().map(|&m| F::from_i64(m)).collect::<Vec<_>>());
                 let mut weighed = plain.clone();
                 if let (Some(slot), Some(point)) = (weighed.get_mut(*axis), self.outputs.get(*axis)) {
                     let values = eq_prefix(point, list.len()).into_iter().zip(inverses);
-                    *slot = Some(Position::dense(values.map(|(x, m)| x.scale(m)).collect()));
+                    *slot = Some(Position::dense(values.map(|(x, &m)| x.scale(m)).collect()));
                 }
                 form_expr(setup, &ip.target, &weighed)
             }
