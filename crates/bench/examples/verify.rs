@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use program::types::Program;
 use program::wire::{Statement, decode, decode_statement};
-use verify::Verdict;
+use verify::{Prepared, ProofShape, Verdict, prepare};
 
 /// A part with its length before it, and what follows.
 fn framed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -28,23 +28,43 @@ fn verified(program: &Program, statement: &Statement, proof: &[u8]) -> bool {
     matches!(verify::verify(program, statement, proof), Verdict::Accepted(_))
 }
 
+/// The same, of a Program prepared before.
+#[inline(never)]
+fn verified_again(prepared: &Prepared, statement: &Statement, proof: &[u8]) -> bool {
+    matches!(prepared.verify(statement, proof), Verdict::Accepted(_))
+}
+
+/// Middle and least of the times of some calls, in milliseconds.
+fn time(repeat: usize, mut call: impl FnMut() -> bool) -> Result<(f64, f64), String> {
+    let mut times = Vec::new();
+    for _ in 0..repeat {
+        let start = Instant::now();
+        if !call() {
+            return Err("a proof is refused".into());
+        }
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |place: usize| times.get(place).copied().unwrap_or_default();
+    Ok((at(times.len() / 2), at(0)))
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let repeat: usize = arguments.next().ok_or("how many times?")?.parse()?;
     for name in arguments {
         let (program, statement, proof) = read(&std::fs::read(&name)?).ok_or("not a proof file")?;
-        let mut times = Vec::new();
-        for _ in 0..repeat {
-            let start = Instant::now();
-            if !verified(&program, &statement, &proof) {
-                return Err(format!("{name} is refused").into());
-            }
-            times.push(start.elapsed().as_secs_f64() * 1e3);
-        }
-        times.sort_by(f64::total_cmp);
-        let middle = times.get(times.len() / 2).copied().unwrap_or_default();
-        let least = times.first().copied().unwrap_or_default();
-        println!("{name}: verify {middle:.2} ms, least {least:.2}");
+        let first = time(repeat, || verified(&program, &statement, &proof))?;
+        let prepared = prepare(&program, &ProofShape::from(&statement))?;
+        let again = time(repeat, || verified_again(&prepared, &statement, &proof))?;
+        println!(
+            "{name}: first {:.2} ms (least {:.2}), prepared {:.2} ms (least {:.2}), prepared kB {}",
+            first.0,
+            first.1,
+            again.0,
+            again.1,
+            prepared.bytes() / 1000
+        );
     }
     Ok(())
 }

@@ -8,6 +8,9 @@ use crate::setup::sizing;
 use crate::{Budget, ProofShape, Setup, SetupError, budget};
 use program::lower::SlotPlan;
 
+/// Bytes of one reveal: what is shown, its slot's rule, and where its values go.
+const REVEAL: usize = 128;
+
 /// A Program made ready to verify proofs of one shape. [`crate::verify`] makes one and uses it once.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -74,6 +77,15 @@ impl Prepared {
     /// The proven soundness budget of every proof.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// About how many bytes of memory this takes, for a cache that must know. It grows with the Program's
+    /// file: public contents, 8 bytes an entry, and some kilobytes per operator and table.
+    pub fn bytes(&self) -> usize {
+        let disclosure = self.shape.disclosure.reveals.len().saturating_mul(REVEAL);
+        [self.unfilled.lowered.bytes(), self.unfilled.sizes.bytes(), disclosure, size_of::<Self>()]
+            .into_iter()
+            .fold(0, usize::saturating_add)
     }
 
     /// Everything derived from the Program and one Statement.

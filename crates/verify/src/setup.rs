@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use algebra::F;
 use algebra::field::batch_inverse;
-use algebra::layout::{Layout, layout};
+use algebra::layout::{Block, Chunk, Layout, layout};
 use algebra::multilinear::bits;
 use oracle::{Plan, Role, Rung, Shape, Sizing, layout_digest, plan};
 use program::invalid::Invalid;
@@ -183,6 +183,8 @@ impl core::ops::DerefMut for Draft {
     }
 }
 
+/// What an allocator adds to a list, about.
+const LIST: usize = 16;
 const LEAVES_MAX: usize = 1 << 27;
 const POSITIONS_MAX: usize = 1 << 27;
 const CONSTRAINTS_MAX: usize = 1 << 16;
@@ -358,6 +360,31 @@ impl Setup {
 }
 
 impl Sizes {
+    /// About how many bytes of memory this takes.
+    pub fn bytes(&self) -> usize {
+        let times = |count: usize, one: usize| count.saturating_mul(one);
+        let layout = |layout: &Layout| {
+            let chunks: usize = layout.blocks.iter().map(|block| block.chunks.len()).sum();
+            times(layout.blocks.len(), size_of::<Block>().saturating_add(LIST))
+                .saturating_add(times(chunks, size_of::<Chunk>()))
+        };
+        let group = |group: &Group| {
+            let lists = times(group.tensors.len(), size_of::<u32>().saturating_add(size_of::<Vec<usize>>()));
+            let numbers = times(group.layout.blocks.len(), size_of::<usize>());
+            lists.saturating_add(numbers).saturating_add(layout(&group.layout))
+        };
+        let product = |Product { used: (a, b), inverses }: &Product| {
+            let flags = a.len().saturating_add(b.len());
+            flags.saturating_add(times(inverses.len(), size_of::<F>())).saturating_add(size_of::<Product>())
+        };
+        let relations = times(self.dims.len(), size_of::<usize>().saturating_add(2));
+        let homes = times(self.homes.len(), size_of::<Option<(usize, usize)>>());
+        let groups = self.groups.iter().map(group);
+        let products = self.products.iter().map(product);
+        let rest = [layout(&self.leaves), relations, homes, size_of::<Self>()];
+        groups.chain(products).chain(rest).fold(0, usize::saturating_add)
+    }
+
     fn axes<'a>(&'a self, lowered: &'a Lowered, tensor: u32) -> &'a [usize] {
         let [pads, products] = &self.pad_axes;
         match self.pad_tensors {

@@ -25,6 +25,7 @@ use crate::validate::{Analysis, analyse, number};
 
 mod lists;
 mod slots;
+mod weight;
 
 pub use lists::{
     Ip, Lin, Lists, Look, LookTable, Lowered, Multiplier, Place, Placed, Quotient, RoundStep, Shape, Step,
