@@ -27,6 +27,9 @@ pub(crate) struct Address<'a> {
     last: Option<(&'a [Axis], &'a [usize], Vec<K>)>,
 }
 
+/// Values of one term's vectors, by the axis, the chunk's first index and the lowest variable.
+type Known = Vec<((usize, usize, usize), K)>;
+
 /// Whether two vectors are one and the same.
 fn same(a: &Axis, b: &Axis) -> bool {
     match (a, b) {
@@ -54,7 +57,10 @@ impl<'a> Address<'a> {
         });
         let products = match known {
             Some((_, _, products)) => products,
-            None => own.iter().map(|&number| self.product(axes, number)).collect(),
+            None => {
+                let mut known = Known::new();
+                own.iter().map(|&number| self.product(axes, number, &mut known)).collect()
+            }
         };
         let selectors = own.iter().filter_map(|&number| self.selectors.get(number));
         let value = selectors.zip(&products).map(|(&selector, &product)| selector * product).sum();
@@ -69,7 +75,7 @@ impl<'a> Address<'a> {
     }
 
     /// ∏_a `axes_a` at the variables of one block.
-    fn product(&mut self, axes: &[Axis], number: usize) -> K {
+    fn product(&mut self, axes: &[Axis], number: usize, known: &mut Known) -> K {
         let group = self.group;
         let Some(Block { chunks, .. }) = group.layout.blocks.get(number) else { return K::ZERO };
         if axes.iter().zip(chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk)) {
@@ -77,8 +83,17 @@ impl<'a> Address<'a> {
         }
         let mut product = K::ONE;
         let mut low = 0usize;
-        for (axis, &chunk) in axes.iter().zip(chunks).rev() {
-            product *= self.axis(axis, chunk, low);
+        for ((place, axis), &chunk) in axes.iter().enumerate().zip(chunks).rev() {
+            let key = (place, chunk.off, low);
+            let before = known.iter().find(|(other, _)| *other == key);
+            product *= match before {
+                Some(&(_, value)) => value,
+                None => {
+                    let value = self.axis(axis, chunk, low);
+                    known.push((key, value));
+                    value
+                }
+            };
             low = low.saturating_add(chunk.log);
         }
         product
