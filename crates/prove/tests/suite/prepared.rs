@@ -82,7 +82,7 @@ fn prepared_and_plain_verdicts_are_one() {
 
 #[test]
 fn prepared_programs_take_links() {
-    let [mut owner, _] = others(&cases()[2]);
+    let [mut owner, _] = others(&Case { zk: true, ..cases()[2].clone() });
     let prepared = prepare(&owner.program, &ProofShape::from(&owner.statement)).unwrap();
     let chains = owner.advance(&[1, 1]);
     let proof = owner.prove().bytes;
