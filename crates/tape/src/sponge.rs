@@ -44,23 +44,21 @@ impl Sponge {
 
     /// The stream of what follows the state, and the state after it: S ← H of the same bytes with the
     /// next kind.
-    fn stream(&mut self, kind: u8, label: &str) -> blake3::OutputReader {
+    fn stream(&mut self, kind: u8, label: &str) -> Stream {
         let mut bytes = self.keyed(kind, label);
         let stream = blake3::Hasher::new().update(&bytes).finalize_xof();
         if let Some(at) = bytes.get_mut(self.state.len()) {
             *at = kind.saturating_add(1);
         }
         self.state = hash(&bytes);
-        stream
+        Stream { output: stream, block: [0; BLOCK], at: BLOCK }
     }
 
     /// One element of K.
     pub fn challenge(&mut self, label: &str) -> K {
         let mut stream = self.stream(2, label);
         let mut draw = || loop {
-            let mut word = [0; 8];
-            stream.fill(&mut word);
-            if let Some(element) = F::canonical(u64::from_le_bytes(word)) {
+            if let Some(element) = F::canonical(u64::from_le_bytes(stream.word())) {
                 return element;
             }
         };
@@ -95,11 +93,33 @@ impl Sponge {
         let mask = u32::try_from(n.wrapping_sub(1)).unwrap_or(u32::MAX);
         let mut seen = std::collections::BTreeSet::new();
         while seen.len() < count {
-            let mut word = [0; 4];
-            stream.fill(&mut word);
-            seen.insert(u32::from_le_bytes(word) & mask);
+            seen.insert(u32::from_le_bytes(stream.word()) & mask);
         }
         seen.into_iter().map(|i| usize::try_from(i).unwrap_or(0)).collect()
+    }
+}
+
+/// Bytes that one step of the hash gives, however few are taken of them.
+const BLOCK: usize = 64;
+
+/// A stream of words.
+struct Stream {
+    output: blake3::OutputReader,
+    block: [u8; BLOCK],
+    /// Bytes of the block that were taken.
+    at: usize,
+}
+
+impl Stream {
+    /// The next N bytes; N divides [`BLOCK`] and is the same for one stream.
+    fn word<const N: usize>(&mut self) -> [u8; N] {
+        if self.at >= BLOCK {
+            self.output.fill(&mut self.block);
+            self.at = 0;
+        }
+        let word = self.block.get(self.at..).and_then(|rest| rest.first_chunk::<N>());
+        self.at = self.at.saturating_add(N);
+        word.copied().unwrap_or([0; N])
     }
 }
 
@@ -117,6 +137,16 @@ mod tests {
         assert_eq!(alpha, K::new(F::new(2_102_384_171_906_066_136), F::new(5_342_551_391_629_998_517)));
         assert_eq!(sponge.indices(13, 4), [3948, 4195, 5348, 6400]);
         assert_eq!(sponge.grind(8, least_nonce), 134);
+    }
+
+    #[test]
+    fn words_are_the_stream_in_order() {
+        let mut sponge = Sponge::default();
+        let mut bytes = [0; 400];
+        blake3::Hasher::new().update(&sponge.keyed(5, "query")).finalize_xof().fill(&mut bytes);
+        let mut stream = sponge.stream(5, "query");
+        assert!(bytes.as_chunks::<4>().0.iter().all(|word| stream.word() == *word));
+        assert_eq!(sponge.state, hash(&Sponge::default().keyed(6, "query")));
     }
 
     #[test]
