@@ -34,25 +34,27 @@ fn verified_again(prepared: &Prepared, statement: &Statement, proof: &[u8]) -> b
     matches!(prepared.verify(statement, proof), Verdict::Accepted(_))
 }
 
-/// Nanoseconds this thread has run, where the system tells; what else runs on the machine is not in it.
-fn spent() -> Option<u64> {
-    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+/// Milliseconds this thread has run, where the system tells; it counts in steps of a few of them.
+fn spent() -> Option<f64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(told.split(' ').next()?.parse::<f64>().ok()? / 1e6)
 }
 
-/// Middle and least of the processor times of some calls, in milliseconds; wall times where only these are known.
-fn time(repeat: usize, mut call: impl FnMut() -> bool) -> Result<(f64, f64), String> {
-    let mut times = Vec::new();
+/// Milliseconds of some calls: processor time of one in the mean, wall time of the middle one and the least.
+fn time(repeat: usize, mut call: impl FnMut() -> bool) -> Result<String, String> {
+    let mut walls = Vec::new();
+    let before = spent();
     for _ in 0..repeat {
-        let (start, before) = (Instant::now(), spent());
+        let start = Instant::now();
         if !call() {
             return Err("a proof is refused".into());
         }
-        let wall = start.elapsed().as_nanos() as f64;
-        times.push(before.zip(spent()).map_or(wall, |(before, after)| (after - before) as f64) / 1e6);
+        walls.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    times.sort_by(f64::total_cmp);
-    let at = |place: usize| times.get(place).copied().unwrap_or_default();
-    Ok((at(times.len() / 2), at(0)))
+    let mean = before.zip(spent()).map_or(f64::NAN, |(before, after)| (after - before) / repeat as f64);
+    walls.sort_by(f64::total_cmp);
+    let at = |place: usize| walls.get(place).copied().unwrap_or_default();
+    Ok(format!("CPU {mean:.2}, wall {:.2}, least {:.2}", at(walls.len() / 2), at(0)))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -63,14 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let first = time(repeat, || verified(&program, &statement, &proof))?;
         let prepared = prepare(&program, &ProofShape::from(&statement))?;
         let again = time(repeat, || verified_again(&prepared, &statement, &proof))?;
-        println!(
-            "{name}: first {:.2} ms (least {:.2}), prepared {:.2} ms (least {:.2}), prepared kB {}",
-            first.0,
-            first.1,
-            again.0,
-            again.1,
-            prepared.bytes() / 1000
-        );
+        println!("{name}: first: {first}; prepared, {} kB: {again}", prepared.bytes() / 1000);
     }
     Ok(())
 }
