@@ -160,10 +160,4 @@ impl SlotPlan {
         }
         Ok(filled)
     }
-
-    /// Number of slots.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.rules.len()
-    }
 }
