@@ -210,9 +210,17 @@ impl K {
 
     /// 1/self; 0 for 0.
     pub fn inverse(self) -> Self {
-        let norm = self.c0 * self.c0 - F(7) * (self.c1 * self.c1);
-        let inverse = norm.inverse();
-        Self { c0: self.c0 * inverse, c1: -(self.c1 * inverse) }
+        self.conjugate().scale(self.norm().inverse())
+    }
+
+    /// c0 - c1·√7.
+    fn conjugate(self) -> Self {
+        Self { c0: self.c0, c1: -self.c1 }
+    }
+
+    /// self times its conjugate; 0 for 0 only.
+    fn norm(self) -> F {
+        self.c0 * self.c0 - F(7) * (self.c1 * self.c1)
     }
 
     /// self^e.
@@ -331,6 +339,12 @@ pub fn batch_inverse(values: &[F]) -> Vec<F> {
     inverses
 }
 
+/// As [`batch_inverse`], over K.
+pub fn batch_inverse_extension(values: &[K]) -> Vec<K> {
+    let norms: Vec<F> = values.iter().map(|x| x.norm()).collect();
+    values.iter().zip(batch_inverse(&norms)).map(|(x, norm)| x.conjugate().scale(norm)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,6 +398,8 @@ mod tests {
             if x != K::ZERO {
                 prop_assert_eq!(x * x.inverse(), K::ONE);
             }
+            let all = [x, K::ZERO, y, x * y];
+            prop_assert_eq!(batch_inverse_extension(&all), all.map(K::inverse));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Exact binary chunks: every axis is cut at the set bits of its length, so no slot is padding.
 
-use crate::multilinear::bits;
+use crate::field::K;
+use crate::multilinear::{bits, selector};
 
 /// A chunk of an axis: indices [off, off + 2^log). `off` is a multiple of 2^log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,40 @@ impl Layout {
     pub fn variables(&self) -> usize {
         bits(self.total)
     }
+
+    /// [`selector`] of every block at one point, for two products a block: blocks of one size lie side
+    /// by side, so the eq of their common upper bits is made once.
+    pub fn selectors(&self, z: &[K]) -> Vec<K> {
+        let last = self.total.saturating_sub(1);
+        let mut selectors = Vec::with_capacity(self.blocks.len());
+        let mut blocks = self.blocks.iter().peekable();
+        // eq of the variables from `log` on with `start`, `start` + 1, ..
+        let (mut nodes, mut start) = (vec![K::ONE], 0usize);
+        for log in (0..=z.len()).rev() {
+            let Some(&&Block { off, .. }) = blocks.peek() else { break };
+            if let Some(&x) = z.get(log) {
+                (nodes, start) = children(&nodes, start, x, (off >> log, last >> log));
+            }
+            while let Some(block) = blocks.next_if(|block| block.log == log) {
+                let node = (block.off >> log).checked_sub(start).and_then(|i| nodes.get(i));
+                selectors.push(node.copied().unwrap_or_else(|| selector(z, block.off, log)));
+            }
+        }
+        selectors.extend(blocks.map(|block| selector(z, block.off, block.log)));
+        selectors
+    }
+}
+
+/// The eq values one variable x further down, of indices `first..=last` as far as their parents are known.
+fn children(parents: &[K], start: usize, x: K, (first, last): (usize, usize)) -> (Vec<K>, usize) {
+    let from = (first >> 1).max(start);
+    let count = (last >> 1).saturating_sub(from).saturating_add(1);
+    let mut nodes = Vec::with_capacity(count.min(parents.len()).saturating_mul(2));
+    for &parent in parents.iter().skip(from.saturating_sub(start)).take(count) {
+        let high = parent * x;
+        nodes.extend([parent - high, high]);
+    }
+    (nodes, from << 1)
 }
 
 /// Calls `visit(address, flat row-major index in the tensor)` for every entry of a block,
@@ -135,6 +170,8 @@ pub fn runs(block: &Block, axes: &[usize], mut visit: impl FnMut(usize, usize, u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::F;
+    use proptest::prelude::*;
 
     #[test]
     fn example_of_the_spec() {
@@ -158,6 +195,19 @@ mod tests {
         assert_eq!(at[2][4], 30);
         assert_eq!(at[0][12], 32);
         assert_eq!(at[1][14], 33);
+    }
+
+    proptest! {
+        #[test]
+        fn all_selectors_are_selectors(
+            lengths in prop::collection::vec(prop::collection::vec(0usize..40, 0..4), 0..12),
+            z in prop::collection::vec(any::<u64>(), 0..26),
+        ) {
+            let z: Vec<K> = z.iter().map(|&x| K::new(F::new(x), F::new(x.rotate_left(9)))).collect();
+            let laid = layout(lengths.iter().map(Vec::as_slice)).unwrap();
+            let each = laid.blocks.iter().map(|block| selector(&z, block.off, block.log));
+            prop_assert_eq!(laid.selectors(&z), each.collect::<Vec<K>>());
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Multilinear extensions. Bit b of an index is variable b of a point; bit 0 is the least significant.
 
 use crate::field::{F, K};
-use crate::slices::split_eq;
+use crate::slices::{dot, split_eq};
 
 /// Number of variables of an axis of length n: ⌈log2 n⌉, 0 for n <= 1.
 pub fn bits(n: usize) -> usize {
@@ -58,20 +58,17 @@ pub fn eq_prefix(r: &[K], n: usize) -> Vec<K> {
 
 /// Value at point z of the multilinear extension of `values` (zero beyond its end).
 pub fn evaluate(values: &[K], z: &[K]) -> K {
-    let mut table = values.to_vec();
-    for &x in z {
-        // Variable 0 is the least significant bit: neighbours are folded.
-        table = table
-            .chunks(2)
-            .map(|pair| {
-                let low = pair.first().copied().unwrap_or_default();
-                let high = pair.get(1).copied().unwrap_or_default();
-                low + x * (high - low)
-            })
-            .collect();
+    let (low, high) = z.split_at(z.len().min(ROW));
+    let row = eq_table(low);
+    if high.is_empty() {
+        return dot(&row, values);
     }
-    table.first().copied().unwrap_or_default()
+    let sums: Vec<K> = values.chunks(row.len().max(1)).map(|part| dot(&row, part)).collect();
+    evaluate(&sums, high)
 }
+
+/// Variables that [`evaluate`] takes at once.
+const ROW: usize = 6;
 
 /// sel(z; off, e): eq of the bits of z from e on with off / 2^e. `off` is a multiple of 2^e.
 pub fn selector(z: &[K], off: usize, e: usize) -> K {
@@ -107,6 +104,8 @@ mod tests {
             for (i, &t) in table.iter().enumerate() {
                 prop_assert_eq!(t, eq_index(&r, i));
             }
+            // More values than the point has corners count for nothing.
+            prop_assert_eq!(evaluate(&values, &r), evaluate(&values[..n], &r));
             let direct: K = table.iter().zip(&values).map(|(&a, &b)| a * b).sum();
             prop_assert_eq!(evaluate(&values[..n], &r), direct);
             let x = F::new(x);
@@ -114,6 +113,17 @@ mod tests {
             prop_assert_eq!(power(&r, x), powers);
             prop_assert_eq!(eq_points(&r, &r), r.iter().map(|&a| eq1(a, a)).product());
             prop_assert_eq!(eq_index(&r, n), K::ZERO);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn values_of_any_length_are_evaluated(
+            r in prop::collection::vec(k(), 0..15),
+            values in prop::collection::vec(k(), 0..700),
+        ) {
+            let direct: K = eq_table(&r).iter().zip(&values).map(|(&a, &b)| a * b).sum();
+            prop_assert_eq!(evaluate(&values, &r), direct);
         }
     }
 

@@ -23,6 +23,7 @@
 )]
 
 use algebra::K;
+use algebra::field::batch_inverse_extension;
 use sumcheck::{Expr, Ledger, Pads, Sent};
 use tape::{End, Reject};
 
@@ -83,9 +84,9 @@ pub fn reduce<E: End, W: Fractions>(
             claim = core::mem::take(&mut numerator);
             claim.add_scaled(core::mem::take(&mut denominator), nu);
             end.act(knows, |witness: &mut W| witness.start_layer(k, &point, nu));
-            for (j, slot) in rho.iter_mut().enumerate().rev() {
-                let at = point.get(j).copied().unwrap_or_default();
-                claim = round(end, ledger, claim, (j, at), slot, knows)?;
+            let at = point.iter().zip(batch_inverse_extension(&point));
+            for ((j, slot), (&at, inverse)) in rho.iter_mut().enumerate().zip(at).rev() {
+                claim = round(end, ledger, claim, (j, at, inverse), slot, knows)?;
             }
         }
         let said = ledger.send(end, "gkr.out", 4, knows, |witness: &mut W| {
@@ -112,12 +113,13 @@ pub fn reduce<E: End, W: Fractions>(
     Ok(LeafClaim { point, numerator, denominator })
 }
 
-/// One round: h(X) has degree 2 after the eq factor of variable j is taken out.
+/// One round: h(X) has degree 2 after the eq factor of variable j is taken out. The claim's point is
+/// `at` in this variable.
 fn round<E: End, W: Fractions>(
     end: &mut E,
     ledger: &mut Ledger,
     claim: Expr,
-    (j, at): (usize, K),
+    (j, at, inverse): (usize, K, K),
     slot: &mut K,
     knows: &mut E::Knows<W>,
 ) -> Result<Expr, Reject> {
@@ -132,7 +134,6 @@ fn round<E: End, W: Fractions>(
     let rho = end.draw("gkr.rho");
     *slot = rho;
     // h(1) = (claim - (1 - r_j) h(0)) / r_j, and h(ρ) = h(0)(1-ρ) + h(1)ρ + h(∞)(ρ²-ρ).
-    let inverse = at.inverse();
     let mut next = claim.scaled(inverse * rho);
     next.add_scaled(low.expr(), K::ONE - rho - (K::ONE - at) * inverse * rho);
     next.add_scaled(top.expr(), rho * rho - rho);

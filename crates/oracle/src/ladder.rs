@@ -17,7 +17,7 @@
 //! | 8    | prover   | proof of work, columns of E and Q   | `pow`, `cols`                |
 
 use algebra::multilinear::{eq_prefix, evaluate, power, selector};
-use algebra::slices::dot_base;
+use algebra::slices::{combine_base, dot, dot_base};
 use algebra::{F, K};
 use sumcheck::round_weights;
 use tape::{End, Reject, words};
@@ -297,11 +297,7 @@ fn queries<E: End, W: Rungs>(
         let root = roots.get(number).copied().unwrap_or_default();
         let columns = columns(end, shape, root, Opened::Level(number), at, knows)?;
         let weights = weights.get(number).map(Vec::as_slice).unwrap_or_default();
-        folded.extend(
-            columns
-                .iter()
-                .map(|column| column.iter().zip(weights).map(|(&entry, &weight)| entry * weight).sum::<K>()),
-        );
+        folded.extend(columns.iter().map(|column| column.dot(weights)));
     }
     // Soundness: wrong positions cancel for at most #positions values of ξ.
     let xi = end.draw("xi");
@@ -318,7 +314,23 @@ fn draw_positions<E: End>(end: &mut E, shape: &Shape, lambda: u8) -> Vec<usize> 
     end.indices(u32::try_from(shape.log_n).unwrap_or(0), shape.queries(lambda))
 }
 
-/// Opened columns as elements of K, checked against the root.
+/// The entries of an opened column.
+enum Column {
+    Base(Vec<F>),
+    Extension(Vec<K>),
+}
+
+impl Column {
+    /// Σ `weights[r]`·`column[r]`.
+    fn dot(&self, weights: &[K]) -> K {
+        match self {
+            Self::Base(entries) => dot_base(weights, entries),
+            Self::Extension(entries) => dot(weights, entries),
+        }
+    }
+}
+
+/// Opened columns, checked against the root.
 fn columns<E: End, W: Rungs>(
     end: &mut E,
     shape: &Shape,
@@ -326,7 +338,7 @@ fn columns<E: End, W: Rungs>(
     opened: Opened,
     positions: &[usize],
     knows: &mut E::Knows<W>,
-) -> Result<Vec<Vec<K>>, Reject> {
+) -> Result<Vec<Column>, Reject> {
     let width = shape.column_bytes();
     let bytes = end.say_bytes("cols", width.saturating_mul(positions.len()), knows, |witness: &mut W| {
         witness.columns(opened, positions)
@@ -339,9 +351,9 @@ fn columns<E: End, W: Rungs>(
     for entry in bytes.chunks_exact(width.max(1)) {
         let values = words("cols", entry.get(salt..).unwrap_or_default())?;
         columns.push(if shape.extension {
-            values.as_chunks::<2>().0.iter().map(|&[c0, c1]| K::new(c0, c1)).collect()
+            Column::Extension(values.as_chunks::<2>().0.iter().map(|&[c0, c1]| K::new(c0, c1)).collect())
         } else {
-            values.into_iter().map(K::from).collect()
+            Column::Base(values)
         });
     }
     if E::CHECKS {
@@ -433,22 +445,26 @@ fn close<E: End, W: Rungs>(
     Ok(())
 }
 
-/// The first `count` powers of x, in steps that need not wait for each other.
-fn powers(x: F, count: usize) -> Vec<F> {
-    const STEP: usize = 8;
-    let mut powers: Vec<F> = Vec::with_capacity(count.saturating_add(STEP));
-    let mut next = F::ONE;
-    for _ in 0..STEP {
-        powers.push(next);
-        next *= x;
+/// Values of a polynomial with these coefficients at many points. Its coefficients are cut into runs: the
+/// low powers of all points are made once, and Horner's rule joins the runs.
+fn evaluations(coefficients: &[K], points: &[F]) -> Vec<K> {
+    const RUN: usize = 32;
+    let mut powers: Vec<Vec<F>> = Vec::with_capacity(RUN);
+    let mut next = vec![F::ONE; points.len()];
+    for _ in 0..RUN.min(coefficients.len()) {
+        let products = next.iter().zip(points).map(|(&power, &x)| power * x).collect();
+        powers.push(core::mem::replace(&mut next, products));
     }
-    let mut run: Vec<F> = powers.clone();
-    while powers.len() < count {
-        run.iter_mut().for_each(|power| *power *= next);
-        powers.extend_from_slice(&run);
+    let rows: Vec<&[F]> = powers.iter().map(Vec::as_slice).collect();
+    let mut values = vec![K::ZERO; points.len()];
+    let mut sums = values.clone();
+    for run in coefficients.chunks(RUN).rev() {
+        combine_base(&mut sums, run, rows.get(..run.len()).unwrap_or_default());
+        for ((value, &sum), &step) in values.iter_mut().zip(&sums).zip(&next) {
+            *value = value.scale(step) + sum;
+        }
     }
-    powers.truncate(count);
-    powers
+    values
 }
 
 /// Enc(y ‖ y_r)_j = s_j + θ·w_j at every opened position.
@@ -457,18 +473,44 @@ fn check_codeword(
     (data, masks): (&[K], &[K]),
     theta: K,
     positions: &[usize],
-    columns: &[Vec<K>],
+    columns: &[Column],
 ) -> Result<(), Reject> {
     let omega = F::root_of_unity(u32::try_from(shape.log_n).unwrap_or(0)).unwrap_or(F::ONE);
-    for (&position, column) in positions.iter().zip(columns) {
-        let x = omega.pow(u64::try_from(position).unwrap_or(0));
-        let shift = x.pow(u64::try_from(shape.data()).unwrap_or(0));
-        let powers = powers(x, data.len().max(masks.len()));
-        let encoded = dot_base(data, &powers) + dot_base(masks, &powers).scale(shift);
-        let &[w, s] = column.as_slice() else { return Err(Reject::Codeword { oracle: shape.role.name() }) };
+    let points: Vec<F> = positions.iter().map(|&j| omega.pow(u64::try_from(j).unwrap_or(0))).collect();
+    let masked = evaluations(masks, &points).into_iter().zip(&points);
+    let shift = u64::try_from(shape.data()).unwrap_or(0);
+    let encoded = evaluations(data, &points).into_iter().zip(masked);
+    let encoded = encoded.map(|(value, (mask, x))| value + mask.scale(x.pow(shift)));
+    for (encoded, column) in encoded.zip(columns) {
+        let Column::Extension(entries) = column else {
+            return Err(Reject::Codeword { oracle: shape.role.name() });
+        };
+        let &[w, s] = entries.as_slice() else {
+            return Err(Reject::Codeword { oracle: shape.role.name() });
+        };
         if encoded != s + theta * w {
             return Err(Reject::Codeword { oracle: shape.role.name() });
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_coefficients_are_one_polynomial() {
+        let word = |i: u64| F::new(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for count in [0u64, 1, 2, 31, 32, 33, 64, 65, 1000] {
+            let coefficients: Vec<K> = (0..count).map(|i| K::new(word(i), word(i + count))).collect();
+            let points: Vec<F> = (0..19).map(word).collect();
+            let plain = |&x: &F| {
+                let powers = (0..count).map(|i| x.pow(i));
+                coefficients.iter().zip(powers).map(|(&c, power)| c.scale(power)).sum()
+            };
+            let expected: Vec<K> = points.iter().map(plain).collect();
+            assert_eq!(evaluations(&coefficients, &points), expected, "{count} coefficients");
+        }
+    }
 }

@@ -491,8 +491,8 @@ pub(crate) fn table_fact<'a>(
     let mut ends = Vec::new();
     for form in &table.outs {
         let values = public_values(form, facts, &counts, tensor)?;
-        let lo = values.iter().copied().min().unwrap_or(0);
-        let hi = values.iter().copied().max().unwrap_or(0);
+        let first = values.first().copied().unwrap_or(0);
+        let (lo, hi) = values.iter().fold((first, first), |(lo, hi), &x| (lo.min(x), hi.max(x)));
         Interval::new(i128::from(lo), i128::from(hi)).ends()?;
         outs.push(values);
         ends.push((lo, hi));

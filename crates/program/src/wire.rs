@@ -126,11 +126,10 @@ pub fn content_digest(axes: &[u32], content: &[i64]) -> [u8; 32] {
     axes.iter().for_each(|axis| {
         hasher.update(&axis.to_le_bytes());
     });
-    let mut buffer = Vec::with_capacity(1 << 15);
+    let mut buffer = vec![[0; 8]; content.len().min(1 << 12)];
     for part in content.chunks(1 << 12) {
-        buffer.clear();
-        part.iter().for_each(|entry| buffer.extend_from_slice(&entry.to_le_bytes()));
-        hasher.update(&buffer);
+        buffer.iter_mut().zip(part).for_each(|(bytes, entry)| *bytes = entry.to_le_bytes());
+        hasher.update(buffer.get(..part.len()).unwrap_or_default().as_flattened());
     }
     *hasher.finalize().as_bytes()
 }

@@ -254,7 +254,7 @@ pub(crate) fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl
     for block in &group.layout.blocks {
         let tensor = group.tensors[block.tensor];
         let axes = setup.axes(tensor);
-        runs(block, &axes, |address, index, n| {
+        runs(block, axes, |address, index, n| {
             let slots = &mut rows[address..address + n];
             match setup.pad_tensors {
                 Some((pad, _)) if pad == tensor => slots.copy_from_slice(&words[index..index + n]),

@@ -134,32 +134,33 @@ impl From<K> for Expr {
 impl Expr {
     /// self ← self + other · factor.
     pub fn add_scaled(&mut self, other: Self, factor: K) {
-        self.constant += other.constant * factor;
-        self.pads.extend(other.pads.into_iter().map(|(i, x)| (i, x * factor)));
-        self.products.extend(other.products.into_iter().map(|(i, x)| (i, x * factor)));
-        self.terms.extend(other.terms.into_iter().map(|term| Term { coef: term.coef * factor, ..term }));
+        *self = core::mem::take(self).plus(other.scaled(factor));
     }
 
     /// self · factor.
     #[must_use]
-    pub fn scaled(self, factor: K) -> Self {
-        let mut result = Self::default();
-        result.add_scaled(self, factor);
-        result
+    pub fn scaled(mut self, factor: K) -> Self {
+        self.constant *= factor;
+        self.pads.iter_mut().for_each(|(_, x)| *x *= factor);
+        self.products.iter_mut().for_each(|(_, x)| *x *= factor);
+        self.terms.iter_mut().for_each(|term| term.coef *= factor);
+        self
     }
 
     /// self + other.
     #[must_use]
-    pub fn plus(mut self, other: Self) -> Self {
-        self.add_scaled(other, K::ONE);
+    pub fn plus(mut self, mut other: Self) -> Self {
+        self.constant += other.constant;
+        self.pads.append(&mut other.pads);
+        self.products.append(&mut other.products);
+        self.terms.append(&mut other.terms);
         self
     }
 
     /// self - other.
     #[must_use]
-    pub fn minus(mut self, other: Self) -> Self {
-        self.add_scaled(other, -K::ONE);
-        self
+    pub fn minus(self, other: Self) -> Self {
+        self.plus(other.scaled(-K::ONE))
     }
 
     /// self · f for f in F.

@@ -224,12 +224,13 @@ impl<'a> VerifierEnd<'a> {
 
 /// Elements of F from 8-byte words, each below p.
 pub fn words(label: &'static str, bytes: &[u8]) -> Result<Vec<F>, Reject> {
-    bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|word| F::canonical(u64::from_le_bytes(*word)).ok_or(Reject::NotCanonical { label }))
-        .collect()
+    let (chunks, _) = bytes.as_chunks::<8>();
+    // A list of results grows as it is collected; this one has its length.
+    let mut words = Vec::with_capacity(chunks.len());
+    for word in chunks {
+        words.push(F::canonical(u64::from_le_bytes(*word)).ok_or(Reject::NotCanonical { label })?);
+    }
+    Ok(words)
 }
 
 impl End for VerifierEnd<'_> {

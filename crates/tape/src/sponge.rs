@@ -8,7 +8,10 @@ use algebra::arch::blake3::least_nonce;
 pub type Search = fn(&[u8; WORK_PREFIX], u32) -> u64;
 use algebra::{F, K};
 
-use crate::{frame, hash};
+use crate::hash;
+
+/// Bytes before a label: the state, the kind, the label's length.
+const KEY: usize = 32 + 1 + 8;
 
 /// Transcript state.
 #[derive(Clone, Default)]
@@ -23,9 +26,11 @@ impl Sponge {
     }
 
     fn keyed(&self, kind: u8, label: &str) -> Vec<u8> {
-        let mut bytes = self.state.to_vec();
+        let mut bytes = Vec::with_capacity(label.len().saturating_add(KEY));
+        bytes.extend_from_slice(&self.state);
         bytes.push(kind);
-        bytes.extend(frame(label.as_bytes()));
+        bytes.extend_from_slice(&u64::try_from(label.len()).unwrap_or(u64::MAX).to_le_bytes());
+        bytes.extend_from_slice(label.as_bytes());
         bytes
     }
 
@@ -37,23 +42,27 @@ impl Sponge {
         self.state = *hasher.finalize().as_bytes();
     }
 
-    fn stream(&self, kind: u8, label: &str) -> blake3::OutputReader {
-        blake3::Hasher::new().update(&self.keyed(kind, label)).finalize_xof()
+    /// The stream of what follows the state, and the state after it: S ← H of the same bytes with the
+    /// next kind.
+    fn stream(&mut self, kind: u8, label: &str) -> Stream {
+        let mut bytes = self.keyed(kind, label);
+        let stream = blake3::Hasher::new().update(&bytes).finalize_xof();
+        if let Some(at) = bytes.get_mut(self.state.len()) {
+            *at = kind.saturating_add(1);
+        }
+        self.state = hash(&bytes);
+        Stream { output: stream, block: [0; BLOCK], at: BLOCK }
     }
 
     /// One element of K.
     pub fn challenge(&mut self, label: &str) -> K {
         let mut stream = self.stream(2, label);
         let mut draw = || loop {
-            let mut word = [0; 8];
-            stream.fill(&mut word);
-            if let Some(element) = F::canonical(u64::from_le_bytes(word)) {
+            if let Some(element) = F::canonical(u64::from_le_bytes(stream.word())) {
                 return element;
             }
         };
-        let challenge = K::new(draw(), draw());
-        self.state = hash(&self.keyed(3, label));
-        challenge
+        K::new(draw(), draw())
     }
 
     /// Leading zero bits of the proof-of-work hash at this nonce.
@@ -77,21 +86,40 @@ impl Sponge {
     /// `count` distinct positions below n = 2^log_n, ascending; all of them if count >= n.
     pub fn indices(&mut self, log_n: u32, count: usize) -> Vec<usize> {
         let n = 1usize.checked_shl(log_n).unwrap_or(0);
-        let drawn = if count >= n {
-            (0..n).collect()
-        } else {
-            let mask = u32::try_from(n.wrapping_sub(1)).unwrap_or(u32::MAX);
-            let mut stream = self.stream(5, "query");
-            let mut seen = std::collections::BTreeSet::new();
-            while seen.len() < count {
-                let mut word = [0; 4];
-                stream.fill(&mut word);
-                seen.insert(u32::from_le_bytes(word) & mask);
-            }
-            seen.into_iter().map(|i| usize::try_from(i).unwrap_or(0)).collect()
-        };
-        self.state = hash(&self.keyed(6, "query"));
-        drawn
+        let mut stream = self.stream(5, "query");
+        if count >= n {
+            return (0..n).collect();
+        }
+        let mask = u32::try_from(n.wrapping_sub(1)).unwrap_or(u32::MAX);
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.len() < count {
+            seen.insert(u32::from_le_bytes(stream.word()) & mask);
+        }
+        seen.into_iter().map(|i| usize::try_from(i).unwrap_or(0)).collect()
+    }
+}
+
+/// Bytes that one step of the hash gives, however few are taken of them.
+const BLOCK: usize = 64;
+
+/// A stream of words.
+struct Stream {
+    output: blake3::OutputReader,
+    block: [u8; BLOCK],
+    /// Bytes of the block that were taken.
+    at: usize,
+}
+
+impl Stream {
+    /// The next N bytes; N divides [`BLOCK`] and is the same for one stream.
+    fn word<const N: usize>(&mut self) -> [u8; N] {
+        if self.at >= BLOCK {
+            self.output.fill(&mut self.block);
+            self.at = 0;
+        }
+        let word = self.block.get(self.at..).and_then(|rest| rest.first_chunk::<N>());
+        self.at = self.at.saturating_add(N);
+        word.copied().unwrap_or([0; N])
     }
 }
 
@@ -109,6 +137,16 @@ mod tests {
         assert_eq!(alpha, K::new(F::new(2_102_384_171_906_066_136), F::new(5_342_551_391_629_998_517)));
         assert_eq!(sponge.indices(13, 4), [3948, 4195, 5348, 6400]);
         assert_eq!(sponge.grind(8, least_nonce), 134);
+    }
+
+    #[test]
+    fn words_are_the_stream_in_order() {
+        let mut sponge = Sponge::default();
+        let mut bytes = [0; 400];
+        blake3::Hasher::new().update(&sponge.keyed(5, "query")).finalize_xof().fill(&mut bytes);
+        let mut stream = sponge.stream(5, "query");
+        assert!(bytes.as_chunks::<4>().0.iter().all(|word| stream.word() == *word));
+        assert_eq!(sponge.state, hash(&Sponge::default().keyed(6, "query")));
     }
 
     #[test]

@@ -91,7 +91,8 @@ fn show_relations<E: End, W: Witness>(
     knows: &mut E::Knows<W>,
 ) -> Result<(), Reject> {
     let ips = &setup.lowered.ips;
-    let points: Vec<InnerPoints> = ips.iter().map(|ip| InnerPoints::draw(end, ip)).collect();
+    let each = || ips.iter().zip(&setup.products);
+    let points: Vec<InnerPoints> = each().map(|(ip, product)| InnerPoints::draw(end, ip, product)).collect();
     let linears: Vec<Expr> = setup.lowered.lins.iter().map(|lin| linear(end, setup, lin)).collect();
     let tau = if setup.zk { end.draws("tau", setup.dims.last().copied().unwrap_or(0)) } else { Vec::new() };
     let challenges = Challenges { points: points.clone(), tau: tau.clone() };
@@ -100,7 +101,8 @@ fn show_relations<E: End, W: Witness>(
         linears.into_iter().for_each(|e| ledger.require(e));
         return Ok(());
     }
-    let mut claims: Vec<Expr> = ips.iter().zip(&points).map(|(ip, points)| points.claim(setup, ip)).collect();
+    let mut claims: Vec<Expr> =
+        each().zip(&points).map(|((ip, product), points)| points.claim(setup, ip, product)).collect();
     if setup.zk {
         let products = eq_table(&tau).into_iter().take(setup.sends.1.saturating_add(1)).enumerate().collect();
         claims.push(Expr { products, ..Expr::default() });

@@ -1,5 +1,6 @@
 //! Forms pulled back to functionals of tensors (spec A1-A8).
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use algebra::multilinear::{eq_table, selector};
@@ -10,41 +11,52 @@ use program::types::{Form, Map, View};
 use sumcheck::{Axis, Expr, Term};
 
 use crate::Setup;
+use crate::address::Address;
 use crate::setup::map_axes;
 
 /// A vector over a position axis of this length.
 #[derive(Clone, Debug)]
 pub struct Position {
     /// The vector.
-    pub vector: Axis,
+    vector: Axis,
     /// Length of the axis.
-    pub length: usize,
+    length: usize,
+    /// See [`Self::run`]; made when it is asked for.
+    run: OnceCell<(usize, Arc<[K]>)>,
 }
 
 impl Position {
+    /// A vector over an axis of this length.
+    pub fn new(vector: Axis, length: usize) -> Self {
+        Self { vector, length, run: OnceCell::new() }
+    }
+
     /// eq(r, ·).
     pub fn eq(point: impl Into<Arc<[K]>>, length: usize) -> Self {
-        Self { vector: Axis::Eq(point.into()), length }
+        Self::new(Axis::Eq(point.into()), length)
     }
 
     /// Given values.
     pub fn dense(values: Vec<K>) -> Self {
-        Self { length: values.len(), vector: Axis::Dense(values.into()) }
+        let length = values.len();
+        Self::new(Axis::Dense(values.into()), length)
     }
 
     /// The run of entries that may not be zero: index of its first, and its values.
-    fn run(&self) -> (usize, Vec<K>) {
-        match &self.vector {
-            Axis::EqChunk(chunk, _) => (chunk.off, self.vector.on_chunk(*chunk)),
-            Axis::Unit(i) => (*i, vec![K::ONE]),
-            other => (0, other.dense(self.length)),
-        }
+    fn run(&self) -> (usize, &[K]) {
+        let (first, values) = self.run.get_or_init(|| match &self.vector {
+            Axis::EqChunk(chunk, _) => (chunk.off, self.vector.on_chunk(*chunk).into()),
+            Axis::Unit(i) => (*i, [K::ONE].into()),
+            Axis::Dense(values) => (0, Arc::clone(values)),
+            other => (0, other.dense(self.length).into()),
+        });
+        (*first, values)
     }
 
     /// The same as pairs (index, value).
-    fn entries(&self) -> Vec<(usize, K)> {
+    fn entries(&self) -> impl Iterator<Item = (usize, K)> {
         let (first, values) = self.run();
-        (first..).zip(values).collect()
+        (first..).zip(values.iter().copied())
     }
 
     fn sum(&self) -> K {
@@ -70,6 +82,14 @@ fn index(step: i64, x: usize, off: i64, length: usize) -> Option<usize> {
 /// The vector on a tensor axis of length n that a map makes of position vectors. None: zero.
 fn adjoint(map: &Map, positions: &[Option<Position>], n: usize) -> Option<Axis> {
     let at = |axis: u8| positions.get(usize::from(axis)).and_then(Option::as_ref);
+    match map {
+        Map::Fix { at } => return usize::try_from(*at).ok().filter(|&i| i < n).map(Axis::Unit),
+        Map::Sum => return Some(Axis::Ones),
+        Map::Aff { axis, step: 1, off: 0 } if at(*axis)?.length == n => {
+            return Some(at(*axis)?.vector.clone());
+        }
+        _ => {}
+    }
     let mut values = vec![K::ZERO; n];
     let mut add = |i: Option<usize>, x: K| {
         if let Some(slot) = i.and_then(|i| values.get_mut(i)) {
@@ -77,33 +97,26 @@ fn adjoint(map: &Map, positions: &[Option<Position>], n: usize) -> Option<Axis> 
         }
     };
     match map {
-        Map::Fix { at } => {
-            return usize::try_from(*at).ok().filter(|&i| i < n).map(Axis::Unit);
-        }
-        Map::Sum => return Some(Axis::Ones),
+        Map::Fix { .. } | Map::Sum => {}
         Map::Aff { axis, step, off } => {
-            let f = at(*axis)?;
-            if (*step, *off, f.length) == (1, 0, n) {
-                return Some(f.vector.clone());
-            }
-            for (x, value) in f.entries() {
+            for (x, value) in at(*axis)?.entries() {
                 add(index(*step, x, *off, n), value);
             }
         }
         Map::Win { a, b, step, dil, off } => {
-            let (f, g) = (at(*a)?, at(*b)?.entries());
+            let (f, g) = (at(*a)?, at(*b)?);
             for (x, value) in f.entries() {
-                for &(y, other) in &g {
-                    let start = step.checked_mul(i64::try_from(x).ok()?)?.checked_add(*off)?;
+                let start = step.checked_mul(i64::try_from(x).ok()?)?.checked_add(*off)?;
+                for (y, other) in g.entries() {
                     add(index(*dil, y, start, n), value * other);
                 }
             }
         }
         Map::Join { a, b, m } => {
-            let (f, g) = (at(*a)?, at(*b)?.entries());
+            let (f, g) = (at(*a)?, at(*b)?);
             let m = usize::try_from(*m).ok()?;
             for (x, value) in f.entries() {
-                for &(y, other) in &g {
+                for (y, other) in g.entries() {
                     add(x.checked_mul(m).and_then(|i| i.checked_add(y)), value * other);
                 }
             }
@@ -140,8 +153,7 @@ pub fn form_expr(setup: &Setup, form: &Form, positions: &[Option<Position>]) -> 
     for (coef, view) in &form.0 {
         let Some((factor, axes)) = pull_back(setup, view, positions) else { continue };
         let coef = factor.scale(F::from_i64(*coef));
-        let placed = usize::try_from(view.tensor).ok().and_then(|t| setup.lowered.tensors.get(t));
-        match placed.map(|placed| placed.place) {
+        match setup.placed(view.tensor).map(|placed| placed.place) {
             Some(Place::Const | Place::Slot | Place::Ones) => {
                 total.constant += coef * public_value(setup, view.tensor, &axes);
             }
@@ -157,28 +169,23 @@ pub fn form_expr(setup: &Setup, form: &Form, positions: &[Option<Position>]) -> 
 /// Axis vectors of the viewed tensor, and the factor of the position axes the view does not read.
 fn pull_back(setup: &Setup, view: &View, positions: &[Option<Position>]) -> Option<(K, Vec<Axis>)> {
     let lengths = setup.axes(view.tensor);
-    let axes: Vec<Axis> =
-        view.maps.iter().zip(lengths).map(|(map, n)| adjoint(map, positions, n)).collect::<Option<_>>()?;
-    let read: Vec<u8> = view.maps.iter().flat_map(map_axes).collect();
-    let factor = positions
-        .iter()
-        .zip(0u8..)
-        .filter(|(_, axis)| !read.contains(axis))
-        .filter_map(|(position, _)| position.as_ref())
-        .map(Position::sum)
-        .product();
+    let mut axes = Vec::with_capacity(view.maps.len());
+    for (map, &n) in view.maps.iter().zip(lengths) {
+        axes.push(adjoint(map, positions, n)?);
+    }
+    let is_read = |axis: u8| view.maps.iter().any(|map| map_axes(map).any(|read| read == axis));
+    let unread = positions.iter().zip(0u8..).filter(|&(_, axis)| !is_read(axis));
+    let factor = unread.filter_map(|(position, _)| position.as_ref()).map(Position::sum).product();
     Some((factor, axes))
 }
 
 /// Σ_idx `T[idx]` ∏_a `axes_a[idx_a]` for a public tensor.
 pub fn public_value(setup: &Setup, tensor: u32, axes: &[Axis]) -> K {
-    let Some(placed) = usize::try_from(tensor).ok().and_then(|t| setup.lowered.tensors.get(t)) else {
-        return K::ZERO;
-    };
+    let Some(placed) = setup.placed(tensor) else { return K::ZERO };
     let vectors: Vec<Position> = axes
         .iter()
         .zip(&placed.axes)
-        .map(|(vector, &length)| Position { vector: vector.clone(), length })
+        .map(|(vector, &length)| Position::new(vector.clone(), length))
         .collect();
     match &placed.content {
         None => vectors.iter().map(Position::sum).product(),
@@ -198,11 +205,11 @@ pub(crate) fn contract(content: &[i64], vectors: &[Position]) -> K {
         rows.map(|row| eq_sum(&low, &high, row.get(chunk.off..).unwrap_or_default())).collect()
     } else {
         let (first, weights) = last.run();
-        rows.map(|row| dot_integers(&weights, row.get(first..).unwrap_or_default())).collect()
+        rows.map(|row| dot_integers(weights, row.get(first..).unwrap_or_default())).collect()
     };
     for vector in outer.iter().rev() {
         let (first, weights) = vector.run();
-        let sum = |row: &[K]| dot(&weights, row.get(first..).unwrap_or_default());
+        let sum = |row: &[K]| dot(weights, row.get(first..).unwrap_or_default());
         values = values.chunks_exact(vector.length.max(1)).map(sum).collect();
     }
     values.first().copied().unwrap_or_default()
@@ -255,34 +262,13 @@ impl<'a> Functionals<'a> {
         let (Some(group), Some(terms)) = (self.setup.groups.get(oracle), self.terms.get(oracle)) else {
             return K::ZERO;
         };
-        let mut blocks: Vec<Vec<(usize, K)>> = vec![Vec::new(); group.tensors.len()];
-        for (number, block) in group.layout.blocks.iter().enumerate() {
-            if let Some(list) = blocks.get_mut(block.tensor) {
-                list.push((number, selector(zeta, block.off, block.log)));
-            }
-        }
+        let mut address = Address::new(group, zeta);
+        let place = |tensor: u32| usize::try_from(tensor).ok().and_then(|t| *self.setup.homes.get(t)?);
         let mut total = K::ZERO;
         for term in terms {
-            let home =
-                usize::try_from(term.tensor).ok().and_then(|t| self.setup.homes.get(t).copied().flatten());
-            let Some(own) = home.and_then(|(_, index)| blocks.get(index)) else { continue };
-            let mut value = K::ZERO;
-            for &(number, select) in own {
-                let Some(block) = group.layout.blocks.get(number) else { continue };
-                let dead = term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk));
-                if dead {
-                    continue;
-                }
-                let mut product = select;
-                let mut low = 0usize;
-                for (axis, &chunk) in term.axes.iter().zip(&block.chunks).rev() {
-                    let high = low.saturating_add(chunk.log);
-                    product *= axis.at(chunk, zeta.get(low..high).unwrap_or_default());
-                    low = high;
-                }
-                value += product;
+            if let Some(own) = place(term.tensor).and_then(|(_, index)| group.blocks.get(index)) {
+                total += term.coef * address.value(&term.axes, own);
             }
-            total += term.coef * value;
         }
         total
     }

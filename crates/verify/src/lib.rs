@@ -35,10 +35,12 @@
     )
 )]
 
+mod address;
 mod chain;
 mod conversation;
 mod functional;
 mod link;
+mod prepared;
 mod ranges;
 mod relations;
 mod setup;
@@ -52,9 +54,10 @@ pub use link::{
     LinkError, LinkSetup, LinkStatement, LinkWitness, OracleRecord, link, verifier_links, verify_link,
     verify_link_at, verify_step,
 };
+pub use prepared::{Prepared, prepare};
 pub use ranges::{RangeRefusal, range_statement, verify_ranges};
 pub use relations::{InnerPoints, LookupChallenges, split_point};
-pub use setup::{Group, Setup, SetupError, input_shape, model_shape, sizing};
+pub use setup::{Group, Product, ProofShape, Setup, SetupError, Sizes, input_shape, model_shape, sizing};
 pub use soundness::{Budget, Term as SoundnessTerm, budget};
 pub use tape::Reject;
 pub use verdict::{

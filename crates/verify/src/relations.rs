@@ -1,17 +1,18 @@
 //! From relations to expressions (spec R1-R10, G10).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use algebra::field::batch_inverse;
-use algebra::multilinear::{bits, eq_prefix, selector};
+use algebra::layout::Chunk;
+use algebra::multilinear::{bits, eq_prefix};
 use algebra::{F, K};
-use program::lower::{Ip, Lin, LookTable, Multiplier};
+use program::lower::{Ip, Lin, LookTable, Multiplier, TableKind};
 use sumcheck::{Axis, Expr, Term};
 use tape::End;
 
 use crate::Setup;
 use crate::functional::{Position, contract, form_expr};
-use crate::setup::axes_used;
+use crate::setup::Product;
 
 /// Points of one inner product: one per output axis.
 #[derive(Clone, Debug)]
@@ -24,11 +25,10 @@ pub struct InnerPoints {
 
 impl InnerPoints {
     /// Draws the points, axis by axis.
-    pub(crate) fn draw<E: End>(end: &mut E, ip: &Ip) -> Self {
+    pub(crate) fn draw<E: End>(end: &mut E, ip: &Ip, product: &Product) -> Self {
         // Soundness: a false relation vanishes at its point with probability <= #variables/#K.
         let outputs = ip.outputs.iter().map(|&n| end.draws("point", bits(n)).into()).collect();
-        let count = ip.outputs.len().saturating_add(ip.sums.len());
-        Self { outputs, used: (axes_used(&ip.a, count), axes_used(&ip.b, count)) }
+        Self { outputs, used: product.used.clone() }
     }
 
     fn is_used(&self, axis: usize) -> (bool, bool) {
@@ -81,23 +81,24 @@ impl InnerPoints {
     }
 
     /// A = Σ_y ∏ eq(r_y, y)·(`F[y]`/`m[y_o]` - `c[y]`) (spec R5).
-    pub(crate) fn claim(&self, setup: &Setup, ip: &Ip) -> Expr {
+    pub(crate) fn claim(&self, setup: &Setup, ip: &Ip, product: &Product) -> Expr {
         let plain: Vec<Option<Position>> = ip
             .outputs
             .iter()
             .zip(&self.outputs)
             .map(|(&n, point)| Some(Position::eq(Arc::clone(point), n)))
             .collect();
+        let inverses = &product.inverses;
         let target = match &ip.multiplier {
-            Multiplier::One(m) => {
-                form_expr(setup, &ip.target, &plain).scaled(K::from(F::from_i64(*m).inverse()))
+            Multiplier::One(_) => {
+                let inverse = inverses.first().copied().unwrap_or_default();
+                form_expr(setup, &ip.target, &plain).scaled(K::from(inverse))
             }
             Multiplier::Axis(axis, list) => {
-                let inverses = batch_inverse(&list.iter().map(|&m| F::from_i64(m)).collect::<Vec<_>>());
                 let mut weighed = plain.clone();
                 if let (Some(slot), Some(point)) = (weighed.get_mut(*axis), self.outputs.get(*axis)) {
                     let values = eq_prefix(point, list.len()).into_iter().zip(inverses);
-                    *slot = Some(Position::dense(values.map(|(x, m)| x.scale(m)).collect()));
+                    *slot = Some(Position::dense(values.map(|(x, &m)| x.scale(m)).collect()));
                 }
                 form_expr(setup, &ip.target, &weighed)
             }
@@ -146,24 +147,44 @@ impl LookupChallenges {
     }
 }
 
+/// Slices of a point as they lie, each made once: blocks of one shape share them.
+struct Slices<'a> {
+    point: &'a [K],
+    made: BTreeMap<(usize, usize), Arc<[K]>>,
+}
+
+impl Slices<'_> {
+    /// eq on each chunk of a block, the last axis at the lowest variables.
+    fn axes(&mut self, chunks: &[Chunk]) -> Vec<Axis> {
+        let mut low = 0usize;
+        let mut axes: Vec<Axis> = Vec::with_capacity(chunks.len());
+        for &chunk in chunks.iter().rev() {
+            let high = low.saturating_add(chunk.log);
+            let slice = self.made.entry((low, high));
+            let slice = slice.or_insert_with(|| self.point.get(low..high).unwrap_or_default().into());
+            axes.push(Axis::EqChunk(chunk, Arc::clone(slice)));
+            low = high;
+        }
+        axes.reverse();
+        axes
+    }
+}
+
 /// Numerator and denominator of the leaves at a point (spec G10).
 pub(crate) fn leaves(setup: &Setup, challenges: &LookupChallenges, point: &[K]) -> (Expr, Expr) {
     let mut numerator = Expr::default();
     let mut denominator = Expr::from(K::ONE);
     let looks = setup.lowered.looks.len();
-    for block in &setup.leaves.blocks {
-        let s = selector(point, block.off, block.log);
+    let mut slices = Slices { point, made: BTreeMap::new() };
+    for (block, s) in setup.leaves.blocks.iter().zip(setup.leaves.selectors(point)) {
         denominator.constant -= s;
-        let logs: Vec<usize> = block.chunks.iter().map(|chunk| 1usize << chunk.log).collect();
-        let low = split_point(point.get(..block.log).unwrap_or(point), &logs);
-        let vectors = block.chunks.iter().zip(low).map(|(&chunk, r)| Axis::EqChunk(chunk, r));
+        let axes = slices.axes(&block.chunks);
         match block.tensor.checked_sub(looks) {
             None => {
                 let Some(look) = setup.lowered.looks.get(block.tensor) else { continue };
-                let positions: Vec<Option<Position>> = vectors
-                    .zip(&look.axes)
-                    .map(|(vector, &length)| Some(Position { vector, length }))
-                    .collect();
+                let vectors = axes.into_iter().zip(&look.axes);
+                let positions: Vec<Option<Position>> =
+                    vectors.map(|(vector, &length)| Some(Position::new(vector, length))).collect();
                 numerator.constant += s;
                 denominator.constant += s * challenges.base(look.table);
                 for (form, &beta) in look.coords.iter().zip(&challenges.betas) {
@@ -172,7 +193,6 @@ pub(crate) fn leaves(setup: &Setup, challenges: &LookupChallenges, point: &[K]) 
             }
             Some(number) => {
                 let Some(table) = setup.lowered.tables.get(number) else { continue };
-                let axes: Vec<Axis> = vectors.collect();
                 let row = row(table, &axes, &challenges.betas);
                 denominator.constant += s * (challenges.base(number) - row);
                 numerator.terms.push(Term { coef: -s, tensor: table.multiplicity, axes });
@@ -198,13 +218,51 @@ fn row(table: &LookTable, axes: &[Axis], betas: &[K]) -> K {
             total += beta * value;
         }
     }
-    let vectors: Vec<Position> = axes
-        .iter()
-        .zip(&table.keys)
-        .map(|(vector, &(_, length))| Position { vector: vector.clone(), length })
-        .collect();
+    let vectors = axes.iter().zip(&table.keys);
+    let vectors: Vec<Position> =
+        vectors.map(|(vector, &(_, length))| Position::new(vector.clone(), length)).collect();
     for (out, beta) in table.outs.iter().zip(betas) {
-        total += beta * contract(out, &vectors);
+        total += beta * implied(table.kind, axes).unwrap_or_else(|| contract(out, &vectors));
     }
     total
+}
+
+/// The only out of TIE_s or CODE_h at a point, in closed form; none for other tables.
+fn implied(kind: TableKind, axes: &[Axis]) -> Option<K> {
+    let [Axis::EqChunk(Chunk { off: 0, log }, r)] = axes else { return None };
+    let none_set = |r: &[K]| r.iter().map(|&x| K::ONE - x).product::<K>();
+    match kind {
+        // 1 at key 0, the first.
+        TableKind::Tie(bits) if *log == usize::from(bits) => Some(none_set(r)),
+        // 2 where the top bit is set, but 1 at key 0, where it alone is set.
+        TableKind::Code(bits) if *log == usize::from(bits) => {
+            let (&top, rest) = r.split_last()?;
+            Some(top + top - top * none_set(rest))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn implied_tables_have_closed_forms() {
+        for bits in 1u8..=9 {
+            let half = 1i64 << (bits - 1);
+            let flags: Vec<i64> = (0..2 * half).map(|key| i64::from(key == 0)).collect();
+            let codes: Vec<i64> = (-half..half).map(|key| key.signum() + 1).collect();
+            let chunk = Chunk { off: 0, log: usize::from(bits) };
+            let word = |i: u64| F::new((i + u64::from(bits)).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let point: Vec<K> = (0..u64::from(bits)).map(|i| K::new(word(i), word(i + 99))).collect();
+            let axes = [Axis::EqChunk(chunk, point.into())];
+            let vectors = [Position::new(axes[0].clone(), 2 * half as usize)];
+            assert_eq!(implied(TableKind::Tie(bits), &axes), Some(contract(&flags, &vectors)));
+            assert_eq!(implied(TableKind::Code(bits), &axes), Some(contract(&codes, &vectors)));
+            // Another length than the table's own is left to the sum.
+            assert_eq!(implied(TableKind::Tie(bits + 1), &axes), None);
+            assert_eq!(implied(TableKind::Range(bits), &axes), None);
+        }
+    }
 }

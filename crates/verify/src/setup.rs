@@ -1,10 +1,15 @@
 //! Everything both sides derive from Program and Statement before the first message (spec W1, Q1-Q9, P20, D4).
 
-use algebra::layout::{Layout, layout};
+use core::slice;
+use std::sync::Arc;
+
+use algebra::F;
+use algebra::field::batch_inverse;
+use algebra::layout::{Block, Chunk, Layout, layout};
 use algebra::multilinear::bits;
 use oracle::{Plan, Role, Rung, Shape, Sizing, layout_digest, plan};
 use program::invalid::Invalid;
-use program::lower::{self, Lowered, Place, lower};
+use program::lower::{Ip, Lowered, Multiplier, Outline, Place, Placed, SlotPlan};
 use program::types::{Disclosure, Form, Home, InputMode, Map, Program};
 use program::wire::Statement;
 
@@ -19,6 +24,8 @@ pub enum SetupError {
     Oracle(&'static str),
     /// The Statement names another Program.
     OtherProgram,
+    /// The Statement has another batch size, disclosure or mode than what was prepared.
+    OtherShape,
     /// The Statement opens another number of oracles than the Program needs.
     OracleCount {
         /// Needed.
@@ -40,6 +47,9 @@ impl core::fmt::Display for SetupError {
             Self::Limits(what) => write!(f, "{what} exceeds the limits of this version"),
             Self::Oracle(what) => write!(f, "the parameters of {what} are not allowed"),
             Self::OtherProgram => write!(f, "the statement names another program"),
+            Self::OtherShape => {
+                write!(f, "the statement's batch size, disclosure or mode is not the prepared one")
+            }
             Self::OracleCount { expected, found } => {
                 write!(f, "the program opens {expected} long-term oracles, the statement names {found}")
             }
@@ -65,6 +75,20 @@ pub struct Group {
     pub tensors: Vec<u32>,
     /// Blocks; a block's tensor is an index into `tensors`.
     pub layout: Layout,
+    /// Per tensor, the numbers of its blocks.
+    pub blocks: Vec<Vec<usize>>,
+}
+
+impl Group {
+    pub(crate) fn new(shape: Shape, tensors: Vec<u32>, layout: Layout) -> Self {
+        let mut blocks = vec![Vec::new(); tensors.len()];
+        for (number, block) in layout.blocks.iter().enumerate() {
+            if let Some(list) = blocks.get_mut(block.tensor) {
+                list.push(number);
+            }
+        }
+        Self { shape, tensors, layout, blocks }
+    }
 }
 
 /// Everything derived from one Program and Statement.
@@ -72,6 +96,21 @@ pub struct Group {
 pub struct Setup {
     /// Relations and tensors.
     pub lowered: Lowered,
+    /// What Statements that differ in slots, roots and context alone share.
+    pub sizes: Arc<Sizes>,
+}
+
+impl core::ops::Deref for Setup {
+    type Target = Sizes;
+
+    fn deref(&self) -> &Sizes {
+        &self.sizes
+    }
+}
+
+/// What follows from a Program, a batch size, a disclosure, and whether messages are masked.
+#[derive(Clone, Debug)]
+pub struct Sizes {
     /// Whether messages are masked.
     pub zk: bool,
     /// λ and g.
@@ -80,12 +119,16 @@ pub struct Setup {
     pub groups: Vec<Group>,
     /// Tensor numbers of PAD and PROD (zk).
     pub pad_tensors: Option<(u32, u32)>,
+    /// Axis lengths of PAD and PROD.
+    pub pad_axes: [[usize; 2]; 2],
     /// Per tensor: its oracle and its index in that oracle's layout.
     pub homes: Vec<Option<(usize, usize)>>,
     /// Layout of the LogUp leaves: lookups, then tables.
     pub leaves: Layout,
     /// ℓ.
     pub layers: usize,
+    /// Per inner product, what both ends need of it.
+    pub products: Vec<Product>,
     /// Variables of each inner product, and last (zk) of the pad products.
     pub dims: Vec<usize>,
     /// Whether a_l and b_l read committed data.
@@ -98,6 +141,50 @@ pub struct Setup {
     pub plan: Plan,
 }
 
+/// What does not change from proof to proof of one inner product.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// Output axes used by `a`, by `b`.
+    pub used: (Vec<bool>, Vec<bool>),
+    /// 1/m: one, or one per index of the multiplier's axis.
+    pub inverses: Vec<F>,
+}
+
+impl Product {
+    fn new(ip: &Ip) -> Self {
+        let count = ip.outputs.len().saturating_add(ip.sums.len());
+        let multipliers = match &ip.multiplier {
+            Multiplier::One(m) => slice::from_ref(m),
+            Multiplier::Axis(_, list) => list,
+        };
+        let multipliers: Vec<F> = multipliers.iter().map(|&m| F::from_i64(m)).collect();
+        let used = (axes_used(&ip.a, count), axes_used(&ip.b, count));
+        Self { used, inverses: batch_inverse(&multipliers) }
+    }
+}
+
+/// A setup in the making.
+struct Draft {
+    lowered: Lowered,
+    sizes: Sizes,
+}
+
+impl core::ops::Deref for Draft {
+    type Target = Sizes;
+
+    fn deref(&self) -> &Sizes {
+        &self.sizes
+    }
+}
+
+impl core::ops::DerefMut for Draft {
+    fn deref_mut(&mut self) -> &mut Sizes {
+        &mut self.sizes
+    }
+}
+
+/// What an allocator adds to a list, about.
+const LIST: usize = 16;
 const LEAVES_MAX: usize = 1 << 27;
 const POSITIONS_MAX: usize = 1 << 27;
 const CONSTRAINTS_MAX: usize = 1 << 16;
@@ -179,6 +266,24 @@ pub fn input_shape(sizing: &Sizing, axes: &[usize], zk: bool) -> Result<(Shape, 
     Ok((shape, laid))
 }
 
+/// The batch size, the disclosure and whether messages are masked: all of a Statement that decides how
+/// its proof is made and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProofShape {
+    /// Number of inferences.
+    pub batch: u32,
+    /// Whether messages are masked.
+    pub zk: bool,
+    /// What is shown.
+    pub disclosure: Disclosure,
+}
+
+impl From<&Statement> for ProofShape {
+    fn from(statement: &Statement) -> Self {
+        Self { batch: statement.batch, zk: statement.zk, disclosure: statement.disclosure.clone() }
+    }
+}
+
 impl Setup {
     /// Derives everything, and checks that the Statement fits the Program.
     pub fn new(program: &Program, statement: &Statement) -> Result<Self, SetupError> {
@@ -190,64 +295,150 @@ impl Setup {
 
     /// As [`Self::new`] with other per-proof parameters. For tests at small parameters only.
     pub fn with_sizing(program: &Program, statement: &Statement, sizing: Sizing) -> Result<Self, SetupError> {
-        let shape = lower::Shape {
-            batch: statement.batch,
-            disclosure: &statement.disclosure,
-            slots: &statement.slots,
-        };
-        let mut setup = Self::count(program, &shape, statement.zk, sizing)?;
-        setup.group_tensors(program)?;
-        setup.check_work()?;
-        setup.check_roots(statement)?;
-        let shapes = setup.groups.iter().map(|group| group.shape.clone()).collect();
-        setup.plan = plan(&setup.sizing, setup.zk, shapes).ok_or(SetupError::Oracle("the ladder"))?;
-        let positions = setup.groups.iter().map(|group| group.shape.positions());
+        let (unfilled, slots) = Self::build(program, &statement.into(), sizing, Some(statement))?;
+        unfilled.filled(&slots, statement)
+    }
+
+    /// Everything but the contents of slots. A Statement that is known already is checked on the way,
+    /// so that the first reason to refuse it does not depend on what is prepared.
+    pub(crate) fn build(
+        program: &Program,
+        shape: &ProofShape,
+        sizing: Sizing,
+        statement: Option<&Statement>,
+    ) -> Result<(Self, SlotPlan), SetupError> {
+        let outline = Outline::new(program, shape.batch, &shape.disclosure)?;
+        if let Some(statement) = statement {
+            outline.check_slots(&statement.slots)?;
+        }
+        let (lowered, slots) = outline.lower()?;
+        let mut draft = Draft::count(lowered, shape.zk, sizing)?;
+        draft.group_tensors(program)?;
+        draft.check_work()?;
+        if let Some(statement) = statement {
+            draft.check_roots(statement)?;
+        }
+        let shapes = draft.groups.iter().map(|group| group.shape.clone()).collect();
+        draft.plan = plan(&draft.sizing, draft.zk, shapes).ok_or(SetupError::Oracle("the ladder"))?;
+        let positions = draft.groups.iter().map(|group| group.shape.positions());
         if positions.fold(0usize, usize::saturating_add) > POSITIONS_MAX {
             return Err(SetupError::Limits("the number of code positions"));
         }
-        Ok(setup)
+        Ok((Self { lowered: draft.lowered, sizes: Arc::new(draft.sizes) }, slots))
+    }
+
+    /// The setup of a Statement: its slots and roots are checked, and the slots filled in.
+    pub(crate) fn filled(&self, slots: &SlotPlan, statement: &Statement) -> Result<Self, SetupError> {
+        let lowered = slots.fill(&self.lowered, &statement.slots)?;
+        self.check_roots(statement)?;
+        Ok(Self { lowered, sizes: Arc::clone(&self.sizes) })
     }
 
     /// Entries of Z of a proof with all inputs private and nothing shown: what a ladder is chosen for.
     pub fn fresh_entries(program: &Program, batch: u32, zk: bool) -> Result<usize, SetupError> {
         let inputs = program.tensors.iter().filter(|tensor| tensor.home == Home::Input).count();
         let disclosure = Disclosure { inputs: vec![InputMode::Private; inputs], reveals: Vec::new() };
-        let shape = lower::Shape { batch, disclosure: &disclosure, slots: &[] };
-        let setup = Self::count(program, &shape, zk, sizing(program))?;
-        let columns = setup.lowered.tensors.iter().filter(|tensor| tensor.place == Place::Fresh);
+        let (lowered, _) = Outline::new(program, batch, &disclosure)?.lower()?;
+        let draft = Draft::count(lowered, zk, sizing(program))?;
+        let columns = draft.lowered.tensors.iter().filter(|tensor| tensor.place == Place::Fresh);
         let entries =
             columns.map(|tensor| tensor.axes.iter().fold(1usize, |n, &axis| n.saturating_mul(axis)));
-        let (pads, products) = if zk { setup.sends } else { (0, 0) };
+        let (pads, products) = if zk { draft.sends } else { (0, 0) };
         let pairs = pads.saturating_add(products).saturating_mul(2);
         Ok(entries.fold(pairs, usize::saturating_add))
     }
 
+    /// Axis lengths of any tensor, PAD and PROD included.
+    pub fn axes(&self, tensor: u32) -> &[usize] {
+        self.sizes.axes(&self.lowered, tensor)
+    }
+
+    /// A tensor of the lowered Program.
+    pub(crate) fn placed(&self, tensor: u32) -> Option<&Placed> {
+        usize::try_from(tensor).ok().and_then(|t| self.lowered.tensors.get(t))
+    }
+}
+
+impl Sizes {
+    /// About how many bytes of memory this takes.
+    pub fn bytes(&self) -> usize {
+        let times = |count: usize, one: usize| count.saturating_mul(one);
+        let layout = |layout: &Layout| {
+            let chunks: usize = layout.blocks.iter().map(|block| block.chunks.len()).sum();
+            times(layout.blocks.len(), size_of::<Block>().saturating_add(LIST))
+                .saturating_add(times(chunks, size_of::<Chunk>()))
+        };
+        let group = |group: &Group| {
+            let lists = times(group.tensors.len(), size_of::<u32>().saturating_add(size_of::<Vec<usize>>()));
+            let numbers = times(group.layout.blocks.len(), size_of::<usize>());
+            lists.saturating_add(numbers).saturating_add(layout(&group.layout))
+        };
+        let product = |Product { used: (a, b), inverses }: &Product| {
+            let flags = a.len().saturating_add(b.len());
+            flags.saturating_add(times(inverses.len(), size_of::<F>())).saturating_add(size_of::<Product>())
+        };
+        let relations = times(self.dims.len(), size_of::<usize>().saturating_add(2));
+        let homes = times(self.homes.len(), size_of::<Option<(usize, usize)>>());
+        let groups = self.groups.iter().map(group);
+        let products = self.products.iter().map(product);
+        let rest = [layout(&self.leaves), relations, homes, size_of::<Self>()];
+        groups.chain(products).chain(rest).fold(0, usize::saturating_add)
+    }
+
+    fn axes<'a>(&'a self, lowered: &'a Lowered, tensor: u32) -> &'a [usize] {
+        let [pads, products] = &self.pad_axes;
+        match self.pad_tensors {
+            Some((pad, _)) if tensor == pad => pads,
+            Some((_, product)) if tensor == product => products,
+            _ => {
+                let placed = usize::try_from(tensor).ok().and_then(|t| lowered.tensors.get(t));
+                placed.map_or(&[], |placed| &placed.axes)
+            }
+        }
+    }
+
+    pub(crate) fn check_roots(&self, statement: &Statement) -> Result<(), SetupError> {
+        let expected = self.groups.len().saturating_sub(1);
+        for found in [statement.roots.len(), statement.identity.len()] {
+            if found != expected {
+                return Err(SetupError::OracleCount { expected, found });
+            }
+        }
+        let opened = self.groups.iter().skip(1).zip(&statement.roots).zip(&statement.identity);
+        for (oracle, ((group, root), identity)) in opened.enumerate() {
+            // A root that is not the identity's own needs links, which are checked apart.
+            if statement.link == [0; 32] && group.shape.id(root) != *identity {
+                return Err(SetupError::Identity { oracle });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Draft {
     /// Relations, leaves and messages: all but the oracles.
-    fn count(
-        program: &Program,
-        shape: &lower::Shape<'_>,
-        zk: bool,
-        sizing: Sizing,
-    ) -> Result<Self, SetupError> {
-        let lowered = lower(program, shape)?;
-        let mut setup = Self {
+    fn count(lowered: Lowered, zk: bool, sizing: Sizing) -> Result<Self, SetupError> {
+        let plan = Plan { sizing: sizing.clone(), zk, levels: Vec::new(), closing: None, pads: 0 };
+        let sizes = Sizes {
             zk,
             sizing,
             groups: Vec::new(),
             pad_tensors: None,
+            pad_axes: [[0; 2]; 2],
             homes: Vec::new(),
             leaves: Layout::default(),
             layers: 0,
+            products: lowered.ips.iter().map(Product::new).collect(),
             dims: Vec::new(),
             private: Vec::new(),
             sends: (0, 0),
             coordinates: 0,
-            plan: Plan { sizing: Sizing::v1(100, 0), zk: false, levels: Vec::new(), closing: None, pads: 0 },
-            lowered,
+            plan,
         };
-        setup.lay_leaves()?;
-        setup.count_messages()?;
-        Ok(setup)
+        let mut draft = Self { lowered, sizes };
+        draft.lay_leaves()?;
+        draft.count_messages()?;
+        Ok(draft)
     }
 
     fn lay_leaves(&mut self) -> Result<(), SetupError> {
@@ -280,14 +471,15 @@ impl Setup {
         if self.lowered.ips.len() > INNER_MAX {
             return Err(SetupError::Limits("the number of inner products"));
         }
-        for ip in &self.lowered.ips {
-            let count = ip.outputs.len().saturating_add(ip.sums.len());
-            let (a, b) = (axes_used(&ip.a, count), axes_used(&ip.b, count));
-            let shared = ip.outputs.iter().zip(a.iter().zip(&b)).filter(|(_, (a, b))| **a && **b);
+        let lists = Arc::clone(&self.lowered.lists);
+        for (number, ip) in lists.ips.iter().enumerate() {
+            let Some(Product { used: (a, b), .. }) = self.products.get(number) else { continue };
+            let shared = ip.outputs.iter().zip(a.iter().zip(b)).filter(|(_, (a, b))| **a && **b);
             let joint: usize = shared.map(|(&n, _)| bits(n)).sum();
             let sums: usize = ip.sums.iter().map(|&n| bits(n)).sum();
             self.dims.push(joint.saturating_add(sums));
-            self.private.push((self.is_private(&ip.a), self.is_private(&ip.b)));
+            let private = (self.is_private(&ip.a), self.is_private(&ip.b));
+            self.private.push(private);
         }
         let (mut pads, mut products) = if self.layers > 0 { lookup::counts(self.layers) } else { (0, 0) };
         for &(a, b) in &self.private {
@@ -299,6 +491,7 @@ impl Setup {
         }
         let rounds = self.dims.iter().copied().max().unwrap_or(0);
         self.sends = (pads.saturating_add(rounds.saturating_mul(2)), products);
+        self.pad_axes = [[self.sends.0.saturating_add(2), 2], [products.saturating_add(1), 2]];
         let constraints = self
             .layers
             .saturating_add(self.lowered.lins.len())
@@ -330,23 +523,24 @@ impl Setup {
             fresh.extend([next, next.saturating_add(1)]);
         }
         self.homes = vec![None; self.lowered.tensors.len().saturating_add(2)];
-        let axes: Vec<Vec<usize>> = fresh.iter().map(|&tensor| self.axes(tensor)).collect();
-        let laid = layout(axes.iter().map(Vec::as_slice)).ok_or(SetupError::Limits("the program"))?;
+        let axes = fresh.iter().map(|&tensor| self.sizes.axes(&self.lowered, tensor));
+        let laid = layout(axes).ok_or(SetupError::Limits("the program"))?;
         let shape = self.sizing.fresh(laid.total, self.zk).ok_or(SetupError::Limits("the program"))?;
-        self.add_group(Group { shape, tensors: fresh, layout: laid });
+        self.add_group(Group::new(shape, fresh, laid));
         if let Some((shape, laid)) = model_shape(program)? {
             let room = shape.masks() >= shape.queries(self.sizing.lambda);
             if model.is_empty() || (self.zk && !room) {
                 return Err(SetupError::Oracle("M"));
             }
-            self.add_group(Group { shape, tensors: model, layout: laid });
+            self.add_group(Group::new(shape, model, laid));
         } else if !model.is_empty() {
             return Err(SetupError::Oracle("M"));
         }
         for tensors in inputs {
-            let axes = tensors.first().map(|&tensor| self.axes(tensor)).unwrap_or_default();
-            let (shape, laid) = input_shape(&self.sizing, &axes, self.zk)?;
-            self.add_group(Group { shape, tensors, layout: laid });
+            let axes = tensors.first().map(|&tensor| self.sizes.axes(&self.lowered, tensor));
+            let axes = axes.unwrap_or_default();
+            let (shape, laid) = input_shape(&self.sizing, axes, self.zk)?;
+            self.add_group(Group::new(shape, tensors, laid));
         }
         Ok(())
     }
@@ -364,7 +558,13 @@ impl Setup {
             }
         }
         for (cost, placed) in costs.iter_mut().zip(&self.lowered.tensors) {
-            *cost = cost.saturating_add(placed.content.as_ref().map_or(1, |content| content.len()));
+            let entries = match placed.place {
+                Place::Const | Place::Slot => {
+                    placed.axes.iter().fold(1, |n: usize, &axis| n.saturating_mul(axis))
+                }
+                _ => 1,
+            };
+            *cost = cost.saturating_add(entries);
         }
         let cost = |form: &Form| {
             let views = form.0.iter().filter_map(|(_, view)| usize::try_from(view.tensor).ok());
@@ -404,36 +604,5 @@ impl Setup {
             }
         }
         self.groups.push(group);
-    }
-
-    fn check_roots(&self, statement: &Statement) -> Result<(), SetupError> {
-        let expected = self.groups.len().saturating_sub(1);
-        for found in [statement.roots.len(), statement.identity.len()] {
-            if found != expected {
-                return Err(SetupError::OracleCount { expected, found });
-            }
-        }
-        let opened = self.groups.iter().skip(1).zip(&statement.roots).zip(&statement.identity);
-        for (oracle, ((group, root), identity)) in opened.enumerate() {
-            // A root that is not the identity's own needs links, which are checked apart.
-            if statement.link == [0; 32] && group.shape.id(root) != *identity {
-                return Err(SetupError::Identity { oracle });
-            }
-        }
-        Ok(())
-    }
-
-    /// Axis lengths of any tensor, PAD and PROD included.
-    pub fn axes(&self, tensor: u32) -> Vec<usize> {
-        let (pads, products) = self.sends;
-        match self.pad_tensors {
-            Some((pad, _)) if tensor == pad => vec![pads.saturating_add(2), 2],
-            Some((_, product)) if tensor == product => vec![products.saturating_add(1), 2],
-            _ => usize::try_from(tensor)
-                .ok()
-                .and_then(|t| self.lowered.tensors.get(t))
-                .map(|placed| placed.axes.clone())
-                .unwrap_or_default(),
-        }
     }
 }

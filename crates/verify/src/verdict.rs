@@ -2,12 +2,13 @@
 
 use core::fmt;
 
-use program::types::{Home, Program};
-use program::wire::{Statement, encode_statement, model_id};
+use program::types::Program;
+use program::wire::{Statement, encode_statement};
 use tape::{End, Reject, VerifierEnd};
 
 use crate::conversation::converse;
-use crate::{Budget, ChainError, Linked, Links, Setup, SetupError, budget, chain};
+use crate::prepared::{Prepared, has_model, identity_of};
+use crate::{Budget, ChainError, Linked, Links, Setup, SetupError, chain};
 
 /// First two bytes of every proof.
 pub const PROOF_VERSION: u16 = 1;
@@ -24,7 +25,7 @@ pub enum Verdict {
     Rejected(Refusal),
 }
 
-/// Evidence that every claim was settled. Only [`verify`] makes one.
+/// Evidence that every claim was settled. Only [`verify`] and its kin make one.
 #[derive(Debug)]
 pub struct Accepted {
     budget: Budget,
@@ -74,9 +75,7 @@ impl core::error::Error for Refusal {}
 
 /// vk: the model's identity that a Statement claims (spec P23).
 pub fn model_identity(program: &Program, statement: &Statement) -> [u8; 32] {
-    let private = program.tensors.iter().any(|tensor| tensor.home == Home::Model);
-    let count = usize::from(private);
-    model_id(&program.digest(), statement.identity.get(..count).unwrap_or(&statement.identity))
+    identity_of(&program.digest(), has_model(program), statement)
 }
 
 /// Checks that the proof shows the Statement about the Program. A Statement that opens other than
@@ -98,31 +97,54 @@ pub fn verify_traced(
     proof: &[u8],
     links: &Links<'_>,
 ) -> (Verdict, [u8; 32]) {
-    let mut trace = [0; 32];
-    let verdict = match check(program, statement, proof, links, &mut trace) {
-        Ok(accepted) => Verdict::Accepted(accepted),
-        Err(refusal) => Verdict::Rejected(refusal),
-    };
-    (verdict, trace)
+    match Prepared::for_statement(program, statement) {
+        Ok(prepared) => prepared.verify_traced(statement, proof, links),
+        Err(why) => (Verdict::Rejected(Refusal::Setup(why)), [0; 32]),
+    }
 }
 
-fn check(
-    program: &Program,
-    statement: &Statement,
-    proof: &[u8],
-    links: &Links<'_>,
-    trace: &mut [u8; 32],
-) -> Result<Accepted, Refusal> {
-    let setup = Setup::new(program, statement).map_err(Refusal::Setup)?;
-    let budget = budget(&setup);
-    let bits = budget.weakest().bits;
-    if bits < BITS_MIN {
-        return Err(Refusal::Weak { bits });
+impl Prepared {
+    /// As [`verify`], about the prepared Program. A Statement of another Program or shape is refused.
+    pub fn verify(&self, statement: &Statement, proof: &[u8]) -> Verdict {
+        self.verify_linked(statement, proof, &Links::NONE)
     }
-    let model = model_identity(program, statement);
-    let linked = chain::check(&setup, model, statement, links).map_err(Refusal::Links)?;
-    verify_tracing(&setup, statement, proof, trace).map_err(Refusal::Proof)?;
-    Ok(Accepted { budget, linked })
+
+    /// As [`verify_linked`], about the prepared Program.
+    pub fn verify_linked(&self, statement: &Statement, proof: &[u8], links: &Links<'_>) -> Verdict {
+        self.verify_traced(statement, proof, links).0
+    }
+
+    /// As [`verify_traced`], about the prepared Program.
+    pub fn verify_traced(
+        &self,
+        statement: &Statement,
+        proof: &[u8],
+        links: &Links<'_>,
+    ) -> (Verdict, [u8; 32]) {
+        let mut trace = [0; 32];
+        let verdict = match self.check(statement, proof, links, &mut trace) {
+            Ok(accepted) => Verdict::Accepted(accepted),
+            Err(refusal) => Verdict::Rejected(refusal),
+        };
+        (verdict, trace)
+    }
+
+    fn check(
+        &self,
+        statement: &Statement,
+        proof: &[u8],
+        links: &Links<'_>,
+        trace: &mut [u8; 32],
+    ) -> Result<Accepted, Refusal> {
+        let setup = self.setup(statement).map_err(Refusal::Setup)?;
+        let bits = self.budget().weakest().bits;
+        if bits < BITS_MIN {
+            return Err(Refusal::Weak { bits });
+        }
+        let linked = chain::check(&setup, self.model(statement), statement, links).map_err(Refusal::Links)?;
+        verify_tracing(&setup, statement, proof, trace).map_err(Refusal::Proof)?;
+        Ok(Accepted { budget: self.budget().clone(), linked })
+    }
 }
 
 /// The conversation alone, at a setup made before. It checks no security level: at other than

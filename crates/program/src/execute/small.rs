@@ -313,16 +313,7 @@ mod tests {
             let (outputs, sums) = (1 + random.below(3), 1 + random.below(2));
             let mut length = |_| 1 + if random.chance(30) { random.below(40) } else { random.below(8) };
             let lengths: Vec<usize> = (0..outputs + sums).map(&mut length).collect();
-            let lowered = Lowered {
-                tensors: Vec::new(),
-                tables: Vec::new(),
-                looks: Vec::new(),
-                ips: Vec::new(),
-                lins: Vec::new(),
-                steps: Vec::new(),
-                step_sites: Vec::new(),
-                declared: 0,
-            };
+            let lowered = Lowered { tensors: Vec::new(), lists: Arc::default() };
             let ip = Ip {
                 outputs: lengths[..outputs].to_vec(),
                 sums: lengths[outputs..].to_vec(),

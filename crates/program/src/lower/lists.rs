@@ -213,11 +213,27 @@ pub enum Step {
     },
 }
 
-/// Everything a proof of one Statement is about.
+/// Everything a proof of one Statement is about. Statements that differ in their slots alone share all
+/// but the tensors.
 #[derive(Clone, Debug)]
 pub struct Lowered {
     /// All tensors, numbered as described above.
     pub tensors: Vec<Placed>,
+    /// What does not depend on the slots.
+    pub lists: Arc<Lists>,
+}
+
+impl core::ops::Deref for Lowered {
+    type Target = Lists;
+
+    fn deref(&self) -> &Lists {
+        &self.lists
+    }
+}
+
+/// The relations of a proof, and how the owner computes its columns.
+#[derive(Clone, Debug, Default)]
+pub struct Lists {
     /// Tables in use, in order of tags.
     pub tables: Vec<LookTable>,
     /// Lookups, in order.

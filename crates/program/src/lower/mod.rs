@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::analyse::{TableFact, axes_of_operator, half, limb_sizes, range_columns};
 use crate::interval::{Interval, axes_used, bit_length};
-use crate::invalid::{Invalid, Reason, Site, at_most, same, structure, within};
+use crate::invalid::{Invalid, Site, at_most, same, structure, within};
 use crate::limits;
 use crate::types::{
     Contraction, Disclosure, Domain, Form, Home, InputMode, Map, Operator, Program, Reveal, Round, Scale,
@@ -25,29 +25,73 @@ use crate::validate::{Analysis, analyse, number};
 
 mod lists;
 mod slots;
+mod weight;
 
 pub use lists::{
-    Ip, Lin, Look, LookTable, Lowered, Multiplier, Place, Placed, Quotient, RoundStep, Shape, Step, TableKind,
+    Ip, Lin, Lists, Look, LookTable, Lowered, Multiplier, Place, Placed, Quotient, RoundStep, Shape, Step,
+    TableKind,
 };
-use slots::{Slots, output_fact, slot_rules};
+pub use slots::SlotPlan;
+use slots::{SlotRule, Target, output_fact, slot_rules};
 
 /// Lowers a Program for one Statement. Validates both first.
 ///
 /// # Errors
 /// [`Invalid`] names the operator, tensor, reveal or slot that is refused.
 pub fn lower(program: &Program, shape: &Shape<'_>) -> Result<Lowered, Invalid> {
-    let analysis = analyse(program)?;
-    check_shape(program, shape)?;
-    let slots = Slots::read(program, &analysis, shape)?;
-    let mut work = Lowering::start(program, &analysis, shape.batch);
-    work.place_inputs(program, shape.disclosure, &slots);
-    work.input_checks(program)?;
-    work.operators(program, &analysis)?;
-    for (index, reveal) in shape.disclosure.reveals.iter().enumerate() {
-        let values = slots.reveals.get(index).copied().flatten();
-        work.reveal(index, reveal, (program, &analysis), values)?;
+    let outline = Outline::new(program, shape.batch, shape.disclosure)?;
+    outline.check_slots(shape.slots)?;
+    let (lowered, slots) = outline.lower()?;
+    slots.fill(&lowered, shape.slots)
+}
+
+/// A valid Program with a disclosure that fits it, before it is lowered.
+pub struct Outline<'a> {
+    program: &'a Program,
+    batch: u32,
+    disclosure: &'a Disclosure,
+    analysis: Analysis,
+    rules: Vec<SlotRule>,
+}
+
+impl<'a> Outline<'a> {
+    /// Validates the Program and the disclosure.
+    ///
+    /// # Errors
+    /// [`Invalid`] names what is refused.
+    pub fn new(program: &'a Program, batch: u32, disclosure: &'a Disclosure) -> Result<Self, Invalid> {
+        let analysis = analyse(program)?;
+        check_shape(program, batch, disclosure)?;
+        let rules = slot_rules(program, &analysis, batch, disclosure)?;
+        Ok(Self { program, batch, disclosure, analysis, rules })
     }
-    work.finish(&analysis)
+
+    /// Checks a Statement's slots: number, lengths, ranges.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the slot that is refused.
+    pub fn check_slots(&self, slots: &[Vec<i64>]) -> Result<(), Invalid> {
+        slots::check(&self.rules, slots)
+    }
+
+    /// Everything that does not depend on what the slots hold: until they are filled, the tensors that
+    /// a Statement gives are empty.
+    ///
+    /// # Errors
+    /// [`Invalid`] names what exceeds a limit.
+    pub fn lower(self) -> Result<(Lowered, SlotPlan), Invalid> {
+        let Self { program, batch, disclosure, analysis, rules } = self;
+        let mut work = Lowering::start(program, &analysis, batch);
+        work.place_inputs(program, disclosure);
+        work.input_checks(program)?;
+        work.operators(program, &analysis)?;
+        for (index, reveal) in disclosure.reveals.iter().enumerate() {
+            work.reveal(index, reveal, (program, &analysis))?;
+        }
+        let targets = std::mem::take(&mut work.targets);
+        let (lowered, base) = work.finish(&analysis)?;
+        Ok((lowered, SlotPlan::new(rules, targets, base)))
+    }
 }
 
 /// Lowers the operators alone: no disclosure, no slots. For the owner's own computations.
@@ -56,7 +100,7 @@ pub(crate) fn lower_operators(program: &Program, batch: u32) -> Result<Lowered, 
     check_batch(program, batch)?;
     let mut work = Lowering::start(program, &analysis, batch);
     work.operators(program, &analysis)?;
-    work.finish(&analysis)
+    work.finish(&analysis).map(|(lowered, _)| lowered)
 }
 
 /// The lengths of the slots of a Statement, in order, with what each holds.
@@ -65,7 +109,7 @@ pub(crate) fn lower_operators(program: &Program, batch: u32) -> Result<Lowered, 
 /// When the Program or the disclosure is refused.
 pub fn slot_lengths(program: &Program, batch: u32, disclosure: &Disclosure) -> Result<Vec<usize>, Invalid> {
     let analysis = analyse(program)?;
-    check_shape(program, &Shape { batch, disclosure, slots: &[] })?;
+    check_shape(program, batch, disclosure)?;
     let rules = slot_rules(program, &analysis, batch, disclosure)?;
     Ok(rules.into_iter().map(|rule| rule.length).collect())
 }
@@ -79,14 +123,14 @@ fn check_batch(program: &Program, batch: u32) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn check_shape(program: &Program, shape: &Shape<'_>) -> Result<(), Invalid> {
-    check_batch(program, shape.batch)?;
+fn check_shape(program: &Program, batch: u32, disclosure: &Disclosure) -> Result<(), Invalid> {
+    check_batch(program, batch)?;
     let inputs = program.tensors.iter().filter(|tensor| tensor.home == Home::Input).count();
-    let modes = &shape.disclosure.inputs;
+    let modes = &disclosure.inputs;
     same(Site::Shape, "input modes", wide(modes.len()), wide(inputs))?;
     let committed = modes.iter().filter(|&&mode| mode == InputMode::Committed).count();
     at_most(Site::Shape, "committed inputs", wide(committed), limits::ORACLES.saturating_sub(1))?;
-    at_most(Site::Shape, "reveals", wide(shape.disclosure.reveals.len()), limits::REVEALS)
+    at_most(Site::Shape, "reveals", wide(disclosure.reveals.len()), limits::REVEALS)
 }
 
 fn wide(count: usize) -> u64 {
@@ -118,6 +162,8 @@ struct Lowering {
     steps: Vec<Step>,
     step_sites: Vec<Site>,
     declared: usize,
+    /// Where the values of the slots go, in order.
+    targets: Vec<Target>,
     /// What is being lowered.
     site: Site,
 }
@@ -191,16 +237,16 @@ impl Lowering {
             steps: Vec::new(),
             step_sites: Vec::new(),
             declared: program.tensors.len(),
+            targets: Vec::new(),
             site: Site::Program,
         }
     }
 
-    fn place_inputs(&mut self, program: &Program, disclosure: &Disclosure, slots: &Slots<'_>) {
-        let inputs = program.tensors.iter().zip(&mut self.tensors);
-        let inputs = inputs.filter(|(tensor, _)| tensor.home == Home::Input);
-        let mut public = slots.inputs.iter();
+    fn place_inputs(&mut self, program: &Program, disclosure: &Disclosure) {
+        let inputs = (0u32..).zip(program.tensors.iter().zip(&mut self.tensors));
+        let inputs = inputs.filter(|(_, (tensor, _))| tensor.home == Home::Input);
         let mut committed = 0u8;
-        for ((_, placed), mode) in inputs.zip(&disclosure.inputs) {
+        for ((tensor, (_, placed)), mode) in inputs.zip(&disclosure.inputs) {
             match mode {
                 InputMode::Private => placed.place = Place::Fresh,
                 InputMode::Committed => {
@@ -209,7 +255,8 @@ impl Lowering {
                 }
                 InputMode::Public => {
                     placed.place = Place::Slot;
-                    placed.content = public.next().map(|values| Arc::from(*values));
+                    placed.content = Some([].into());
+                    self.targets.push(Target::Values { tensor });
                 }
             }
         }
@@ -222,10 +269,10 @@ impl Lowering {
         column
     }
 
-    /// An extra public tensor.
-    fn extra(&mut self, axes: &[usize], lo: i64, hi: i64, content: Vec<i64>) -> u32 {
+    /// An extra public tensor, filled from a slot.
+    fn extra(&mut self, axes: &[usize], lo: i64, hi: i64) -> u32 {
         let tensor = EXTRA.saturating_add(number(self.extras.len()));
-        let content = Some(Arc::from(content));
+        let content = Some([].into());
         self.extras.push(Placed { place: Place::Slot, axes: axes.to_vec(), lo, hi, content });
         tensor
     }
@@ -476,7 +523,6 @@ impl Lowering {
         index: usize,
         reveal: &Reveal,
         (program, analysis): (&Program, &Analysis),
-        values: Option<&[i64]>,
     ) -> Result<(), Invalid> {
         let site = Site::Reveal(number(index));
         self.site = site;
@@ -484,15 +530,14 @@ impl Lowering {
             reveal;
         let (tensor, fact) = output_fact(program, analysis, index, *output)?;
         let (axes, ends) = (expand(&fact.axes, self.batch), (fact.lo, fact.hi));
-        let missing = Invalid { site, reason: Reason::Structure("a reveal has no slot") };
         match reveal {
             Reveal::Values { .. } => {
-                let values = values.ok_or(missing)?.to_vec();
-                let slot = self.extra(&axes, fact.lo, fact.hi, values);
+                let slot = self.extra(&axes, fact.lo, fact.hi);
+                self.targets.push(Target::Values { tensor: slot });
                 let form = Form(vec![term(1, tensor, axes.len()), term(-1, slot, axes.len())]);
                 self.lin(&axes, form);
             }
-            Reveal::Label { .. } => self.label(site, tensor, &axes, ends, values.ok_or(missing)?)?,
+            Reveal::Label { .. } => self.label(site, tensor, &axes, ends)?,
             Reveal::Threshold { index, at_least, bound, .. } => {
                 let batched = fact.axes.iter().position(|&axis| axis == 0);
                 let claim = Bound { index: *index, at_least: *at_least, bound: *bound };
@@ -509,18 +554,14 @@ impl Lowering {
         tensor: u32,
         axes: &[usize],
         (lo, hi): (i64, i64),
-        labels: &[i64],
     ) -> Result<(), Invalid> {
         let Some((&classes, lead)) = axes.split_last() else {
             return structure(site, "a label needs a last axis of classes");
         };
         let rank = axes.len();
-        let flags = |pick: fn(i64, i64) -> bool| -> Vec<i64> {
-            let row = |&label: &i64| (0i64..).take(classes).map(move |i| i64::from(pick(i, label)));
-            labels.iter().flat_map(row).collect()
-        };
-        let one_hot = self.extra(axes, 0, 1, flags(|i, label| i == label));
-        let before = self.extra(axes, 0, 1, flags(|i, label| i < label));
+        let one_hot = self.extra(axes, 0, 1);
+        let before = self.extra(axes, 0, 1);
+        self.targets.push(Target::Label { one_hot, before, classes });
         let most = self.fresh(lead, lo, hi);
         let pick = Contraction {
             sum: vec![number(classes)],
@@ -570,7 +611,8 @@ impl Lowering {
         at_most(site, "inner products and linear relations", wide(constraints), limits::CONSTRAINTS)
     }
 
-    fn finish(mut self, analysis: &Analysis) -> Result<Lowered, Invalid> {
+    /// The lists, and the number that the first extra tensor has among all.
+    fn finish(mut self, analysis: &Analysis) -> Result<(Lowered, u32), Invalid> {
         self.check_sizes()?;
         let kinds: BTreeSet<TableKind> = self.looks.iter().map(|(kind, _)| *kind).collect();
         let mut tables: Vec<LookTable> =
@@ -598,9 +640,9 @@ impl Lowering {
         let base = number(self.tensors.len());
         self.tensors.append(&mut self.extras);
         let Lowering { tensors, ips, lins, steps, step_sites, declared, .. } = self;
-        let mut lowered = Lowered { tensors, tables, looks, ips, lins, steps, step_sites, declared };
-        lowered.all_forms(|form| renumber(form, base));
-        Ok(lowered)
+        let mut lists = Lists { tables, looks, ips, lins, steps, step_sites, declared };
+        lists.all_forms(|form| renumber(form, base));
+        Ok((Lowered { tensors, lists: Arc::new(lists) }, base))
     }
 
     /// Positions of every relation and entries of every tensor, the batch included.
@@ -742,7 +784,7 @@ fn renumber(form: &mut Form, base: u32) {
     }
 }
 
-impl Lowered {
+impl Lists {
     /// Applies `change` to every Form of every relation and step.
     fn all_forms(&mut self, change: impl Fn(&mut Form)) {
         self.looks.iter_mut().flat_map(|look| &mut look.coords).for_each(&change);

@@ -1,6 +1,8 @@
 //! What the slots of a Statement must hold.
 
-use super::{Shape, entries, expand, wide};
+use std::sync::Arc;
+
+use super::{EXTRA, Lowered, entries, expand, wide};
 use crate::interval::Fact;
 use crate::invalid::{Invalid, Reason, Site, at_most, same, structure, within};
 use crate::limits;
@@ -8,9 +10,8 @@ use crate::types::{Disclosure, Home, InputMode, Program, Reveal};
 use crate::validate::{Analysis, number};
 
 /// What a slot must hold.
+#[derive(Clone, Debug)]
 pub(super) struct SlotRule {
-    /// The reveal it belongs to; none for a public input.
-    reveal: Option<usize>,
     pub(super) length: usize,
     lo: i64,
     hi: i64,
@@ -44,7 +45,7 @@ pub(super) fn slot_rules(
     for (tensor, mode) in inputs.zip(&disclosure.inputs) {
         if *mode == InputMode::Public {
             let length = entries(&expand(&tensor.axes, batch));
-            rules.push(SlotRule { reveal: None, length, lo: tensor.lo, hi: tensor.hi });
+            rules.push(SlotRule { length, lo: tensor.lo, hi: tensor.hi });
         }
     }
     for (index, reveal) in disclosure.reveals.iter().enumerate() {
@@ -52,14 +53,14 @@ pub(super) fn slot_rules(
             Reveal::Values { output } => {
                 let (_, fact) = output_fact(program, analysis, index, *output)?;
                 let length = entries(&expand(&fact.axes, batch));
-                rules.push(SlotRule { reveal: Some(index), length, lo: fact.lo, hi: fact.hi });
+                rules.push(SlotRule { length, lo: fact.lo, hi: fact.hi });
             }
             Reveal::Label { output } => {
                 let (_, fact) = output_fact(program, analysis, index, *output)?;
                 let (lead, classes) = label_axes(fact, number(index))?;
                 let hi = i64::from(classes).saturating_sub(1);
                 let length = entries(&expand(lead, batch));
-                rules.push(SlotRule { reveal: Some(index), length, lo: 0, hi });
+                rules.push(SlotRule { length, lo: 0, hi });
                 // The one-hot label and the strict-order indicator.
                 let flags = wide(entries(&expand(&fact.axes, batch))).saturating_mul(2);
                 public = public.saturating_add(flags);
@@ -82,36 +83,81 @@ fn label_axes(fact: &Fact, reveal: u32) -> Result<(&[u32], u32), Invalid> {
     }
 }
 
-/// Slot contents, checked, by who uses them.
-pub(super) struct Slots<'a> {
-    /// Contents of the public inputs, in order.
-    pub(super) inputs: Vec<&'a [i64]>,
-    /// Contents per reveal.
-    pub(super) reveals: Vec<Option<&'a [i64]>>,
+/// Checks the slots of a Statement against their rules.
+pub(super) fn check(rules: &[SlotRule], slots: &[Vec<i64>]) -> Result<(), Invalid> {
+    same(Site::Shape, "slots", wide(slots.len()), wide(rules.len()))?;
+    for (index, (rule, values)) in rules.iter().zip(slots).enumerate() {
+        let site = Site::Slot(number(index));
+        same(site, "slot values", wide(values.len()), wide(rule.length))?;
+        for &value in values {
+            within(site, "slot value", i128::from(value), i128::from(rule.lo), i128::from(rule.hi))?;
+        }
+    }
+    Ok(())
 }
 
-impl<'a> Slots<'a> {
-    pub(super) fn read(
-        program: &Program,
-        analysis: &Analysis,
-        shape: &Shape<'a>,
-    ) -> Result<Slots<'a>, Invalid> {
-        let rules = slot_rules(program, analysis, shape.batch, shape.disclosure)?;
-        same(Site::Shape, "slots", wide(shape.slots.len()), wide(rules.len()))?;
-        let mut slots = Slots { inputs: Vec::new(), reveals: vec![None; shape.disclosure.reveals.len()] };
-        for (index, (rule, values)) in rules.iter().zip(shape.slots).enumerate() {
-            let site = Site::Slot(number(index));
-            same(site, "slot values", wide(values.len()), wide(rule.length))?;
-            for &value in values {
-                within(site, "slot value", i128::from(value), i128::from(rule.lo), i128::from(rule.hi))?;
-            }
-            match rule.reveal {
-                None => slots.inputs.push(values),
-                Some(reveal) => {
-                    slots.reveals.get_mut(reveal).into_iter().for_each(|slot| *slot = Some(values));
-                }
-            }
+/// The public tensors that the values of a slot make.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    /// The tensor holds the values themselves.
+    Values { tensor: u32 },
+    /// Labels: where the class is the label, and where it comes before it.
+    Label { one_hot: u32, before: u32, classes: usize },
+}
+
+impl Target {
+    /// Tensor numbers and contents.
+    fn contents(self, values: &[i64]) -> [Option<(u32, Arc<[i64]>)>; 2] {
+        let flags = |classes: usize, pick: fn(i64, i64) -> bool| -> Arc<[i64]> {
+            let row = |&label: &i64| (0i64..).take(classes).map(move |i| i64::from(pick(i, label)));
+            values.iter().flat_map(row).collect()
+        };
+        match self {
+            Self::Values { tensor } => [Some((tensor, values.into())), None],
+            Self::Label { one_hot, before, classes } => [
+                Some((one_hot, flags(classes, |i, label| i == label))),
+                Some((before, flags(classes, |i, label| i < label))),
+            ],
         }
-        Ok(slots)
+    }
+
+    /// Gives extra public tensors their final numbers.
+    fn renumber(&mut self, base: u32) {
+        let renumber = |tensor: &mut u32| {
+            *tensor = tensor.checked_sub(EXTRA).map_or(*tensor, |extra| base.saturating_add(extra));
+        };
+        match self {
+            Self::Values { tensor } => renumber(tensor),
+            Self::Label { one_hot, before, .. } => [one_hot, before].into_iter().for_each(renumber),
+        }
+    }
+}
+
+/// What the slots of a Statement must hold, and where it goes.
+#[derive(Clone, Debug)]
+pub struct SlotPlan {
+    rules: Vec<SlotRule>,
+    targets: Vec<Target>,
+}
+
+impl SlotPlan {
+    pub(super) fn new(rules: Vec<SlotRule>, mut targets: Vec<Target>, base: u32) -> Self {
+        targets.iter_mut().for_each(|target| target.renumber(base));
+        Self { rules, targets }
+    }
+
+    /// The relations of the Statement with these slots, which are checked.
+    ///
+    /// # Errors
+    /// When their number, lengths or values are not those of the Program and the disclosure.
+    pub fn fill(&self, lowered: &Lowered, slots: &[Vec<i64>]) -> Result<Lowered, Invalid> {
+        check(&self.rules, slots)?;
+        let mut filled = lowered.clone();
+        let contents = self.targets.iter().zip(slots).flat_map(|(target, values)| target.contents(values));
+        for (tensor, content) in contents.flatten() {
+            let placed = usize::try_from(tensor).ok().and_then(|t| filled.tensors.get_mut(t));
+            placed.into_iter().for_each(|placed| placed.content = Some(Arc::clone(&content)));
+        }
+        Ok(filled)
     }
 }

@@ -8,7 +8,7 @@ use verify::{Refusal, SetupError, Verdict, verify};
 use crate::common::form;
 
 /// An input cut into 15552 blocks, each checked against a sum of many views of the whole.
-fn hostile(views: usize) -> Program {
+pub fn hostile(views: usize) -> Program {
     let axes = [7, 7, 7, 7, 7, 15, 15, 15];
     let mut builder = Builder::new(100, 0, 16);
     let x = builder.input(&axes, 0, 1).unwrap();
@@ -19,10 +19,9 @@ fn hostile(views: usize) -> Program {
     builder.finish(Vec::new()).unwrap()
 }
 
-#[test]
-fn work_is_bounded() {
-    let program = hostile(200);
-    let statement = Statement {
+/// What a proof of it would be about.
+pub fn hostile_statement(program: &Program) -> Statement {
+    Statement {
         program_digest: program.digest(),
         zk: true,
         batch: 1,
@@ -32,7 +31,13 @@ fn work_is_bounded() {
         link: [0; 32],
         slots: vec![],
         context: vec![],
-    };
+    }
+}
+
+#[test]
+fn work_is_bounded() {
+    let program = hostile(200);
+    let statement = hostile_statement(&program);
     let Verdict::Rejected(refusal) = verify(&program, &statement, &[1, 0]) else { panic!("accepted") };
     assert_eq!(refusal, Refusal::Setup(SetupError::Limits("the verifier's work")));
 }

@@ -7,6 +7,7 @@ mod completeness;
 mod golden;
 mod limits;
 mod links;
+mod prepared;
 mod random;
 mod ranges;
 mod reference;
