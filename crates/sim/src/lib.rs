@@ -20,7 +20,9 @@
 #![forbid(unsafe_code)]
 
 pub mod best_response;
+pub mod bribery;
 pub mod chance;
+pub mod copying;
 pub mod disagreement;
 pub mod economy;
 pub mod picture;
@@ -62,8 +64,10 @@ impl std::error::Error for Unknown {}
 type Experiment = fn(u64, Grid) -> Report;
 
 /// Names of the experiments, and what runs them.
-const EXPERIMENTS: [(&str, Experiment); 5] = [
+const EXPERIMENTS: [(&str, Experiment); 7] = [
     ("S1", best_response::run),
+    ("S2", copying::run),
+    ("S5", bribery::run),
     ("S6", splitting::run),
     ("S9", disagreement::run),
     ("S10", washing::run),
