@@ -21,6 +21,7 @@
 
 pub mod best_response;
 pub mod bribery;
+pub mod censorship;
 pub mod chance;
 pub mod copying;
 pub mod disagreement;
@@ -64,11 +65,12 @@ impl std::error::Error for Unknown {}
 type Experiment = fn(u64, Grid) -> Report;
 
 /// Names of the experiments, and what runs them.
-const EXPERIMENTS: [(&str, Experiment); 7] = [
+const EXPERIMENTS: [(&str, Experiment); 8] = [
     ("S1", best_response::run),
     ("S2", copying::run),
     ("S5", bribery::run),
     ("S6", splitting::run),
+    ("S7", censorship::run),
     ("S9", disagreement::run),
     ("S10", washing::run),
     ("S11", slow::run),
