@@ -21,13 +21,16 @@
 
 pub mod best_response;
 pub mod bribery;
+pub mod canaries;
 pub mod censorship;
 pub mod chance;
 pub mod copying;
 pub mod disagreement;
 pub mod economy;
+pub mod partitions;
 pub mod picture;
 pub mod report;
+pub mod signing;
 pub mod slow;
 pub mod splitting;
 pub mod washing;
@@ -65,12 +68,14 @@ impl std::error::Error for Unknown {}
 type Experiment = fn(u64, Grid) -> Report;
 
 /// Names of the experiments, and what runs them.
-const EXPERIMENTS: [(&str, Experiment); 8] = [
+const EXPERIMENTS: [(&str, Experiment); 10] = [
     ("S1", best_response::run),
     ("S2", copying::run),
+    ("S3", canaries::run),
     ("S5", bribery::run),
     ("S6", splitting::run),
     ("S7", censorship::run),
+    ("S8", partitions::run),
     ("S9", disagreement::run),
     ("S10", washing::run),
     ("S11", slow::run),
