@@ -189,11 +189,12 @@ fn boundary(report: &mut Report, grid: Grid) {
         "while more than 5 % of stake is honest the case opens by itself, and all that was bought is lost without any client",
         alone.lost > 0.999 && !alone.stands,
     );
-    report.finding(format!(
-        "at 64 seats of our least bond, of which none is honest, and ten clients that verify one record in ten, a verdict costs {} units: {} times the least fee of a record. Clients that stake more on a record should verify again.",
-        short(64.0 * 1e12 * noticed(10, 0.1)),
-        short(64.0 * 1e12 * noticed(10, 0.1) / 23_160_000.0)
-    ));
+    price(report);
+    report.plots.push(picture(line, formula_line));
+    report.tables.push(table);
+}
+
+fn picture(line: Vec<(f64, f64)>, formula_line: Vec<(f64, f64)>) -> Plot {
     let mut plot = Plot::new(
         "s5-bribery",
         "Least bribe for 29 seats of 30 that look in cases, ten clients",
@@ -203,6 +204,13 @@ fn boundary(report: &mut Report, grid: Grid) {
     .log(true, false);
     plot.line("measured", Stroke::Solid, line);
     plot.line("formula", Stroke::Dashed, formula_line);
-    report.plots.push(plot);
-    report.tables.push(table);
+    plot
+}
+
+fn price(report: &mut Report) {
+    report.finding(format!(
+        "at 64 seats of our least bond, of which none is honest, and ten clients that verify one record in ten, a verdict costs {} units: {} times the least fee of a record. Clients that stake more on a record should verify again.",
+        short(64.0 * 1e12 * noticed(10, 0.1)),
+        short(64.0 * 1e12 * noticed(10, 0.1) / 23_160_000.0)
+    ));
 }

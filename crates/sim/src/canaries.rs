@@ -138,7 +138,10 @@ pub fn run(seed: u64, grid: Grid) -> Report {
             short(market.cost / market.penalty),
         ]);
     }
-    report.criterion(format!("the lazy share is within 20 % of F/(Nβs) (off by {} at most)", percent(worst)), worst < 0.2);
+    report.criterion(
+        format!("the lazy share is within 20 % of F/(Nβs) (off by {} at most)", percent(worst)),
+        worst < 0.2,
+    );
     report.criterion(format!("it swings by less than 1 % ({})", percent(swing)), swing < 0.01);
     report.tables.push(table);
     controls(&mut report, &mut chance, days);
@@ -184,14 +187,15 @@ impl Conduct for Sometimes {
 fn profit(share: f64, traps: usize, chance: &mut Chance) -> (f64, f64) {
     let seats = 40usize;
     let least_bond = 10_000_000_000;
-    // Offences neither double nor add up here: the formula is about first ones.
+    // Offences neither double nor add up here, and no case opens by itself: the formula is about first ones.
     let rules = Parameters { least_bond, correlation: 0, epoch_blocks: 100_000, dissent: 3_333, ..rules() };
     let hunter = Who::User(1);
     let (mut sum, mut fee, mut accusing) = (0i128, 0, 0);
     for number in 0..traps {
         // A new world for every trap, so that nobody has offended before.
         let mut world = World::equal(rules.clone(), seats, 2);
-        let mut lazy = Sometimes { share, chance: Chance::new(chance.below(1 << 40) as u64, &format!("trap {number}")) };
+        let mut lazy =
+            Sometimes { share, chance: Chance::new(chance.below(1 << 40) as u64, &format!("trap {number}")) };
         (fee, accusing) = (world.price(1), world.accusing_price());
         let before = i128::from(world.balance(hunter));
         let statement = world.submit(hunter, BAD, fee);
@@ -231,7 +235,13 @@ fn on_the_ledger(report: &mut Report, chance: &mut Chance, traps: usize) {
 }
 
 fn picture(chance: &mut Chance) -> Plot {
-    let mut plot = Plot::new("s3-traps", "Share of lazy seats in a market of traps, from 0.9, our fee, bond and 64 seats", "days", "lazy share").log(false, true);
+    let mut plot = Plot::new(
+        "s3-traps",
+        "Share of lazy seats in a market of traps, from 0.9, our fee, bond and 64 seats",
+        "days",
+        "lazy share",
+    )
+    .log(false, true);
     let rate = Parameters::default().canary_rate as f64 / 1e6;
     for (name, floor) in [("hunters alone", 0.0), ("with the protocol's canaries", rate)] {
         let path = Market { floor, ..ours() }.run(chance, 0.9, 2_000);

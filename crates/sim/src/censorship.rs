@@ -78,8 +78,12 @@ pub fn run(seed: u64, grid: Grid) -> Report {
         }
         table.row(cells);
     }
-    report.criterion("by lot, more than 10 blocks have at most probability f¹⁰ (99 % interval of Wilson)", lots);
-    report.criterion("in an order drawn for each epoch too: a censor that had its turn has none again", drawn);
+    report.criterion(
+        "by lot, more than 10 blocks have at most probability f¹⁰ (99 % interval of Wilson)",
+        lots,
+    );
+    report
+        .criterion("in an order drawn for each epoch too: a censor that had its turn has none again", drawn);
     report.control(
         format!("in turn by key, censors whose keys are neighbours delay for more than 10 blocks with probability {}", short(neighbours)),
         neighbours > 0.01,
@@ -149,8 +153,9 @@ fn starved(report: &mut Report) {
         let account = world.account(Who::Seat(0));
         for _ in 0..40 {
             let mut list = world.verdicts(&mut Honest);
-            let is_victims =
-                |bytes: &Vec<u8>| certify::decode::<ledger::Envelope>(bytes).is_ok_and(|e| e.sender == account);
+            let is_victims = |bytes: &Vec<u8>| {
+                certify::decode::<ledger::Envelope>(bytes).is_ok_and(|e| e.sender == account)
+            };
             list.retain(|bytes| !censored || !is_victims(bytes));
             world.choose(&list);
         }
@@ -167,10 +172,20 @@ fn starved(report: &mut Report) {
 }
 
 fn picture(chance: &mut Chance, draws: u64) -> Plot {
-    let mut plot = Plot::new("s7-censorship", "Probability that a transaction waits for more than 10 blocks", "share of censors", "probability").log(false, true);
+    let mut plot = Plot::new(
+        "s7-censorship",
+        "Probability that a transaction waits for more than 10 blocks",
+        "share of censors",
+        "probability",
+    )
+    .log(false, true);
     let shares = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5];
     plot.line("f^10", Stroke::Dashed, shares.map(|f: f64| (f, f.powi(WAIT as i32))).to_vec());
-    for (name, elector) in [("by lot", Elector::Lots), ("in drawn order", Elector::Drawn), ("neighbours, in turn", Elector::Neighbours)] {
+    for (name, elector) in [
+        ("by lot", Elector::Lots),
+        ("in drawn order", Elector::Drawn),
+        ("neighbours, in turn", Elector::Neighbours),
+    ] {
         let points = shares.iter().map(|f| {
             let censors = (f * SEATS as f64) as usize;
             let hits = (0..draws).filter(|_| wait(chance, elector, censors) >= WAIT).count();

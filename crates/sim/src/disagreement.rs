@@ -130,6 +130,23 @@ pub fn run(seed: u64, grid: Grid) -> Report {
     );
     report.criterion("the class is suspended above 5 % of dissent, and not below", suspends);
     report.criterion("where it is suspended nobody loses anything", holds);
+    asides(&mut report, traces, records);
+    report.tables.push(table);
+    let mut plot = Plot::new(
+        "s9-disagreement",
+        "What an honest seat with another build loses in an epoch",
+        "per cent of seats with the other build",
+        "per cent of the bond",
+    );
+    let [verdicts, only_traces] = lines;
+    plot.line("verdicts differ", Stroke::Solid, verdicts);
+    plot.line("only traces differ", Stroke::Solid, only_traces);
+    report.plots.push(plot);
+    report
+}
+
+/// What else was seen: offenders, other traces, few seats.
+fn asides(report: &mut Report, traces: f64, records: usize) {
     // Without the rule that dissenters in a case only err, they would be punished as offenders are.
     report.control(
         "the same seats as offenders, counted together, would lose three times their share",
@@ -144,18 +161,6 @@ pub fn run(seed: u64, grid: Grid) -> Report {
         "with fewer than 20 equal seats one seat is more than 5 %: of 10 seats, one that dissents in a case suspends the class ({}) at no cost.",
         if alone.is_suspended { "measured" } else { "not seen" }
     ));
-    report.tables.push(table);
-    let mut plot = Plot::new(
-        "s9-disagreement",
-        "What an honest seat with another build loses in an epoch",
-        "per cent of seats with the other build",
-        "per cent of the bond",
-    );
-    let [verdicts, only_traces] = lines;
-    plot.line("verdicts differ", Stroke::Solid, verdicts);
-    plot.line("only traces differ", Stroke::Solid, only_traces);
-    report.plots.push(plot);
-    report
 }
 
 /// What six of 100 seats lose that said the same wrong thing, and look again when it is a case.

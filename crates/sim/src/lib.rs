@@ -26,7 +26,9 @@ pub mod censorship;
 pub mod chance;
 pub mod copying;
 pub mod disagreement;
+pub mod document;
 pub mod economy;
+pub mod floods;
 pub mod partitions;
 pub mod picture;
 pub mod report;
@@ -68,10 +70,11 @@ impl std::error::Error for Unknown {}
 type Experiment = fn(u64, Grid) -> Report;
 
 /// Names of the experiments, and what runs them.
-const EXPERIMENTS: [(&str, Experiment); 10] = [
+const EXPERIMENTS: [(&str, Experiment); 11] = [
     ("S1", best_response::run),
     ("S2", copying::run),
     ("S3", canaries::run),
+    ("S4", floods::run),
     ("S5", bribery::run),
     ("S6", splitting::run),
     ("S7", censorship::run),

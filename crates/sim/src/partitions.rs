@@ -118,9 +118,9 @@ fn random_run(chance: &mut Chance, seats: usize, bad: usize, views: u64) -> (Vec
             proposed.push(blocks.len() - 1);
         }
         // Each honest seat hears one proposal or none, and sooner or later gives up unless it finalised.
-        for seat in bad..seats {
+        for seat in seen.iter_mut().skip(bad) {
             if !proposed.is_empty() && chance.happens(0.85) {
-                seen[seat].notarised = Some(proposed[chance.below(proposed.len())]);
+                seat.notarised = Some(proposed[chance.below(proposed.len())]);
             }
         }
         for &block in &proposed {
@@ -129,15 +129,16 @@ fn random_run(chance: &mut Chance, seats: usize, bad: usize, views: u64) -> (Vec
                 continue;
             }
             notarised.push(block);
-            for seat in bad..seats {
+            for seat in seen.iter_mut().skip(bad) {
                 // It sees the notarisation in time, or gives the view up; never both.
-                if chance.happens(0.8) && !seen[seat].gave_up {
-                    seen[seat].finalised = seen[seat].notarised == Some(block) || seen[seat].finalised;
-                } else if !seen[seat].finalised {
-                    seen[seat].gave_up = true;
+                if chance.happens(0.8) && !seat.gave_up {
+                    seat.finalised |= seat.notarised == Some(block);
+                } else if !seat.finalised {
+                    seat.gave_up = true;
                 }
             }
-            let votes = bad + (bad..seats).filter(|s| seen[*s].finalised && seen[*s].notarised == Some(block)).count();
+            let votes = bad
+                + (bad..seats).filter(|s| seen[*s].finalised && seen[*s].notarised == Some(block)).count();
             if votes >= needed {
                 finals.push(block);
             }
@@ -210,8 +211,14 @@ fn splits(report: &mut Report, grid: Grid) {
         let yes = |b: bool| if b { "yes" } else { "no" }.to_string();
         table.row(vec![seats.to_string(), most.to_string(), yes(below), over.to_string(), yes(above)]);
     }
-    report.criterion("below a third no cut of the honest makes both blocks final, and the client refuses what there is", safe);
-    report.control("with a third or one seat more it does, and the client accepts both: it counts, it cannot know", broken);
+    report.criterion(
+        "below a third no cut of the honest makes both blocks final, and the client refuses what there is",
+        safe,
+    );
+    report.control(
+        "with a third or one seat more it does, and the client accepts both: it counts, it cannot know",
+        broken,
+    );
     report.tables.push(table);
 }
 
@@ -230,7 +237,13 @@ fn runs(report: &mut Report, grid: Grid) {
         } else {
             broken &= found > 0;
         }
-        table.row(vec![seats.to_string(), bad.to_string(), runs.to_string(), found.to_string(), short(finals)]);
+        table.row(vec![
+            seats.to_string(),
+            bad.to_string(),
+            runs.to_string(),
+            found.to_string(),
+            short(finals),
+        ]);
     }
     report.criterion("below a third no run has blocks final on two branches", safe);
     report.control("above a third some have", broken);
@@ -257,7 +270,8 @@ fn old_keys(report: &mut Report) {
     let clock = |now| Some(Clock { now, trust: 14 * DAY, drift: 10_000 });
     let old = checkpoint(&epochs[1].0, 200);
     // A client that stays in touch: it followed to epoch 3, and pinned what it reached.
-    let mut up_to_date = Client::new(&checkpoint(&epochs[0].0, 100), epochs[0].0.clone(), None).expect("a checkpoint");
+    let mut up_to_date =
+        Client::new(&checkpoint(&epochs[0].0, 100), epochs[0].0.clone(), None).expect("a checkpoint");
     for (epoch, height) in [(0usize, 190u64), (1, 290), (2, 390)] {
         let (from, keys) = &epochs[epoch];
         up_to_date.follow(&step(from, keys, &epochs[epoch + 1].0, height)).expect("an honest hand-over");
@@ -267,7 +281,10 @@ fn old_keys(report: &mut Report) {
     let mut within = Client::new(&old, epochs[1].0.clone(), clock(300_000)).expect("within the trust period");
     let too_late = Client::new(&old, epochs[1].0.clone(), clock(30 * DAY));
     let mut no_clock = Client::new(&old, epochs[1].0.clone(), None).expect("no clock, no age");
-    let mut table = Table::new("A chain forged from the keys of epoch 1, by what the client knows", &["client", "answer"]);
+    let mut table = Table::new(
+        "A chain forged from the keys of epoch 1, by what the client knows",
+        &["client", "answer"],
+    );
     let word = |found: &Result<(), Refusal>| match found {
         Ok(()) => "accepts the forgery".to_string(),
         Err(why) => why.to_string(),
@@ -285,12 +302,21 @@ fn old_keys(report: &mut Report) {
         "a client with a later checkpoint refuses what old keys sign",
         matches!(answers[0].1, Err(Refusal::Epoch { found: 1, known: 3 })),
     );
-    report.criterion("a client with a clock refuses to start from a checkpoint older than the trust period", answers[1].1 == Err(Refusal::Stale));
-    report.control("a client without a clock, or within the trust period, accepts the forgery", answers[2].1.is_ok() && answers[3].1.is_ok());
+    report.criterion(
+        "a client with a clock refuses to start from a checkpoint older than the trust period",
+        answers[1].1 == Err(Refusal::Stale),
+    );
+    report.control(
+        "a client without a clock, or within the trust period, accepts the forgery",
+        answers[2].1.is_ok() && answers[3].1.is_ok(),
+    );
     // Half of the old keys are not enough.
     let partial = finality(&stolen.header, 250, &epochs[1].1, &[0, 1]);
     let weak = Handover { finality: partial, ..stolen };
     let mut client = Client::new(&old, epochs[1].0.clone(), None).expect("no clock, no age");
-    report.criterion("two of four old keys are refused", matches!(client.follow(&weak), Err(Refusal::Quorum { found: 2, needed: 3 })));
+    report.criterion(
+        "two of four old keys are refused",
+        matches!(client.follow(&weak), Err(Refusal::Quorum { found: 2, needed: 3 })),
+    );
     report.tables.push(table);
 }

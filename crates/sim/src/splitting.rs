@@ -98,6 +98,18 @@ pub fn run(seed: u64, grid: Grid) -> Report {
             percent((voted + in_turn) / first - 1.0),
         ]);
     }
+    judge(&mut report, worst, worst_weighted, gain);
+    let [in_turn, weighted] = lines;
+    plot.line("seats propose in turn", Stroke::Solid, in_turn);
+    plot.line("proposers by stake", Stroke::Solid, weighted);
+    let ends = [1.0, parts.last().map_or(1.0, |k| *k as f64)];
+    plot.line("linear in stake", Stroke::Dashed, ends.map(|k| (k, verdicts + proposals)).to_vec());
+    report.tables.push(table);
+    report.plots.push(plot);
+    report
+}
+
+fn judge(report: &mut Report, worst: f64, worst_weighted: f64, gain: f64) {
     report.criterion(
         format!("rewards for verdicts are linear in stake (off by {} at most)", short(worst)),
         worst < 1e-4,
@@ -117,12 +129,4 @@ pub fn run(seed: u64, grid: Grid) -> Report {
         "the engine lets seats propose in turn, and the proposer's fifth of every fee goes by turns: a stake above the smallest seat earns up to {} more when it is split. The elector should go by stake.",
         percent(gain)
     ));
-    let [in_turn, weighted] = lines;
-    plot.line("seats propose in turn", Stroke::Solid, in_turn);
-    plot.line("proposers by stake", Stroke::Solid, weighted);
-    let ends = [1.0, parts.last().map_or(1.0, |k| *k as f64)];
-    plot.line("linear in stake", Stroke::Dashed, ends.map(|k| (k, verdicts + proposals)).to_vec());
-    report.tables.push(table);
-    report.plots.push(plot);
-    report
 }

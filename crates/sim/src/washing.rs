@@ -11,8 +11,8 @@ use crate::world::{BAD, Conduct, Honest, Say, Seen, Trace, Who, World, rules};
 const SEATS: usize = 25;
 
 /// What the owner of the first `own` seats gains, in fees, by sending itself records in blocks it proposes where it can.
-fn wash(own: usize, records: u64) -> f64 {
-    let mut world = World::equal(Parameters { epoch_blocks: 100_000, ..rules() }, SEATS, 2);
+fn wash(own: usize, records: u64, rules: Parameters) -> f64 {
+    let mut world = World::equal(Parameters { epoch_blocks: 100_000, ..rules }, SEATS, 2);
     let washer = Who::User(1);
     let fee = world.price(1);
     let wealth = |world: &World| {
@@ -114,7 +114,7 @@ fn washing(report: &mut Report, grid: Grid) {
     );
     let mut line = Vec::new();
     for &own in owned {
-        let gain = wash(own, if grid == Grid::Small { 2 } else { 10 });
+        let gain = wash(own, if grid == Grid::Small { 2 } else { 10 }, rules());
         line.push((own as f64, gain));
         table.row(vec![own.to_string(), short(gain)]);
     }
@@ -122,6 +122,15 @@ fn washing(report: &mut Report, grid: Grid) {
     report.criterion(
         format!("washing always loses: {} fees a record at best, with all seats", short(most)),
         most < -0.25,
+    );
+    let nothing_burned = Parameters { verifier_share: 7_999, archive_share: 0, canary_share: 0, ..rules() };
+    let free = wash(SEATS, 2, nothing_burned);
+    report.control(
+        format!(
+            "if nothing were burned or set aside, all seats together would wash for nothing ({})",
+            short(free)
+        ),
+        free > -0.01,
     );
     let mut plot =
         Plot::new("s10-washing", "Gain of washing one's own records", "own seats of 25", "fees per record");
