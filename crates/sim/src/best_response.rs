@@ -159,72 +159,86 @@ impl Verdict {
     }
 }
 
-fn cells(grid: Grid) -> Vec<Cell> {
-    let (costs, rates, stakes, seats): (&[f64], &[f64], &[f64], &[f64]) = match grid {
-        Grid::Small => (&[0.5], &[1e-7, 1e-6, 1e-3], &[1e12], &[16.0, 64.0]),
-        Grid::Full => (
-            &[0.1, 0.5, 0.9],
-            &[1e-8, 1e-7, 3e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2],
-            &[1e10, 1e12],
-            &[8.0, 16.0, 32.0, 64.0, 128.0],
-        ),
+/// Markets (with a rate of bad records of 0) and the rates to try in each.
+fn cells(grid: Grid) -> (Vec<Cell>, Vec<f64>) {
+    let (costs, stakes, seats): (&[f64], &[f64], &[f64]) = match grid {
+        Grid::Small => (&[0.5], &[1e12], &[16.0, 64.0]),
+        Grid::Full => (&[0.1, 0.5, 0.9], &[1e10, 1e12], &[8.0, 16.0, 32.0, 64.0, 128.0]),
+    };
+    let rates = match grid {
+        Grid::Small => vec![1e-8, 1e-7, 1e-6, 1e-3],
+        Grid::Full => (-36..=-8).map(|quarter| 10f64.powf(f64::from(quarter) / 4.0)).collect(),
     };
     let mut list = Vec::new();
     for &seats in seats {
         for &stake in stakes {
-            for &cost in costs {
-                list.extend(rates.iter().map(|&bad| Cell { cost, bad, stake, seats }));
-            }
+            list.extend(costs.iter().map(|&cost| Cell { cost, bad: 0.0, stake, seats }));
         }
     }
-    list
+    (list, rates)
+}
+
+/// Cells by where they lie: whether the criterion holds, and what is left of dishonest seats.
+#[derive(Default)]
+struct Found {
+    good: Vec<(bool, f64)>,
+    strip: Vec<(bool, f64)>,
+    below: Vec<(bool, f64)>,
+}
+
+/// All rates in one market; adds a row to the table.
+fn market(cell: Cell, rates: &[f64], found: &mut Found, table: &mut Table) {
+    let (mut fails, mut holds, mut left) = (0f64, f64::INFINITY, 0.0);
+    for &bad in rates {
+        let economy = Cell { bad, ..cell }.economy();
+        let verdict = Verdict::of(&economy);
+        let list = if margin(&economy) > 1.0 {
+            &mut found.good
+        } else if bad * economy.stake > economy.cost {
+            &mut found.strip
+        } else {
+            &mut found.below
+        };
+        list.push((verdict.holds(), verdict.lazy_left));
+        if verdict.holds() {
+            holds = holds.min(bad);
+        } else {
+            (fails, left) = (bad, verdict.lazy_left);
+        }
+    }
+    let one = Cell { bad: 1.0, ..cell }.economy();
+    table.row(vec![
+        short(cell.seats),
+        short(cell.stake),
+        short(cell.cost),
+        short(one.cost / one.stake),
+        short(1.0 / margin(&one)),
+        short(fails),
+        percent(left),
+        short(holds),
+    ]);
 }
 
 /// Runs S1.
 pub fn run(seed: u64, grid: Grid) -> Report {
     let mut report = Report::new("S1", "which way of verifying pays best", seed);
     let mut table = Table::new(
-        "Honest against seven habits, by cost c of verifying (part of the reward), rate q of bad records, stake S and seats N",
+        "Honest against lazy-accept, lazy-reject, copier, random, offline and partial, by seats N, stake S of each, cost c of verifying (part of the reward): from which rate q of bad records honest is the only stable habit. Predicted: where q times the smallest penalty of many is c",
         &[
             "N",
             "S",
             "c",
-            "q",
-            "q·S/c",
-            "margin",
-            "honest best alone",
-            "no other stable",
-            "dishonest left, from 0.9 lazy",
-            "dishonest vanish from each",
+            "q·S = c at",
+            "predicted",
+            "fails up to",
+            "dishonest left there, from 0.9 lazy",
+            "holds from",
         ],
     );
-    let (mut good, mut strip, mut below) = (Vec::new(), Vec::new(), Vec::new());
-    for cell in cells(grid) {
-        let economy = cell.economy();
-        let verdict = Verdict::of(&economy);
-        let (margin, plain) = (margin(&economy), economy.bad * economy.stake / economy.cost);
-        let yes = |b: bool| if b { "yes" } else { "no" }.to_string();
-        table.row(vec![
-            short(cell.seats),
-            short(cell.stake),
-            short(cell.cost),
-            short(cell.bad),
-            short(plain),
-            short(margin),
-            yes(verdict.is_best),
-            yes(verdict.others_fall),
-            percent(verdict.lazy_left),
-            yes(verdict.from_each),
-        ]);
-        let list = if margin > 1.0 {
-            &mut good
-        } else if plain > 1.0 {
-            &mut strip
-        } else {
-            &mut below
-        };
-        list.push((verdict.holds(), verdict.lazy_left));
-    }
+    let mut found = Found::default();
+    let (markets, rates) = cells(grid);
+    markets.into_iter().for_each(|cell| market(cell, &rates, &mut found, &mut table));
+    let Found { good, strip, below } = found;
     let all = |list: &[(bool, f64)]| list.iter().all(|(holds, _)| *holds);
     report.criterion(
         format!("honest is the only stable habit, and lazy seats vanish from 0.9, in all {} cells where q times the smallest penalty of many exceeds c", good.len()),

@@ -195,7 +195,7 @@ fn splits(report: &mut Report, grid: Grid) {
     let sizes: &[usize] = if grid == Grid::Small { &[4, 7] } else { &[4, 5, 6, 7, 10, 16, 31, 64, 100, 128] };
     let mut table = Table::new(
         "One view, a proposer that shows two blocks, and the worst way to cut the honest in two: whether the client accepts both; Byzantine seats and seats that run twice count alike",
-        &["seats", "bad, below a third", "both accepted", "bad, from a third", "both accepted"],
+        &["seats", "bad, below a third", "both accepted", "bad, 2q − n", "both accepted"],
     );
     let (mut safe, mut broken) = (true, true);
     for &seats in sizes {
@@ -207,7 +207,7 @@ fn splits(report: &mut Report, grid: Grid) {
         let over = (most + 1..seats).find(|bad| can_split(seats, *bad).is_some()).unwrap_or(seats);
         let side = can_split(seats, over).unwrap_or_default();
         let above = accepts_both(seats, over, side);
-        broken &= above && over <= seats.div_ceil(3) + 1;
+        broken &= above && over == 2 * quorum(seats as u8) as usize - seats;
         let yes = |b: bool| if b { "yes" } else { "no" }.to_string();
         table.row(vec![seats.to_string(), most.to_string(), yes(below), over.to_string(), yes(above)]);
     }
@@ -216,7 +216,7 @@ fn splits(report: &mut Report, grid: Grid) {
         safe,
     );
     report.control(
-        "with a third or one seat more it does, and the client accepts both: it counts, it cannot know",
+        "with 2q − n seats, q the quorum of n, it does, and the client accepts both: it counts, it cannot know",
         broken,
     );
     report.tables.push(table);
