@@ -265,6 +265,11 @@ fn quantile(waits: &[u64], part: f64) -> u64 {
         .unwrap_or(0)
 }
 
+/// How long which share of records waits at most.
+fn spread(waits: &[u64]) -> Vec<(f64, f64)> {
+    [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0].map(|part| (part, quantile(waits, part) as f64)).to_vec()
+}
+
 /// Runs S4.
 pub fn run(seed: u64, grid: Grid) -> Report {
     let mut report = Report::new("S4", "floods of ten times the room", seed);
@@ -311,11 +316,11 @@ pub fn run(seed: u64, grid: Grid) -> Report {
             times(out.last_price),
             short(out.gate),
         ]);
-        let points =
-            [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0].map(|q| (q, quantile(&out.waits, q) as f64));
-        lines.push((name, points.to_vec()));
+        if matches!(flood, Flood::None | Flood::Invalid) {
+            lines.push((name, spread(&out.waits)));
+        }
     }
-    outbid(&mut report, limit, least, blocks);
+    lines.push(("bad proofs at thrice the price", outbid(&mut report, limit, least, blocks)));
     report.criterion("what is in blocks pays for what it costs", pays);
     report.criterion(
         format!("honest records wait less than twice as long at p99 ({worst} blocks at most, limit {limit})"),
@@ -331,7 +336,7 @@ pub fn run(seed: u64, grid: Grid) -> Report {
 }
 
 /// A flood that outpays everyone is not held up by any rule, only by what it costs.
-fn outbid(report: &mut Report, limit: u64, least: u64, blocks: u64) {
+fn outbid(report: &mut Report, limit: u64, least: u64, blocks: u64) -> Vec<(f64, f64)> {
     let rich = flooded(report.seed, Flood::Outbidding, blocks);
     report.control(
         format!(
@@ -341,4 +346,5 @@ fn outbid(report: &mut Report, limit: u64, least: u64, blocks: u64) {
         ),
         quantile(&rich.waits, 0.99) >= limit && rich.paid >= 3 * rich.cost,
     );
+    spread(&rich.waits)
 }

@@ -204,7 +204,7 @@ fn draw(svg: &mut String, line: &Line, colour: &str, x: &Scale, y: &Scale) {
 }
 
 fn legend(svg: &mut String, number: usize, line: &Line, colour: &str) {
-    let x = LEFT + 220.0 * (number % 3) as f64;
+    let x = LEFT + 226.0 * (number % 3) as f64;
     let y = 38.0 + 16.0 * (number / 3) as f64;
     let dash = if line.stroke == Stroke::Dashed { " stroke-dasharray=\"6 4\"" } else { "" };
     let _ = writeln!(
