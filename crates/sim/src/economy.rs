@@ -89,6 +89,8 @@ struct Course {
     verdict: Option<bool>,
     /// Share of those punished for the first round.
     wrong: f64,
+    /// What two thirds said in a case that was disputed all the same.
+    overruled: Option<bool>,
 }
 
 fn sum(shares: &Shares, of: impl Fn(Act) -> bool) -> f64 {
@@ -156,16 +158,25 @@ impl Economy {
         let disputed = accept.min(reject) > self.dissent();
         let wrong = if is_valid { reject } else { accept };
         let accused = !disputed && first.is_some() && self.accusing_pays(wrong);
-        let plain = Course { resolved: None, case: false, accused, first, verdict: first, wrong: 0.0 };
+        let plain = Course {
+            resolved: None,
+            case: false,
+            accused,
+            first,
+            verdict: first,
+            wrong: 0.0,
+            overruled: None,
+        };
         if !disputed && !accused {
             return plain;
         }
         let accept = sum(shares, |act| act.bit_in_case(is_valid) == Some(true));
         let reject = sum(shares, |act| act.bit_in_case(is_valid) == Some(false));
-        if accept.min(reject) > self.dissent() || !(is_quorum(accept) || is_quorum(reject)) {
-            return Course { case: true, ..plain };
-        }
+        let quorum = is_quorum(accept) || is_quorum(reject);
         let verdict = is_quorum(accept);
+        if accept.min(reject) > self.dissent() || !quorum {
+            return Course { case: true, overruled: quorum.then_some(verdict), ..plain };
+        }
         let wrong = sum(shares, |act| {
             act.bit(is_valid) == Some(!verdict) && act.bit_in_case(is_valid) == Some(verdict)
         });
@@ -224,7 +235,10 @@ impl Economy {
             if again == Some(!resolved) {
                 value -= self.error();
             }
-        } else if self.dissent_costs && course.case && again == Some(!is_valid) {
+        } else if self.dissent_costs
+            && let (Some(verdict), Some(again)) = (course.overruled, again)
+            && again != verdict
+        {
             value -= self.error();
         }
         if let Some(blind) = blind
