@@ -31,6 +31,7 @@ mod random;
 mod ranges;
 mod reports;
 mod signing;
+mod sim;
 mod text;
 mod units;
 mod verify;
@@ -110,6 +111,8 @@ enum Verb {
     Inspect(inspect::InspectArgs),
     /// Prove, verify and try to cheat, with two models and real data
     Demo(demo::DemoArgs),
+    /// Ask whether cheating the network would pay, by experiments on the real ledger
+    Sim(sim::SimArgs),
     /// List the supported operators
     Operators(check::OperatorsArgs),
     /// Measure proving many times in one process
@@ -132,6 +135,7 @@ impl Verb {
             Self::Key(args) => signing::run(args),
             Self::Inspect(args) => inspect::run(args),
             Self::Demo(args) => demo::run(args),
+            Self::Sim(args) => sim::run(args),
             Self::Operators(args) => check::operators(args),
             Self::Bench(args) => bench::run(args),
         }
@@ -141,7 +145,7 @@ impl Verb {
     fn json(&self) -> bool {
         match self {
             Self::Check(args) => args.output.json(),
-            Self::Explain(_) | Self::Demo(_) | Self::Operators(_) => false,
+            Self::Explain(_) | Self::Demo(_) | Self::Sim(_) | Self::Operators(_) => false,
             Self::Compile(args) => args.output.json(),
             Self::Commit(args) => args.form.json(),
             Self::Certify(args) => args.form.json(),
