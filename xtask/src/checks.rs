@@ -16,7 +16,10 @@ pub fn all(tally: &mut Tally) {
     let denied = ["--", "-D", "warnings"];
     tally.step("cargo clippy", run(Command::new("cargo").args(clippy).args(network).args(denied)));
     let doc = ["doc", "--workspace", "--no-deps", "--quiet"];
-    tally.step("cargo doc", run(Command::new("cargo").args(doc).args(network).env("RUSTDOCFLAGS", "-D warnings")));
+    tally.step(
+        "cargo doc",
+        run(Command::new("cargo").args(doc).args(network).env("RUSTDOCFLAGS", "-D warnings")),
+    );
     tally.findings("tidy", &tidy::findings(&root()));
     tally.findings("deps", &deps::findings());
     tally.findings("wasm", &wasm::findings(&root()));

@@ -34,6 +34,7 @@ mod random;
 mod ranges;
 mod reports;
 mod signing;
+mod sim;
 mod text;
 mod units;
 mod verify;
@@ -122,6 +123,8 @@ enum Verb {
     /// Submit evidence to a network, and take its certificate
     #[cfg(feature = "network")]
     Submit(network::SubmitArgs),
+    /// Ask whether cheating the network would pay, by experiments on the real ledger
+    Sim(sim::SimArgs),
     /// List the supported operators
     Operators(check::OperatorsArgs),
     /// Measure proving many times in one process
@@ -150,6 +153,7 @@ impl Verb {
             Self::Net(args) => network::net(args),
             #[cfg(feature = "network")]
             Self::Submit(args) => network::submit(args),
+            Self::Sim(args) => sim::run(args),
             Self::Operators(args) => check::operators(args),
             Self::Bench(args) => bench::run(args),
         }
@@ -159,7 +163,7 @@ impl Verb {
     fn json(&self) -> bool {
         match self {
             Self::Check(args) => args.output.json(),
-            Self::Explain(_) | Self::Demo(_) | Self::Operators(_) => false,
+            Self::Explain(_) | Self::Demo(_) | Self::Sim(_) | Self::Operators(_) => false,
             Self::Compile(args) => args.output.json(),
             Self::Commit(args) => args.form.json(),
             Self::Certify(args) => args.form.json(),

@@ -4,9 +4,10 @@ use certify::hash::{Digest, Purpose as Hashing, hash};
 
 use crate::admission::{parsed, signed};
 use crate::entry::{
-    AccountKey, Canaries, Case, Cases, Committees, ConsensusKeys, Purpose, Records, Reveals, Rounds, Status,
-    Validators,
+    AccountKey, Canaries, Case, Cases, Committees, ConsensusKeys, Programs, Purpose, Records, Reveals,
+    Rounds, Status, Validators,
 };
+use crate::prices::price;
 use crate::refusal::{Failure, Stop};
 use crate::slash::{Offence, punish};
 use crate::stake::key_name;
@@ -209,11 +210,20 @@ fn canary(
     validator.owed = validator.owed.saturating_sub(1);
     work.state.put::<Validators>(sender, &validator);
     work.state.put::<Canaries>(&statement, sender);
+    let due = record.fee.min(fair_price(work, submission)?);
     let mut back = 0;
     work.treasury(|treasury| {
-        back = record.fee.min(treasury.canaries);
+        back = due.min(treasury.canaries);
         treasury.canaries = treasury.canaries.saturating_sub(back);
         Ok(())
     })?;
     Ok(work.credit(sender, back)?)
+}
+
+/// What a record like this must pay now. No more of a canary's fee comes back: a part of every fee goes to seats, so who
+/// offers more than it must, in a block of its own, would take the rest from what is set aside for all.
+fn fair_price(work: &Work<'_>, submission: &Submission) -> Result<u64, Stop> {
+    let program = work.state.must::<Programs>(&submission.program, "a record names no program")?;
+    let units = work.rules().transaction_work.saturating_add(program.work);
+    Ok(price(&work.chain, units, submission.proof_bytes.into()).unwrap_or(u64::MAX))
 }

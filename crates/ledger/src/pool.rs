@@ -22,8 +22,31 @@ const BETTER: (u64, u64) = (11, 10);
 struct Waiting {
     bytes: Vec<u8>,
     fee: u64,
+    /// What it takes from the account: the fee, and what it gives away or bonds.
+    spends: u64,
     is_record: bool,
+    claims: Vec<Claim>,
+    /// Its own fee for cost.
+    value: u64,
+    /// No better than that of any it must wait for.
     rank: Rank,
+}
+
+/// What only one record can have: its statement, or its nullifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Statement(Digest),
+    Nullifier(Digest),
+}
+
+fn claims(body: &Body) -> Vec<Claim> {
+    match body {
+        Body::SubmitRecord { submission } => {
+            vec![Claim::Statement(submission.statement), Claim::Nullifier(submission.nullifier)]
+        }
+        Body::AdvanceEpoch { step } => vec![Claim::Statement(step.statement)],
+        _ => Vec::new(),
+    }
 }
 
 /// Fee per unit of cost in 2^-20, then who came first.
@@ -35,6 +58,8 @@ pub struct Pool {
     paid: BTreeMap<(AccountKey, u64), Waiting>,
     /// Paid ones from worst to best.
     ranks: BTreeSet<(Rank, AccountKey, u64)>,
+    /// Who waits with a statement or a nullifier. Only one can be in a block and pay, so only one may take room here.
+    claims: BTreeMap<Claim, (AccountKey, u64)>,
     /// Verdicts, by round, seat and kind; they are free, few, and go first.
     verdicts: BTreeMap<(u64, AccountKey, bool), Vec<u8>>,
     bytes: usize,
@@ -45,8 +70,8 @@ pub struct Pool {
 impl Pool {
     /// An empty pool that holds at most `limit` bytes of paid transactions.
     pub fn new(limit: usize) -> Self {
-        let (paid, ranks, verdicts) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { paid, ranks, verdicts, bytes: 0, limit, arrivals: 0 }
+        let (paid, ranks, claims, verdicts) = Default::default();
+        Self { paid, ranks, claims, verdicts, bytes: 0, limit, arrivals: 0 }
     }
 
     /// Bytes of paid transactions that wait.
@@ -92,8 +117,11 @@ impl Pool {
             self.verdicts.insert((admitted.envelope.nonce, account, kind), bytes.to_vec());
             return Ok(admitted.id);
         }
+        let rivals = self.rivals(&admitted)?;
         self.replace(&admitted)?;
+        rivals.into_iter().for_each(|(account, nonce)| self.drop_from(&account, nonce));
         self.insert(&chain, &admitted, bytes)?;
+        self.follow(&account, admitted.envelope.nonce, account_of(state, &account)?.balance);
         Ok(admitted.id)
     }
 
@@ -158,7 +186,7 @@ impl Pool {
         let before = self.paid.range((*account, from)..(*account, until.max(from)));
         before.fold(Ahead::default(), |ahead, (_, waiting)| Ahead {
             count: ahead.count.saturating_add(1),
-            fees: ahead.fees.saturating_add(waiting.fee),
+            fees: ahead.fees.saturating_add(waiting.spends),
             records: ahead.records.saturating_add(waiting.is_record.into()),
         })
     }
@@ -175,29 +203,98 @@ impl Pool {
         Ok(())
     }
 
+    /// Those of others that claim the same, if the newcomer pays a tenth more than each.
+    fn rivals(&self, admitted: &Admitted) -> Result<BTreeSet<(AccountKey, u64)>, Refusal> {
+        let own = (admitted.envelope.sender, admitted.envelope.nonce);
+        let mut rivals = BTreeSet::new();
+        for claim in claims(&admitted.body) {
+            let Some(key) = self.claims.get(&claim).filter(|key| **key != own) else { continue };
+            let Some(rival) = self.paid.get(key) else { continue };
+            let least = share_up(rival.fee, BETTER.0, BETTER.1).max(rival.fee.saturating_add(1));
+            if key.0 == own.0 || admitted.envelope.fee < least {
+                return Err(match claim {
+                    Claim::Statement(_) => Refusal::DuplicateStatement,
+                    Claim::Nullifier(_) => Refusal::DuplicateNullifier,
+                });
+            }
+            rivals.insert(*key);
+        }
+        Ok(rivals)
+    }
+
     fn insert(&mut self, chain: &Chain, admitted: &Admitted, bytes: &[u8]) -> Result<(), Refusal> {
         let cost = price(chain, admitted.work, admitted.bytes).unwrap_or(u64::MAX).max(1);
         let value = crate::amount::share(admitted.envelope.fee, 1u64 << 20, cost);
         self.arrivals = self.arrivals.saturating_add(1);
-        let rank = (value, Reverse(self.arrivals));
+        let elder = self.elder(&admitted.envelope.sender, admitted.envelope.nonce);
+        let rank = (value.min(elder), Reverse(self.arrivals));
         while self.bytes.saturating_add(bytes.len()) > self.limit {
             match self.ranks.first().copied() {
-                Some((worst, account, nonce)) if worst.0 < value => self.drop_one(&(account, nonce)),
+                // What follows it can be in no block without it.
+                Some((worst, account, nonce)) if worst.0 < rank.0 => self.drop_from(&account, nonce),
                 _ => return Err(Refusal::PoolFull),
             }
         }
         let (account, nonce, fee) =
             (admitted.envelope.sender, admitted.envelope.nonce, admitted.envelope.fee);
         let is_record = matches!(admitted.body, Body::SubmitRecord { .. } | Body::AdvanceEpoch { .. });
+        let given = match &admitted.body {
+            Body::Transfer { amount, .. } | Body::Bond { amount, .. } => *amount,
+            _ => 0,
+        };
+        let (spends, claims) = (fee.saturating_add(given), claims(&admitted.body));
         self.bytes = self.bytes.saturating_add(bytes.len());
         self.ranks.insert((rank, account, nonce));
-        self.paid.insert((account, nonce), Waiting { bytes: bytes.to_vec(), fee, is_record, rank });
+        self.claims.extend(claims.iter().map(|claim| (*claim, (account, nonce))));
+        let bytes = bytes.to_vec();
+        self.paid.insert((account, nonce), Waiting { bytes, fee, spends, is_record, claims, value, rank });
         Ok(())
+    }
+
+    /// The best rank that the transaction of this nonce can have: that of the one before it.
+    fn elder(&self, account: &AccountKey, nonce: u64) -> u64 {
+        let before = nonce.checked_sub(1).and_then(|before| self.paid.get(&(*account, before)));
+        before.map_or(u64::MAX, |before| before.rank.0)
+    }
+
+    /// After a replacement: what comes later in the account is ranked anew, and dropped from where money does not
+    /// suffice. Else one could be promised room that nobody will pay for.
+    fn follow(&mut self, account: &AccountKey, nonce: u64, balance: u64) {
+        let upto = self.paid.range((*account, 0)..=(*account, nonce));
+        let spent = upto.fold(0u64, |sum, (_, waiting)| sum.saturating_add(waiting.spends));
+        let mut left = balance.saturating_sub(spent);
+        let mut next = nonce.saturating_add(1);
+        while let Some(waiting) = self.paid.get(&(*account, next)) {
+            if waiting.fee > left {
+                return self.drop_from(account, next);
+            }
+            left = left.saturating_sub(waiting.spends);
+            let (old, value) = (waiting.rank, waiting.value);
+            let rank = (value.min(self.elder(account, next)), old.1);
+            self.ranks.remove(&(old, *account, next));
+            self.ranks.insert((rank, *account, next));
+            if let Some(waiting) = self.paid.get_mut(&(*account, next)) {
+                waiting.rank = rank;
+            }
+            next = next.saturating_add(1);
+        }
+    }
+
+    /// Drops a transaction and what follows it in its account.
+    fn drop_from(&mut self, account: &AccountKey, nonce: u64) {
+        let list = self.paid.range((*account, nonce)..=(*account, u64::MAX));
+        let nonces: Vec<u64> = list.map(|((_, nonce), _)| *nonce).collect();
+        nonces.into_iter().for_each(|nonce| self.drop_one(&(*account, nonce)));
     }
 
     fn drop_one(&mut self, key: &(AccountKey, u64)) {
         if let Some(waiting) = self.paid.remove(key) {
             self.ranks.remove(&(waiting.rank, key.0, key.1));
+            for claim in waiting.claims {
+                if self.claims.get(&claim) == Some(key) {
+                    self.claims.remove(&claim);
+                }
+            }
             self.bytes = self.bytes.saturating_sub(waiting.bytes.len());
         }
     }

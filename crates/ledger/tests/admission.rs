@@ -274,6 +274,72 @@ fn the_pool_drops_what_has_become_impossible() {
     assert_eq!(left, [world.sign("c", 0, 400_000, &Body::Unbond { amount: 1 })]);
 }
 
+/// Room is given only to what can still be paid for: one record per statement and nullifier, no fee twice.
+#[test]
+fn the_pool_gives_no_room_for_nothing() {
+    let mut world = World::new(&[1_000; 4]);
+    let mut pool = Pool::new(100_000);
+    let first = world.submission();
+    let body = |submission: &zerotell_ledger::transaction::Submission| Body::SubmitRecord {
+        submission: submission.clone(),
+    };
+    let add = |pool: &mut Pool, bytes: &[u8]| pool.add(&world.state(), bytes).map(|_| ());
+    let refused = |refusal| Err(Stop::Refused(refusal));
+    add(&mut pool, &world.sign("a", 1, 400_000, &body(&first))).unwrap();
+    add(&mut pool, &world.sign("a", 2, 400_000, &Body::Unbond { amount: 1 })).unwrap();
+    // The same record, or its nullifier, from somebody else: not without a tenth more.
+    let other = zerotell_ledger::transaction::Submission { statement: digest("other"), ..first.clone() };
+    for (submission, refusal) in
+        [(&first, Refusal::DuplicateStatement), (&other, Refusal::DuplicateNullifier)]
+    {
+        assert_eq!(add(&mut pool, &world.sign("b", 0, 439_999, &body(submission))), refused(refusal));
+    }
+    let again = world.sign("a", 3, 900_000, &body(&first));
+    assert_eq!(add(&mut pool, &again), refused(Refusal::DuplicateStatement), "one's own");
+    add(&mut pool, &world.sign("b", 0, 440_000, &body(&other))).unwrap();
+    assert_eq!(pool.len(), 1, "what it replaced is gone, and what followed that");
+    add(&mut pool, &world.sign("c", 0, 400_000, &body(&first))).unwrap_err();
+    // What is given away is not there for fees.
+    let balance = account_of(&world.state(), &world.account("c")).unwrap().balance;
+    let give = |amount| Body::Transfer { to: [9; 32], amount };
+    add(&mut pool, &world.sign("c", 0, 50_000, &give(balance - 150_000))).unwrap();
+    let unfunded = world.sign("c", 1, 100_001, &give(1));
+    assert_eq!(add(&mut pool, &unfunded), refused(Refusal::Funds { balance: 100_000, fee: 100_001 }));
+    add(&mut pool, &world.sign("c", 1, 90_000, &give(1))).unwrap();
+    add(&mut pool, &world.sign("c", 2, 9_000, &give(1))).unwrap();
+    assert_eq!(pool.len(), 4);
+    // A dearer first one leaves money for the second, not for the third.
+    add(&mut pool, &world.sign("c", 0, 56_000, &give(balance - 150_000))).unwrap();
+    assert_eq!(pool.len(), 3);
+    pool.settle(&world.state()).unwrap();
+    assert_eq!(pool.len(), 3);
+}
+
+/// A dear transaction behind a cheap one holds no room: it goes when that one goes.
+#[test]
+fn the_pool_ranks_no_transaction_above_its_elder() {
+    let world = World::new(&[1_000; 4]);
+    let mut pool = Pool::new(1_000);
+    let give = Body::Transfer { to: [9; 32], amount: 1 };
+    pool.add(&world.state(), &world.sign("b", 0, 20_000, &give)).unwrap();
+    pool.add(&world.state(), &world.sign("b", 1, 900_000, &give)).unwrap();
+    pool.add(&world.state(), &world.sign("b", 2, 900_000, &give)).unwrap();
+    while pool.add(&world.state(), &world.sign("b", pool.len() as u64, 900_000, &give)).is_ok() {}
+    let full = pool.len();
+    let better = world.sign("c", 0, 30_000, &give);
+    pool.add(&world.state(), &better).unwrap();
+    assert!(pool.len() <= full, "the last of b's made way, though it offered thirty times as much");
+    assert_eq!(pool.candidates(&world.state()).unwrap()[0], better);
+    // A better first one lifts the others with it.
+    pool.add(&world.state(), &world.sign("b", 0, 800_000, &give)).unwrap();
+    let poor = world.sign("a", 1, 40_000, &give);
+    while pool.len() < full {
+        pool.add(&world.state(), &world.sign("b", pool.len() as u64 - 1, 900_000, &give)).unwrap();
+    }
+    pool.add(&world.state(), &poor).unwrap();
+    assert!(!pool.candidates(&world.state()).unwrap().contains(&better), "now c's is the worst");
+}
+
 /// Verdicts are taken from seats only, are free, and go first.
 #[test]
 fn the_pool_takes_verdicts() {

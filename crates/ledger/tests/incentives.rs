@@ -439,6 +439,43 @@ fn canaries_of_the_protocol_are_owed_and_paid_back() {
     }
 }
 
+/// What comes back of an owed canary is the price of such a record, whatever was offered: else the proposer's share of a
+/// large fee would be a gain, at the cost of all others who owe one.
+#[test]
+fn a_canary_that_is_owed_pays_back_its_price_and_no_more() {
+    let parameters = Parameters { canary_rate: 100_000, ..World::new(&[1_000]).genesis.parameters };
+    let mut world = World::with(&[1_000_000; 4], parameters);
+    for _ in 0..10 {
+        let submission = world.submission();
+        let nonce = zerotell_ledger::account_of(&world.state(), &world.account("a")).unwrap().nonce;
+        let rich = world.sign("a", nonce, 400_000_000, &Body::SubmitRecord { submission });
+        let all: Vec<_> = world.verdicts().into_iter().chain([rich]).collect();
+        world.block(&all).unwrap();
+    }
+    world.go(40 - world.tip.height % 40 + 1);
+    let names = ["v0", "v1", "v2", "v3"];
+    let owed =
+        |world: &World, v: &str| world.state().get::<Validators>(&world.account(v)).unwrap().unwrap().owed;
+    let who = names.into_iter().find(|v| owed(&world, v) > 0).unwrap();
+    fund(&mut world, names.iter().position(|v| *v == who).unwrap());
+    let salt = digest("salt");
+    let mut submission = world.submission();
+    submission.seal = seal(&world.account(who), &salt);
+    world.truth.bad.insert(submission.statement, 6);
+    let fee = 1_500_000;
+    let nonce = zerotell_ledger::account_of(&world.state(), &world.account(who)).unwrap().nonce;
+    let rich = world.sign(who, nonce, fee, &Body::SubmitRecord { submission: submission.clone() });
+    let all: Vec<_> = world.verdicts().into_iter().chain([rich]).collect();
+    world.block(&all).unwrap();
+    world.rest();
+    let pot = |world: &World| world.state().get::<Treasuries>(&()).unwrap().unwrap().canaries;
+    let before = pot(&world);
+    assert!(before > fee, "enough to pay all of it back: {before}");
+    assert_eq!(world.accuse(who, Accusation::Canary { submission, salt }), Ok(0));
+    // 100 and 3,000 units of work at 10, 200,000 bytes at 1.
+    assert_eq!(before - pot(&world), 3_100 * 10 + 200_000);
+}
+
 #[test]
 fn bonds_need_a_key_and_seats_go_to_the_largest() {
     let parameters = Parameters { seats: 3, ..World::new(&[1_000]).genesis.parameters };

@@ -469,11 +469,7 @@ async fn submit(Extract(app): App, request: HttpBody) -> Answer<Json<Value>> {
 
 // ---- proofs and programs ----
 
-async fn put_proof(
-    Extract(app): App,
-    At(name): At,
-    request: HttpBody,
-) -> Answer<(StatusCode, Json<Value>)> {
+async fn put_proof(Extract(app): App, At(name): At, request: HttpBody) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
     let most = usize::try_from(app.chain.genesis.parameters.block_bytes).unwrap_or(usize::MAX);
     let found = body(request, most.min(dossier::DOSSIER_MAX)).await?;
@@ -675,11 +671,7 @@ fn start(app: &Shared, epoch: u64) -> Answer<(Checkpoint, Committee)> {
     Ok((Checkpoint { network, epoch, height, time, committee: committee.digest() }, committee))
 }
 
-async fn get_certificate(
-    Extract(app): App,
-    At(statement): At,
-    Ask(from): Ask<Since>,
-) -> Answer<Response> {
+async fn get_certificate(Extract(app): App, At(statement): At, Ask(from): Ask<Since>) -> Answer<Response> {
     let statement = digest(&statement)?;
     let began = tokio::time::Instant::now();
     loop {

@@ -57,7 +57,8 @@ pub fn router() -> Router<Arc<Shared>> {
     let fixed = Router::new()
         .route("/", get(async || page(HTML, index)))
         .route("/openapi.json", get(async || page("application/json", described)));
-    let add = |router: Router<Arc<Shared>>, (path, kind, bytes): (&'static str, &'static str, &'static [u8])| {
+    let add = |router: Router<Arc<Shared>>,
+               (path, kind, bytes): (&'static str, &'static str, &'static [u8])| {
         router.route(path, get(async move || page(kind, bytes)))
     };
     ASSETS.into_iter().fold(fixed, add)

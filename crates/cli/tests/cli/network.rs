@@ -143,7 +143,8 @@ fn certificates_and_kill_nine() {
     let first = net.submit(0, &evidence, "-o a.ztc").expect(0).json();
     assert_eq!((first["verdict"].as_str(), first["checked"].as_bool()), (Some("accepted"), Some(true)));
     assert!(first["certificate_bytes"].as_u64().unwrap() <= 3072);
-    let certify = format!("certify a.ztc --genesis net/genesis.bin --evidence {evidence} --pin pin.bin --json");
+    let certify =
+        format!("certify a.ztc --genesis net/genesis.bin --evidence {evidence} --pin pin.bin --json");
     let said = net.world.run(&certify).expect(0).json();
     assert_eq!(said["statement"], first["statement"]);
     net.world.run("certify a.ztc --checkpoint pin.bin --json").expect(1);

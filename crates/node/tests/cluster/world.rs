@@ -67,10 +67,8 @@ pub struct World {
 }
 
 fn program() -> (Digest, Vec<u8>) {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../vectors/proofs/v1/hidden-private-weights/program.bin"
-    );
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/proofs/v1/hidden-private-weights/program.bin");
     let program = program::wire::decode(&std::fs::read(path).unwrap()).unwrap();
     (program.digest(), program::wire::encode_with_contents(&program))
 }
