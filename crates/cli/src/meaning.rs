@@ -295,8 +295,13 @@ mod tests {
 
     /// A program with one input and one output, both of two entries.
     fn program(meta: &Metadata) -> Program {
-        let tensor =
-            program::types::Tensor { home: Home::Input, axes: vec![0, 2], lo: -8, hi: 7, content: [].into() };
+        let tensor = program::types::Tensor {
+            home: program::types::Home::Input,
+            axes: vec![0, 2],
+            lo: -8,
+            hi: 7,
+            content: [].into(),
+        };
         Program {
             lambda: 100,
             grind: 0,

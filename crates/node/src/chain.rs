@@ -290,6 +290,10 @@ impl Chain {
         let mut candidates = lock(&self.pool).candidates(&State::new(&state))?;
         candidates.truncate(crate::block::TRANSACTIONS_MAX);
         candidates.retain(|bytes| {
+            // A record whose proof is not here would be ordered for nothing.
+            if proof_of(bytes).is_some_and(|proof| !self.blobs.has(&proof)) {
+                return false;
+            }
             let fits = bytes.len() + 4 <= room;
             room = if fits { room - bytes.len() - 4 } else { room };
             fits
@@ -366,7 +370,7 @@ impl Chain {
                 self.blobs.keep_staged(&record.proof).map_err(|why| disk(&why))?;
             }
         }
-        for (account, lost, offences) in slashes(&old, &new, &executed.changes)? {
+        for (account, lost, offences) in slashes(&old, &new, executed)? {
             batch.append.push((list::SLASHES, encode(&Slash { height, account, lost, offences })));
         }
         if let Some(bytes) = lock(&self.finality).get(&height).and_then(|by| by.get(&header.digest())) {
@@ -529,20 +533,31 @@ impl Chain {
 const DAMAGED: &str = "the database is damaged; move the data directory away and start again: the node fetches the \
     chain from its peers";
 
+/// Digest of the proof that a transaction brings.
+fn proof_of(bytes: &[u8]) -> Option<Digest> {
+    let envelope: Envelope = decode(bytes).ok()?;
+    match decode(&envelope.body).ok()? {
+        Body::SubmitRecord { submission } => Some(submission.proof),
+        Body::AdvanceEpoch { step } => Some(step.proof),
+        _ => None,
+    }
+}
+
 fn disk(why: &std::io::Error) -> Stuck {
     let _ = why;
     Stuck::Fault(Fault::World { what: "the disk" })
 }
 
-/// Validators that lost stake to an offence in these changes: who, how much, offences since the beginning.
+/// Validators that lost stake for what they did, or withheld, in this block: who, how much, offences since the beginning.
+/// What leaks from those who were absent, at the end of an epoch, is not counted.
 fn slashes(
     old: &State<'_>,
     new: &State<'_>,
-    changes: &Changes,
+    executed: &Executed,
 ) -> Result<Vec<(AccountKey, u64, u32)>, Fault> {
     use ledger::entry::Table as _;
     let mut list = Vec::new();
-    for key in changes.keys() {
+    for key in executed.changes.keys() {
         let Some((namespace, account)) = key.split_first() else { continue };
         if *namespace != Validators::NAMESPACE {
             continue;
@@ -553,9 +568,13 @@ fn slashes(
         else {
             continue;
         };
-        let lost = before.slashable().saturating_sub(after.slashable());
+        // What was withdrawn and is free now went to its owner.
+        let free = before.unbonding.iter().filter(|(height, _)| *height <= executed.height);
+        let free = free.fold(0u128, |sum, (_, amount)| sum.saturating_add((*amount).into()));
+        let lost = before.slashable().saturating_sub(after.slashable()).saturating_sub(free);
         let lost = u64::try_from(lost).unwrap_or(u64::MAX);
-        if lost > 0 && (after.offences > before.offences || after.erred > before.erred) {
+        let counted = after.offences > before.offences || after.erred > before.erred;
+        if lost > 0 && (counted || executed.next.is_none()) {
             list.push((account, lost, after.offences));
         }
     }

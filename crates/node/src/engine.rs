@@ -28,7 +28,7 @@ use commonware_p2p::utils::mux::{Builder as _, MuxHandle, Muxer, prefixed};
 use commonware_p2p::{Blocker, Provider, Receiver, Recipients, Sender, max_message_size};
 use commonware_parallel::Sequential;
 use commonware_resolver::p2p as blob_resolver;
-use commonware_resolver::{Consumer, Delivery, Resolver as _};
+use commonware_resolver::{Consumer, Delivery, Resolver as _, TargetedResolver as _};
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, ContextCell, Handle, Metrics, Quota, Spawner, Storage, spawn_cell};
 use commonware_storage::archive::prunable;
@@ -564,8 +564,9 @@ where
             producer: serve,
             mailbox_size: NZUsize!(1024),
             me: Some(me.clone()),
-            fetch_timeout: NZDuration!(Duration::from_secs(2)),
-            fetch_retry_delay: Duration::from_millis(100),
+            // A peer that is away is given up soon: a seat has some blocks of time to look.
+            fetch_timeout: NZDuration!(Duration::from_millis(400)),
+            fetch_retry_delay: Duration::from_millis(20),
             priority_requests: false,
             priority_responses: false,
         },
@@ -573,11 +574,18 @@ where
     engine.start(blobs);
     let mailbox = Mutex::new(blob_mailbox);
     let held = chain.blobs.clone();
-    let fetch: Want = Arc::new(move |digest| {
-        if !held.has(&digest) {
-            mailbox.lock().unwrap_or_else(PoisonError::into_inner).fetch(engine_digest(digest));
+    let fetch: Fetch = Arc::new(move |digest, from| {
+        if held.has(&digest) {
+            return;
         }
+        let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
+        match from {
+            Some(peer) => mailbox.fetch_targeted(engine_digest(digest), NonEmptyVec::new(peer)),
+            None => mailbox.fetch(engine_digest(digest)),
+        };
     });
+    let anyone = fetch.clone();
+    let want: Want = Arc::new(move |digest| anyone(digest, None));
 
     let unbounded = Multisig::certificate_codec_config_unbounded();
     let open = |what: &str, why: &dyn std::fmt::Display| {
@@ -619,7 +627,7 @@ where
     )
     .await;
 
-    let app = App { chain: chain.clone(), pace, want: fetch.clone() };
+    let app = App { chain: chain.clone(), pace, want: want.clone() };
     let app = Inline::new(context.child("application"), app, marshal.clone(), epocher.clone());
     let (sender, receiver) = mpsc::unbounded_channel();
     marshal_actor.start(wrap(Wrapped(Deliver(sender))), buffer, resolver);
@@ -634,7 +642,7 @@ where
         seat,
         announce,
         outbox,
-        fetch: move |digest| fetch(digest),
+        fetch: move |digest| want(digest),
         timeouts,
         prefix,
         epocher,
@@ -656,37 +664,40 @@ impl Reporter for Wrapped {
     }
 }
 
+/// Asks for bytes, of a peer that should have them or of anyone.
+type Fetch = Arc<dyn Fn(Digest, Option<PeerKey>) + Send + Sync>;
+
 /// Spreads transactions to all peers; what arrives is admitted or dropped.
 fn gossip<E, S, R>(
     context: E,
     (mut sender, mut receiver): (S, R),
     chain: Arc<Chain>,
     outbox: Outbox,
-    fetch: Want,
+    fetch: Fetch,
 ) where
     E: Clock + Spawner + Metrics,
     S: Sender<PublicKey = PeerKey>,
     R: Receiver<PublicKey = PeerKey>,
 {
-    let prefetch = move |bytes: &[u8]| {
+    let prefetch = move |bytes: &[u8], from: Option<PeerKey>| {
         let named = certify::decode::<ledger::Envelope>(bytes)
             .and_then(|envelope| certify::decode::<ledger::Body>(&envelope.body));
         match named {
-            Ok(ledger::Body::SubmitRecord { submission }) => fetch(submission.proof),
-            Ok(ledger::Body::AdvanceEpoch { step }) => fetch(step.proof),
-            Ok(ledger::Body::RegisterModel { program, .. }) => fetch(program),
+            Ok(ledger::Body::SubmitRecord { submission }) => fetch(submission.proof, from),
+            Ok(ledger::Body::AdvanceEpoch { step }) => fetch(step.proof, from),
+            Ok(ledger::Body::RegisterModel { program, .. }) => fetch(program, from),
             _ => {}
         }
     };
     let (theirs, ours) = (chain.clone(), chain);
     let prefetched = prefetch.clone();
     context.child("inbox").spawn(move |_| async move {
-        while let Ok((_, message)) = receiver.recv().await {
+        while let Ok((peer, message)) = receiver.recv().await {
             let limits = (RangeCfg::new(0..=GOSSIP), (RangeCfg::new(0..=TRANSACTION_MAX), ()));
             let Ok(list) = Vec::<Vec<u8>>::decode_cfg(message, &limits) else { continue };
             for bytes in list {
                 if theirs.admit(&bytes).is_ok() {
-                    prefetched(&bytes);
+                    prefetched(&bytes, Some(peer.clone()));
                 }
             }
         }
@@ -698,7 +709,7 @@ fn gossip<E, S, R>(
             for bytes in outbox.take() {
                 // What this node's users bring was admitted when it came; what its seat says is admitted here.
                 let _ = ours.admit(&bytes);
-                prefetch(&bytes);
+                prefetch(&bytes, None);
                 size += bytes.len();
                 message.push(bytes);
                 if message.len() == GOSSIP || size > GOSSIP_BYTES {

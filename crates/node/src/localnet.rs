@@ -55,7 +55,7 @@ pub struct LocalNet {
 pub fn parameters() -> Parameters {
     Parameters {
         epoch_blocks: 2400,
-        commit_blocks: 6,
+        commit_blocks: 8,
         reveal_blocks: 6,
         trace_blocks: 1200,
         // Of four seats one is a quarter of the stake: it must not be able to suspend a class by itself.

@@ -183,7 +183,7 @@ fn a_silent_seat_stalls_nothing_and_pays_in_the_end() {
     for seed in seeds() {
         let mut world = with(1, Behaviour::Silent);
         world.genesis.parameters.trace_blocks = 20;
-        plan(&world, seed, 120, &[]).run().unwrap();
+        plan(&world, seed, 120, &[1]).run().unwrap();
     }
 }
 
