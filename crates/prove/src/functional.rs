@@ -83,7 +83,7 @@ impl Filler {
     fn of(group: &Group, by_tensor: &[Vec<&Term>]) -> Self {
         let piece = |block: &Block| {
             let terms = by_tensor[block.tensor].iter().filter_map(|term| product(block, term));
-            Piece { off: block.off, log: block.log, terms: terms.collect() }
+            Piece { off: block.off, log: block.log, terms: merged(terms) }
         };
         Self::new(group.layout.blocks.par_iter().map(piece).collect())
     }
@@ -126,6 +126,19 @@ fn add_product(x: &[K], y: &[K], mut from: usize, s: K, mut out: &mut [K]) {
         from += run.len();
         out = rest;
     }
+}
+
+/// The same sum in fewer products: those with the same second factor become one. Lookups of one tensor in
+/// several tables often are such.
+fn merged(terms: impl Iterator<Item = (Vec<K>, Vec<K>)>) -> Vec<(Vec<K>, Vec<K>)> {
+    let mut merged: Vec<(Vec<K>, Vec<K>)> = Vec::new();
+    for (outer, last) in terms {
+        match merged.iter_mut().find(|(_, other)| *other == last) {
+            Some((sum, _)) => sum.iter_mut().zip(&outer).for_each(|(slot, &x)| *slot += x),
+            None => merged.push((outer, last)),
+        }
+    }
+    merged
 }
 
 /// Shortest run of a functional that is filled at once.

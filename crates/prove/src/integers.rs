@@ -14,12 +14,18 @@ pub struct Integers {
 impl Integers {
     /// `size` zeros, to be set by [`Self::set`].
     pub fn zeros(size: usize) -> Self {
-        Self::with_room(size, 0)
+        Self::of(Zeroizing::new(vec![0; size]), Zeroizing::default())
     }
 
-    /// As [`Self::zeros`] with room for so many wide entries: a list that grows leaves copies behind.
-    pub fn with_room(size: usize, wide: usize) -> Self {
-        Self { values: Zeroizing::new(vec![0; size]), wide: Zeroizing::new(Vec::with_capacity(wide)) }
+    /// Of entries and, by rising address, those that do not fit; `values` holds 0 there.
+    pub fn of(values: Zeroizing<Vec<i16>>, wide: Zeroizing<Vec<(usize, F)>>) -> Self {
+        debug_assert!(wide.is_sorted_by(|(x, _), (y, _)| x < y), "by address");
+        Self { values, wide }
+    }
+
+    /// `size` ones.
+    pub fn ones(size: usize) -> Self {
+        Self::of(Zeroizing::new(vec![1; size]), Zeroizing::default())
     }
 
     /// Sets the entries from an address on. Addresses come in any order; [`Self::sorted`] ends it.
@@ -36,16 +42,6 @@ impl Integers {
     pub fn sorted(mut self) -> Self {
         self.wide.sort_unstable_by_key(|&(at, _)| at);
         self
-    }
-
-    /// How many of these do not fit in 16 bits, if so few that this form pays.
-    pub fn wide_among<'a>(values: impl Iterator<Item = &'a i64>) -> Option<usize> {
-        let (mut all, mut wide) = (0usize, 0usize);
-        for &value in values {
-            all += 1;
-            wide += usize::from(i16::try_from(value).is_err());
-        }
-        (wide <= all / 32).then_some(wide)
     }
 
     /// The same entries in another size; none if an entry beyond it is not zero.
@@ -65,6 +61,17 @@ impl Integers {
     pub fn all(&self) -> Run<'_> {
         Run { values: &self.values, wide: &self.wide, from: 0 }
     }
+}
+
+/// `to[i]` ← `from[i]` − middle; how many of these do not fit. Slots of such hold other numbers.
+pub fn narrow(to: &mut [i16], from: &[i64], middle: i64) -> usize {
+    let mut lost = 0;
+    for (slot, &x) in to.iter_mut().zip(from) {
+        let x = x.wrapping_sub(middle);
+        *slot = x as i16;
+        lost += usize::from(i64::from(*slot) != x);
+    }
+    lost
 }
 
 /// Consecutive integers.

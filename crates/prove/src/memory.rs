@@ -59,13 +59,6 @@ pub fn zeros<T: Element>(n: usize) -> Vec<T> {
     }
 }
 
-/// `n` copies of one value.
-pub fn filled<T: Element + Sync>(value: T, n: usize) -> Vec<T> {
-    let mut values = zeros(n);
-    values.par_chunks_mut(ALONE).for_each(|part| part.fill(value));
-    values
-}
-
 /// Wipes a vector, whole capacity, and keeps it if it is long.
 pub fn recycle<T: Element>(mut values: Vec<T>) {
     // What lies beyond the length may have been in use.
@@ -92,14 +85,15 @@ pub fn wipe<T: Zeroize + Send>(values: &mut [T]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALONE, Element, filled, recycle, zeros};
+    use super::{ALONE, Element, recycle, zeros};
     use algebra::K;
 
     /// Nothing of a vector is left in the one it becomes, nor beyond its end.
     #[test]
     fn vectors_come_back_empty() {
         for n in [ALONE + 1, 3 * ALONE, 4 * ALONE + 7] {
-            let mut used = filled(K::ONE, n);
+            let mut used = zeros(n);
+            used.fill(K::ONE);
             used.truncate(n - 5);
             recycle(used);
             for m in [n, n - 3, n / 2 + 1] {
