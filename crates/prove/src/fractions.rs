@@ -20,22 +20,21 @@ pub(crate) fn bind_halves(low: &mut [K], high: &[K], rho: K) {
     }
 }
 
-/// Numerators and denominators.
-type Layer = (Vec<K>, Vec<K>);
+/// p0, p1, q0, q1 of a layer: numerators and denominators, each cut in halves.
+type Parts = [Vec<K>; 4];
 
 /// The prover's side of LogUp-GKR.
 ///
-/// The leaves of a large tree are not held: the first two rounds over them make them again, run by
-/// run. Nor is the layer above them in a very large tree, which is made when its turn comes.
+/// The leaves of a large tree are not held, nor is the layer above them in a very large tree: the first two
+/// rounds over such a layer make it again, run by run, and what these bind is held.
 #[derive(Default)]
 pub struct Tree {
-    /// `layers[k]`: layer k, as far as it is held.
-    layers: Vec<Layer>,
+    /// `layers[k]`: layer k + 1, as far as it is held.
+    layers: Vec<Parts>,
     /// The leaves of a large tree, and ℓ.
     leaves: Option<(Leaves, usize)>,
-    /// The layer in work: p0 then p1, q0 then q1, each half as long as it was given. Empty while
-    /// leaves are read as they are made.
-    work: Layer,
+    /// The layer in work, each part as long as it was given. Empty while the layer is made as it is read.
+    work: Parts,
     /// Length of p0, p1, q0 and q1 as bound so far.
     length: usize,
     /// The point of the layer's claim.
@@ -50,10 +49,7 @@ pub struct Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         let work = std::mem::take(&mut self.work);
-        for (p, q) in self.layers.drain(..).chain([work]) {
-            recycle(p);
-            recycle(q);
-        }
+        self.layers.drain(..).chain([work]).flatten().for_each(recycle);
     }
 }
 
@@ -66,7 +62,7 @@ const LEAVES_HELD: usize = 12;
 const ALL_HELD: usize = 19;
 
 /// Runs made on the way to others: wiped when one thread is done with its share.
-struct Scratch(Vec<Layer>);
+struct Scratch(Vec<(Vec<K>, Vec<K>)>);
 
 impl Scratch {
     fn new(runs: usize) -> Self {
@@ -91,7 +87,7 @@ fn make(
     from: usize,
     p: &mut [K],
     q: &mut [K],
-    scratch: &mut [Layer],
+    scratch: &mut [(Vec<K>, Vec<K>)],
 ) {
     let (Some(below), [low, high, rest @ ..]) = (depth.checked_sub(1), scratch) else {
         return leaves.fill(from, p, q);
@@ -103,16 +99,39 @@ fn make(
     fraction_layer(p, q, (low.0, low.1), (high.0, high.1));
 }
 
-/// The layer `depth` above 2^ℓ leaves.
-fn layer(leaves: &Leaves, (l, depth): (usize, usize)) -> Layer {
-    let size = 1usize << (l - depth);
-    let (mut p, mut q) = (zeros(size), zeros(size));
-    let runs = p.par_chunks_mut(RUN).zip(q.par_chunks_mut(RUN)).enumerate().with_min_len(MIN_RUNS);
-    runs.for_each_init(
+/// The layer `depth` above 2^ℓ leaves, of two fractions at least.
+fn layer(leaves: &Leaves, (l, depth): (usize, usize)) -> Parts {
+    let half = 1usize << (l - depth - 1);
+    let run = RUN.min(half);
+    let mut parts = [(); 4].map(|()| zeros(half));
+    let [p0, p1, q0, q1] = parts.each_mut().map(|part| part.par_chunks_mut(run));
+    p0.chain(p1).zip(q0.chain(q1)).enumerate().with_min_len(MIN_RUNS).for_each_init(
         || Scratch::new(2 * depth),
-        |scratch, (i, (p, q))| make(leaves, (l, depth), i * RUN, p, q, &mut scratch.0),
+        |scratch, (i, (p, q))| make(leaves, (l, depth), i * run, p, q, &mut scratch.0),
     );
-    (p, q)
+    parts
+}
+
+/// The layer above.
+fn sums(below: &Parts) -> Parts {
+    let half = below[0].len() / 2;
+    let run = GRAIN.min(half);
+    let mut parts = [(); 4].map(|()| zeros(half));
+    let [p0, p1, q0, q1] = parts.each_mut().map(|part| part.par_chunks_mut(run));
+    let [low_p, high_p, low_q, high_q] = below.each_ref().map(|part| part.par_chunks(run));
+    let inputs = low_p.zip(low_q).zip(high_p.zip(high_q));
+    p0.chain(p1)
+        .zip(q0.chain(q1))
+        .zip(inputs)
+        .for_each(|((p, q), (low, high))| fraction_layer(p, q, low, high));
+    parts
+}
+
+/// The same run of a part's first two quarters.
+type Two<'a> = (&'a mut [K], &'a mut [K]);
+
+fn in_quarters<'a>((q0, q1): Two<'a>, q2: &'a [K], q3: &'a [K]) -> Quarters<'a> {
+    Quarters { q0, q1, q2, q3 }
 }
 
 /// Runs one thread makes with the same scratch, at least.
@@ -127,20 +146,10 @@ impl Tree {
 
     /// As [`Self::build`]; the last `unheld` layers are not held, at most two of at least ten.
     fn without(unheld: usize, leaves: Leaves, l: usize) -> Self {
-        let (mut p, mut q) = layer(&leaves, (l, unheld));
-        let mut layers = Vec::with_capacity(l + 1);
-        while p.len() > 1 {
-            let half = p.len() / 2;
-            let mut above = (zeros(half), zeros(half));
-            let ((p0, p1), (q0, q1)) = (p.split_at(half), q.split_at(half));
-            let outputs = above.0.par_chunks_mut(GRAIN).zip(above.1.par_chunks_mut(GRAIN));
-            let low = p0.par_chunks(GRAIN).zip(q0.par_chunks(GRAIN));
-            let high = p1.par_chunks(GRAIN).zip(q1.par_chunks(GRAIN));
-            outputs.zip(low.zip(high)).for_each(|((p, q), (low, high))| fraction_layer(p, q, low, high));
-            layers.push((p, q));
-            (p, q) = above;
+        let mut layers = vec![layer(&leaves, (l, unheld))];
+        while let Some(below) = layers.last().filter(|below| below[0].len() > 1) {
+            layers.push(sums(below));
         }
-        layers.push((p, q));
         layers.reverse();
         let mut tree = Self::default();
         tree.layers = layers;
@@ -150,83 +159,73 @@ impl Tree {
 
     /// Takes layer k + 1 into work.
     fn take(&mut self, k: usize) {
-        let (p, q) = std::mem::take(&mut self.work);
-        recycle(p);
-        recycle(q);
+        let held = self.layers.get_mut(k).map(std::mem::take);
+        std::mem::replace(&mut self.work, held.unwrap_or_default()).into_iter().for_each(recycle);
         self.length = 1 << k;
-        self.work = match (self.layers.get_mut(k + 1), &self.leaves) {
-            (Some(held), _) => std::mem::take(held),
-            (None, Some((leaves, l))) if k + 1 < *l => layer(leaves, (*l, l - k - 1)),
-            // The leaves themselves are made as they are read.
-            (None, _) => Layer::default(),
-        };
     }
 
-    /// The first round over leaves that are not held. As all rounds it is cut into runs of eq `near`.
-    fn leaf_round(&self, leaves: &Leaves, (near, far): (&[K], &[K])) -> [K; 2] {
+    /// The first round over a layer that is not held but `depth` above the leaves. As all rounds it is cut into
+    /// runs of eq `near`.
+    fn made_round(&self, (leaves, about): (&Leaves, (usize, usize)), (near, far): (&[K], &[K])) -> [K; 2] {
         let (run, half, nu) = (near.len(), self.length / 2, self.nu);
         let one = |scratch: &mut Scratch, (i, &far): (usize, &K)| {
-            for (quarter, (p, q)) in scratch.0.iter_mut().enumerate() {
-                leaves.fill(quarter * half + i * run, &mut p[..run], &mut q[..run]);
+            let (own, below) = scratch.0.split_at_mut(4);
+            for (quarter, (p, q)) in own.iter_mut().enumerate() {
+                make(leaves, about, quarter * half + i * run, &mut p[..run], &mut q[..run], below);
             }
-            let [low0, high0, low1, high1] = [0, 1, 2, 3].map(|quarter| &scratch.0[quarter]);
             let halves = |low, high| Halves { low, high };
-            let parts = [
-                halves(&low0.0[..run], &high0.0[..run]),
-                halves(&low1.0[..run], &high1.0[..run]),
-                halves(&low0.1[..run], &high0.1[..run]),
-                halves(&low1.1[..run], &high1.1[..run]),
-            ];
+            let (p, q) = ([0, 1, 2, 3].map(|i| &own[i].0[..run]), [0, 1, 2, 3].map(|i| &own[i].1[..run]));
+            let parts = [halves(p[0], p[1]), halves(p[2], p[3]), halves(q[0], q[1]), halves(q[2], q[3])];
             fraction_round(near, parts, nu).map(|x| far * x)
         };
         let runs = far.par_iter().enumerate().with_min_len(MIN_RUNS);
-        runs.map_init(|| Scratch::new(4), one).reduce(|| [K::ZERO; 2], add)
+        runs.map_init(|| Scratch::new(4 + 2 * about.1), one).reduce(|| [K::ZERO; 2], add)
     }
 
-    /// The second round over leaves that are not held: what it binds is held.
-    fn leaf_bind_round(&self, leaves: &Leaves, (near, far): (&[K], &[K]), rho: K) -> ([K; 2], Layer) {
+    /// The second round over such a layer, and what it binds.
+    fn made_bind_round(
+        &self,
+        (leaves, about): (&Leaves, (usize, usize)),
+        (near, far): (&[K], &[K]),
+        rho: K,
+    ) -> ([K; 2], Parts) {
         let (run, half, nu) = (near.len(), self.length / 4, self.nu);
-        let (mut p, mut q) = (zeros(4 * half), zeros(4 * half));
-        let sums = {
-            let [p0, p1, p2, p3] = fourths(&mut p, run);
-            let [q0, q1, q2, q3] = fourths(&mut q, run);
-            let bound = p0.zip(q0).zip(p1.zip(q1)).zip(p2.zip(q2).zip(p3.zip(q3)));
-            let one =
-                |scratch: &mut Scratch, ((i, ((part0, part1), (part2, part3))), &far): ((usize, _), &K)| {
-                    let mut bound: [(&mut [K], &mut [K]); 4] = [part0, part1, part2, part3];
-                    // Leaves of p0 and q0, then of p1 and q1; the first two quarters are bound in their place.
-                    for (part, own) in bound.chunks_exact_mut(2).enumerate() {
-                        let at = |quarter: usize| (4 * part + quarter) * half + i * run;
-                        for (quarter, (p, q)) in own.iter_mut().enumerate() {
-                            leaves.fill(at(quarter), p, q);
-                        }
-                        for (quarter, (p, q)) in scratch.0[2 * part..2 * part + 2].iter_mut().enumerate() {
-                            leaves.fill(at(2 + quarter), &mut p[..run], &mut q[..run]);
-                        }
-                    }
-                    let [s0, s1, s2, s3] = [0, 1, 2, 3].map(|part| &scratch.0[part]);
-                    let [(p0, q0), (p1, q1), (p2, q2), (p3, q3)] = bound;
-                    let quarters = |q0, q1, q2, q3| Quarters { q0, q1, q2, q3 };
-                    let parts = [
-                        quarters(p0, p1, &s0.0[..run], &s1.0[..run]),
-                        quarters(p2, p3, &s2.0[..run], &s3.0[..run]),
-                        quarters(q0, q1, &s0.1[..run], &s1.1[..run]),
-                        quarters(q2, q3, &s2.1[..run], &s3.1[..run]),
-                    ];
-                    fraction_bind_round(near, parts, rho, nu).map(|x| far * x)
-                };
-            let runs = bound.enumerate().zip(far).with_min_len(MIN_RUNS);
-            runs.map_init(|| Scratch::new(4), one).reduce(|| [K::ZERO; 2], add)
+        let mut bound = [(); 4].map(|()| zeros(2 * half));
+        let [p0, p1, q0, q1] = bound.each_mut().map(|part| {
+            let (low, high) = part.split_at_mut(half);
+            low.par_chunks_mut(run).zip(high.par_chunks_mut(run))
+        });
+        let one = |scratch: &mut Scratch, (i, (parts, &far)): (usize, (_, &K))| {
+            let ((p0, q0), (p1, q1)): ((Two<'_>, Two<'_>), (Two<'_>, Two<'_>)) = parts;
+            let (own, below) = scratch.0.split_at_mut(4);
+            let mut fill = |quarter: usize, p: &mut [K], q: &mut [K]| {
+                make(leaves, about, quarter * half + i * run, &mut p[..run], &mut q[..run], below);
+            };
+            // The first two quarters of a part are made where they are bound.
+            fill(0, p0.0, q0.0);
+            fill(1, p0.1, q0.1);
+            fill(4, p1.0, q1.0);
+            fill(5, p1.1, q1.1);
+            for ((p, q), quarter) in own.iter_mut().zip([2, 3, 6, 7]) {
+                fill(quarter, p, q);
+            }
+            let (p, q) = ([0, 1, 2, 3].map(|i| &own[i].0[..run]), [0, 1, 2, 3].map(|i| &own[i].1[..run]));
+            let parts = [
+                in_quarters(p0, p[0], p[1]),
+                in_quarters(p1, p[2], p[3]),
+                in_quarters(q0, q[0], q[1]),
+                in_quarters(q1, q[2], q[3]),
+            ];
+            fraction_bind_round(near, parts, rho, nu).map(|x| far * x)
         };
-        (sums, (p, q))
+        let runs = p0.zip(q0).zip(p1.zip(q1)).zip(far).enumerate().with_min_len(MIN_RUNS);
+        let sums = runs.map_init(|| Scratch::new(4 + 2 * about.1), one).reduce(|| [K::ZERO; 2], add);
+        (sums, bound)
     }
 
     /// p0, p1, q0, q1.
     fn parts(&mut self) -> [&mut [K]; 4] {
-        let half = self.work.0.len() / 2;
-        let (p0, p1) = self.work.0.split_at_mut(half);
-        let (q0, q1) = self.work.1.split_at_mut(half);
-        [p0, p1, q0, q1].map(|part| &mut part[..self.length])
+        self.work.each_mut().map(|part| &mut part[..self.length])
     }
 
     /// Values of layer 0.
@@ -255,11 +254,14 @@ impl Tree {
         let eq = narrow.as_slice();
         let (pending, nu) = (self.pending.take(), self.nu);
         let half = 1usize << j;
-        let unheld = self.leaves.as_ref().filter(|_| self.work.0.is_empty()).map(|(leaves, _)| leaves);
+        let unheld = match &self.leaves {
+            Some((leaves, l)) if self.work[0].is_empty() => Some((leaves, (*l, l - self.point.len() - 1))),
+            _ => None,
+        };
         let sums = match (pending, unheld) {
-            (None, Some(leaves)) => self.leaf_round(leaves, (eq, &far)),
-            (Some(rho), Some(leaves)) => {
-                let (sums, bound) = self.leaf_bind_round(leaves, (eq, &far), rho);
+            (None, Some(layer)) => self.made_round(layer, (eq, &far)),
+            (Some(rho), Some(layer)) => {
+                let (sums, bound) = self.made_bind_round(layer, (eq, &far), rho);
                 self.work = bound;
                 sums
             }
@@ -320,14 +322,6 @@ pub(crate) fn quarters(values: &mut [K], half: usize, run: usize) -> Vec<Quarter
 
 fn add([a, b]: [K; 2], [c, d]: [K; 2]) -> [K; 2] {
     [a + c, b + d]
-}
-
-/// A vector's four quarters in runs.
-fn fourths(values: &mut [K], run: usize) -> [rayon::slice::ChunksMut<'_, K>; 4] {
-    let (low, high) = values.split_at_mut(values.len() / 2);
-    let (q0, q1) = low.split_at_mut(low.len() / 2);
-    let (q2, q3) = high.split_at_mut(high.len() / 2);
-    [q0, q1, q2, q3].map(|quarter| quarter.par_chunks_mut(run))
 }
 
 /// Sums of pairs over jobs, in parallel if there are several.

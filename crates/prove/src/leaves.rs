@@ -11,6 +11,7 @@ use verify::{LookupChallenges, Setup};
 use zeroize::Zeroizing;
 
 use crate::integers::{Integers, Run, combine, narrow};
+use crate::memory::zeros;
 use crate::values::{Column, Values};
 
 /// Most leaves made at once.
@@ -62,7 +63,7 @@ impl Leaves {
             }
         };
         let size = |block: &Block| table_of(block.tensor).1 << block.log;
-        let mut stored = Zeroizing::new(vec![0; setup.leaves.blocks.iter().map(size).sum()]);
+        let mut stored = zeros(setup.leaves.blocks.iter().map(size).sum());
         // Blocks lie end to end from address 0; each owner fills those that are its own.
         let mut owned: Vec<Vec<Slots<'_>>> = Vec::new();
         owned.resize_with(lowered.looks.len() + lowered.tables.len(), Vec::new);
@@ -281,7 +282,7 @@ pub mod tests {
                 }
             });
         }
-        let coordinates = Integers::of(Zeroizing::new(stored), Zeroizing::new(wide));
+        let coordinates = Integers::of(stored, Zeroizing::new(wide));
         (Leaves { blocks, coordinates, ones: Integers::ones(RUN) }, expected)
     }
 

@@ -22,7 +22,7 @@ use crate::grind::least_nonce;
 use crate::inner::Inner;
 use crate::integers::{Integers, narrow};
 use crate::leaves::Leaves;
-use crate::memory::zeros;
+use crate::memory::{recycle, zeros};
 use crate::random::{Seed, Source};
 use crate::rungs::Ladder;
 use crate::table::Table;
@@ -103,7 +103,7 @@ fn most_wide(entries: usize) -> usize {
 
 /// An oracle's rows as small integers, if at most so many are wide.
 fn small_rows(layout: &Layout, tensors: &Tensors<'_>, size: usize, most_wide: usize) -> Option<Integers> {
-    let mut values = Zeroizing::new(vec![0i16; size]);
+    let mut values = zeros(size);
     let fill = |(block, own): (&Block, &mut [i16])| {
         let (axes, entries) = &tensors[block.tensor];
         let Entries::Integers(entries) = entries else { return own.len() };
@@ -116,6 +116,7 @@ fn small_rows(layout: &Layout, tensors: &Tensors<'_>, size: usize, most_wide: us
     let wide: Vec<usize> = by_block(layout, &mut values).into_par_iter().map(fill).collect();
     let count = wide.iter().sum();
     if count > most_wide {
+        recycle(values);
         return None;
     }
     // Made at once: a list that grows leaves copies behind.
@@ -454,6 +455,8 @@ impl<S: Source> Witness for Prover<'_, S> {
     }
     fn relation_points(&mut self, challenges: Challenges) {
         (self.observe)(Phase::Relations);
+        // What it held serves the relations and the opening.
+        self.tree = Tree::default();
         let pads = self.setup.zk.then(|| {
             let eq = algebra::multilinear::eq_table(&challenges.tau);
             let first = self.pairs.iter().zip(&eq).map(|(&(i, _), &e)| e * self.pads[i]).collect();

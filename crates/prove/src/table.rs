@@ -76,7 +76,7 @@ impl Table {
             None
         } else {
             let code = encode(&shape, &data, &masks, &ntt);
-            hash_columns(&shape, &code, (&ntt, &salts), 0, &mut by_slot);
+            hash_columns(&shape, (&code, ntt.len()), (&ntt, &salts), 0, &mut by_slot);
             Some(code)
         };
         let tree = tree(&shape, &ntt, &by_slot);
@@ -324,6 +324,8 @@ impl Rows {
 const KEPT: (usize, usize) = (1 << 23, 1 << 26);
 /// Least lg of the positions encoded at once: 512 KiB of a row, which stay in a core's own cache.
 const COSET: usize = 16;
+/// Words between rows: at distances of a power of two a column's entries would share few sets of the cache.
+const APART: usize = 72;
 /// Entries of a row taken up at once.
 const STEP: usize = 1 << 12;
 /// How many different powers opened positions have at most in [`Table::evaluated`].
@@ -379,17 +381,19 @@ fn hash_cosets(
     let length = 1 << coset;
     let (ntt, whole) = (Ntt::shared(coset as u32), Ntt::shared((shape.log_n - coset) as u32));
     let root = F::root_of_unity(shape.log_n as u32).unwrap_or(F::ONE);
-    let mut words = zeros(shape.rows * length);
+    let stride = length + APART;
+    let mut words = zeros(shape.rows * stride);
     for (i, by_slot) in by_slot.chunks_exact_mut(length).enumerate() {
         let factors = powers(root.pow(whole.slot(i) as u64), shape.dimension());
         let (of_data, of_masks) = factors.split_at(shape.data());
-        words.par_chunks_exact_mut(length).enumerate().for_each(|(row, word)| {
+        words.par_chunks_exact_mut(stride).enumerate().for_each(|(row, word)| {
+            let word = &mut word[..length];
             word.fill(F::ZERO);
             data.add_twisted(row, shape.data(), of_data, word);
             masks.add_twisted(row, shape.masks(), of_masks, word);
             ntt.forward(word);
         });
-        hash_columns(shape, &words, about, i * length, by_slot);
+        hash_columns(shape, (&words, stride), about, i * length, by_slot);
     }
     recycle(words);
 }
@@ -397,16 +401,16 @@ fn hash_cosets(
 /// Leaves or parents hashed by one task.
 const TASK: usize = 512;
 
-/// Hashes of the salted columns in the slots from `first` on, of rows that hold these.
+/// Hashes of the salted columns in the slots from `first` on, of rows `stride` apart that hold these.
 fn hash_columns(
     shape: &Shape,
-    code: &[F],
+    (code, stride): (&[F], usize),
     (ntt, salts): (&Ntt, &[[u8; 16]]),
     first: usize,
     by_slot: &mut [[u8; 32]],
 ) {
     let hashing = Hashing::new(shape);
-    let rows: Vec<&[F]> = code.chunks_exact(by_slot.len()).collect();
+    let rows: Vec<&[F]> = code.chunks_exact(stride).collect();
     let head = if salts.is_empty() { 1 } else { 3 };
     // Neighbouring slots are read together; their positions are far apart.
     by_slot.par_chunks_mut(TASK).enumerate().for_each(|(task, out)| {
