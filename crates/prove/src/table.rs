@@ -323,7 +323,7 @@ impl Rows {
 /// Code words are kept up to so many F-values of a table that serves one proof, and of one that serves many.
 const KEPT: (usize, usize) = (1 << 23, 1 << 26);
 /// Least lg of the positions encoded at once: 512 KiB of a row, which stay in a core's own cache.
-const COSET: usize = 16;
+const COSET: usize = 17;
 /// Words between rows: at distances of a power of two a column's entries would share few sets of the cache.
 const APART: usize = 72;
 /// Entries of a row taken up at once.
