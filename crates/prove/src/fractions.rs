@@ -57,7 +57,7 @@ impl Drop for Tree {
 const NEAR: usize = 10;
 
 /// Trees of at most this many layers hold their leaves.
-const LEAVES_HELD: usize = 12;
+const LEAVES_HELD: usize = 16;
 /// Trees of at most this many layers hold the layer above the leaves.
 const ALL_HELD: usize = 19;
 
@@ -289,6 +289,11 @@ impl Tree {
     pub fn fold(&mut self, rho: K) {
         debug_assert!(self.pending.is_none(), "a round comes between two folds");
         self.pending = Some(rho);
+    }
+
+    /// Whether the layer in work is the last of ℓ.
+    pub fn is_last(&self, l: usize) -> bool {
+        self.point.len() + 1 == l
     }
 
     /// Values at the bound point.

@@ -74,7 +74,7 @@ pub struct Piece {
     pub terms: Vec<Factors>,
 }
 
-/// The product x ⊗ y ⊗ z, z fastest.
+/// The product x ⊗ y ⊗ z, z fastest; y ⊗ z if x has no entries.
 #[derive(Clone)]
 pub struct Factors(pub [Vec<K>; 3]);
 
@@ -126,7 +126,7 @@ impl Factors {
         while !out.is_empty() {
             let (at, first) = (from / z.len(), from % z.len());
             let (run, rest) = out.split_at_mut((z.len() - first).min(out.len()));
-            let weight = x[at / y.len()] * y[at % y.len()];
+            let weight = if x.is_empty() { y[at] } else { x[at / y.len()] * y[at % y.len()] };
             if weight != K::ZERO {
                 add_scaled(run, s * weight, &z[first..first + run.len()]);
             }
@@ -147,7 +147,8 @@ fn merged(terms: impl Iterator<Item = (K, Factors)>) -> Vec<Factors> {
         }
     }
     let weighed = |(coef, mut factors): (K, Factors)| {
-        scale(&mut factors.0[0], coef);
+        let [x, y, _] = &mut factors.0;
+        scale(if x.is_empty() { y } else { x }, coef);
         factors
     };
     merged.into_iter().map(weighed).collect()
@@ -163,7 +164,7 @@ fn product(block: &Block, term: &Term) -> Option<(K, Factors)> {
     }
     // The last axes make the runs, as long as these stay in the cache; the others make their scales, in
     // two factors: as one vector these would be long.
-    let [mut x, mut y, mut z] = [(); 3].map(|()| vec![K::ONE]);
+    let [mut x, mut y, mut z] = [vec![], vec![K::ONE], vec![K::ONE]];
     for (axis, &chunk) in term.axes.iter().zip(&block.chunks).rev() {
         let vector = axis.on_chunk(chunk);
         let factor = match (z.len() < RUN, y.len() < RUN) {
@@ -171,7 +172,7 @@ fn product(block: &Block, term: &Term) -> Option<(K, Factors)> {
             (false, true) => &mut y,
             (false, false) => &mut x,
         };
-        *factor = ranked::outer(&vector, factor);
+        *factor = if factor.is_empty() { vector } else { ranked::outer(&vector, factor) };
     }
     Some((term.coef, Factors([x, y, z])))
 }

@@ -428,7 +428,12 @@ impl<S> lookup::Fractions for Prover<'_, S> {
         self.tree.fold(rho);
     }
     fn layer_end(&mut self) -> [K; 4] {
-        self.tree.end()
+        let ends = self.tree.end();
+        if self.tree.is_last(self.setup.layers) {
+            // What it held serves the relations and the opening.
+            self.tree = Tree::default();
+        }
+        ends
     }
 }
 
@@ -455,8 +460,6 @@ impl<S: Source> Witness for Prover<'_, S> {
     }
     fn relation_points(&mut self, challenges: Challenges) {
         (self.observe)(Phase::Relations);
-        // What it held serves the relations and the opening.
-        self.tree = Tree::default();
         let pads = self.setup.zk.then(|| {
             let eq = algebra::multilinear::eq_table(&challenges.tau);
             let first = self.pairs.iter().zip(&eq).map(|(&(i, _), &e)| e * self.pads[i]).collect();

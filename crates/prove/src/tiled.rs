@@ -168,7 +168,7 @@ mod tests {
                 } else {
                     [last.clone(), outer.clone(), whole.clone()]
                 };
-                let terms = [Factors([whole, outer, last]), Factors(second)];
+                let terms = [Factors([vec![], outer, last]), Factors(second)];
                 pieces.push(Piece { off, log, terms: terms[..[1, 2, 0][n % 3]].to_vec() });
                 off += 1 << log;
             }
