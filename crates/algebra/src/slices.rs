@@ -56,6 +56,11 @@ pub fn combine_base(out: &mut [K], weights: &[K], rows: &[&[F]]) {
     arch::combine_base(Level::best(), out, weights, rows);
 }
 
+/// `out[i]` += `x[i]`·`y[i]` over base elements.
+pub fn add_products(out: &mut [F], x: &[F], y: &[F]) {
+    arch::add_products(Level::best(), out, x, y);
+}
+
 /// `out[i]` += s·`x[i]` over signed integers.
 pub fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]) {
     arch::add_scaled_integers(Level::best(), out, s, x);

@@ -1,17 +1,12 @@
 //! The tree of fractions of the lookup argument.
 
-use algebra::layout::{Block, runs};
+use algebra::K;
 use algebra::multilinear::eq_table;
-use algebra::slices::{
-    Halves, Quarters, add_scaled_integers, bind, fraction_bind_round, fraction_layer, fraction_round,
-};
-use algebra::{F, K};
-use program::lower::{Look, Lowered};
+use algebra::slices::{Halves, Quarters, bind, fraction_bind_round, fraction_layer, fraction_round};
 use rayon::prelude::*;
-use verify::{LookupChallenges, Setup};
 
-use crate::memory::{filled, recycle, zeros};
-use crate::values::{Values, form_values};
+use crate::leaves::{Leaves, RUN};
+use crate::memory::{recycle, wipe, zeros};
 
 /// Loops below this size are not split between threads.
 pub(crate) const GRAIN: usize = 1 << 11;
@@ -25,13 +20,21 @@ pub(crate) fn bind_halves(low: &mut [K], high: &[K], rho: K) {
     }
 }
 
+/// p0, p1, q0, q1 of a layer: numerators and denominators, each cut in halves.
+type Parts = [Vec<K>; 4];
+
 /// The prover's side of LogUp-GKR.
+///
+/// The leaves of a large tree are not held, nor is the layer above them in a very large tree: the first two
+/// rounds over such a layer make it again, run by run, and what these bind is held.
 #[derive(Default)]
 pub struct Tree {
-    /// `layers[k]`: numerators and denominators of layer k, for k = 0..=ℓ.
-    layers: Vec<(Vec<K>, Vec<K>)>,
-    /// The layer in work: p0 then p1, q0 then q1, each half as long as it was given.
-    work: (Vec<K>, Vec<K>),
+    /// `layers[k]`: layer k + 1, as far as it is held.
+    layers: Vec<Parts>,
+    /// The leaves of a large tree, and ℓ.
+    leaves: Option<(Leaves, usize)>,
+    /// The layer in work, each part as long as it was given. Empty while the layer is made as it is read.
+    work: Parts,
     /// Length of p0, p1, q0 and q1 as bound so far.
     length: usize,
     /// The point of the layer's claim.
@@ -46,53 +49,183 @@ pub struct Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         let work = std::mem::take(&mut self.work);
-        for (p, q) in self.layers.drain(..).chain([work]) {
-            recycle(p);
-            recycle(q);
-        }
+        self.layers.drain(..).chain([work]).flatten().for_each(recycle);
     }
 }
 
 /// Sums are cut into runs of 2^NEAR: one table of eq serves all runs and stays in the cache.
 const NEAR: usize = 10;
 
+/// Trees of at most this many layers hold their leaves.
+const LEAVES_HELD: usize = 16;
+/// Trees of at most this many layers hold the layer above the leaves.
+const ALL_HELD: usize = 19;
+
+/// Runs made on the way to others: wiped when one thread is done with its share.
+struct Scratch(Vec<(Vec<K>, Vec<K>)>);
+
+impl Scratch {
+    fn new(runs: usize) -> Self {
+        let run = |_| (vec![K::ZERO; RUN], vec![K::ZERO; RUN]);
+        Self((0..runs).map(run).collect())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|(p, q)| {
+            wipe(p);
+            wipe(q);
+        });
+    }
+}
+
+/// One run of the layer `depth` above 2^ℓ leaves; `scratch` has two runs per layer below.
+fn make(
+    leaves: &Leaves,
+    (l, depth): (usize, usize),
+    from: usize,
+    p: &mut [K],
+    q: &mut [K],
+    scratch: &mut [(Vec<K>, Vec<K>)],
+) {
+    let (Some(below), [low, high, rest @ ..]) = (depth.checked_sub(1), scratch) else {
+        return leaves.fill(from, p, q);
+    };
+    let (low, high) =
+        ((&mut low.0[..p.len()], &mut low.1[..p.len()]), (&mut high.0[..p.len()], &mut high.1[..p.len()]));
+    make(leaves, (l, below), from, low.0, low.1, rest);
+    make(leaves, (l, below), from + (1 << (l - depth)), high.0, high.1, rest);
+    fraction_layer(p, q, (low.0, low.1), (high.0, high.1));
+}
+
+/// The layer `depth` above 2^ℓ leaves, of two fractions at least.
+fn layer(leaves: &Leaves, (l, depth): (usize, usize)) -> Parts {
+    let half = 1usize << (l - depth - 1);
+    let run = RUN.min(half);
+    let mut parts = [(); 4].map(|()| zeros(half));
+    let [p0, p1, q0, q1] = parts.each_mut().map(|part| part.par_chunks_mut(run));
+    p0.chain(p1).zip(q0.chain(q1)).enumerate().with_min_len(MIN_RUNS).for_each_init(
+        || Scratch::new(2 * depth),
+        |scratch, (i, (p, q))| make(leaves, (l, depth), i * run, p, q, &mut scratch.0),
+    );
+    parts
+}
+
+/// The layer above.
+fn sums(below: &Parts) -> Parts {
+    let half = below[0].len() / 2;
+    let run = GRAIN.min(half);
+    let mut parts = [(); 4].map(|()| zeros(half));
+    let [p0, p1, q0, q1] = parts.each_mut().map(|part| part.par_chunks_mut(run));
+    let [low_p, high_p, low_q, high_q] = below.each_ref().map(|part| part.par_chunks(run));
+    let inputs = low_p.zip(low_q).zip(high_p.zip(high_q));
+    p0.chain(p1)
+        .zip(q0.chain(q1))
+        .zip(inputs)
+        .for_each(|((p, q), (low, high))| fraction_layer(p, q, low, high));
+    parts
+}
+
+/// The same run of a part's first two quarters.
+type Two<'a> = (&'a mut [K], &'a mut [K]);
+
+fn in_quarters<'a>((q0, q1): Two<'a>, q2: &'a [K], q3: &'a [K]) -> Quarters<'a> {
+    Quarters { q0, q1, q2, q3 }
+}
+
+/// Runs one thread makes with the same scratch, at least.
+const MIN_RUNS: usize = 4;
+
 impl Tree {
-    /// All layers from the leaves.
-    pub fn build(setup: &Setup, values: &Values<'_>, challenges: &LookupChallenges) -> Self {
-        let (mut p, mut q) = leaves(setup, values, challenges);
-        let mut layers = Vec::with_capacity(setup.layers + 1);
-        while p.len() > 1 {
-            let half = p.len() / 2;
-            let mut above = (zeros(half), zeros(half));
-            let ((p0, p1), (q0, q1)) = (p.split_at(half), q.split_at(half));
-            let outputs = above.0.par_chunks_mut(GRAIN).zip(above.1.par_chunks_mut(GRAIN));
-            let low = p0.par_chunks(GRAIN).zip(q0.par_chunks(GRAIN));
-            let high = p1.par_chunks(GRAIN).zip(q1.par_chunks(GRAIN));
-            outputs.zip(low.zip(high)).for_each(|((p, q), (low, high))| fraction_layer(p, q, low, high));
-            layers.push((p, q));
-            (p, q) = above;
+    /// All layers from 2^ℓ leaves, ℓ >= 1.
+    pub fn build(leaves: Leaves, l: usize) -> Self {
+        let unheld = usize::from(l > LEAVES_HELD) + usize::from(l > ALL_HELD);
+        Self::without(unheld, leaves, l)
+    }
+
+    /// As [`Self::build`]; the last `unheld` layers are not held, at most two of at least ten.
+    fn without(unheld: usize, leaves: Leaves, l: usize) -> Self {
+        let mut layers = vec![layer(&leaves, (l, unheld))];
+        while let Some(below) = layers.last().filter(|below| below[0].len() > 1) {
+            layers.push(sums(below));
         }
-        layers.push((p, q));
         layers.reverse();
         let mut tree = Self::default();
         tree.layers = layers;
+        tree.leaves = (unheld > 0).then_some((leaves, l));
         tree
     }
 
     /// Takes layer k + 1 into work.
     fn take(&mut self, k: usize) {
-        let (p, q) = std::mem::replace(&mut self.work, std::mem::take(&mut self.layers[k + 1]));
-        recycle(p);
-        recycle(q);
-        self.length = self.work.0.len() / 2;
+        let held = self.layers.get_mut(k).map(std::mem::take);
+        std::mem::replace(&mut self.work, held.unwrap_or_default()).into_iter().for_each(recycle);
+        self.length = 1 << k;
+    }
+
+    /// The first round over a layer that is not held but `depth` above the leaves. As all rounds it is cut into
+    /// runs of eq `near`.
+    fn made_round(&self, (leaves, about): (&Leaves, (usize, usize)), (near, far): (&[K], &[K])) -> [K; 2] {
+        let (run, half, nu) = (near.len(), self.length / 2, self.nu);
+        let one = |scratch: &mut Scratch, (i, &far): (usize, &K)| {
+            let (own, below) = scratch.0.split_at_mut(4);
+            for (quarter, (p, q)) in own.iter_mut().enumerate() {
+                make(leaves, about, quarter * half + i * run, &mut p[..run], &mut q[..run], below);
+            }
+            let halves = |low, high| Halves { low, high };
+            let (p, q) = ([0, 1, 2, 3].map(|i| &own[i].0[..run]), [0, 1, 2, 3].map(|i| &own[i].1[..run]));
+            let parts = [halves(p[0], p[1]), halves(p[2], p[3]), halves(q[0], q[1]), halves(q[2], q[3])];
+            fraction_round(near, parts, nu).map(|x| far * x)
+        };
+        let runs = far.par_iter().enumerate().with_min_len(MIN_RUNS);
+        runs.map_init(|| Scratch::new(4 + 2 * about.1), one).reduce(|| [K::ZERO; 2], add)
+    }
+
+    /// The second round over such a layer, and what it binds.
+    fn made_bind_round(
+        &self,
+        (leaves, about): (&Leaves, (usize, usize)),
+        (near, far): (&[K], &[K]),
+        rho: K,
+    ) -> ([K; 2], Parts) {
+        let (run, half, nu) = (near.len(), self.length / 4, self.nu);
+        let mut bound = [(); 4].map(|()| zeros(2 * half));
+        let [p0, p1, q0, q1] = bound.each_mut().map(|part| {
+            let (low, high) = part.split_at_mut(half);
+            low.par_chunks_mut(run).zip(high.par_chunks_mut(run))
+        });
+        let one = |scratch: &mut Scratch, (i, (parts, &far)): (usize, (_, &K))| {
+            let ((p0, q0), (p1, q1)): ((Two<'_>, Two<'_>), (Two<'_>, Two<'_>)) = parts;
+            let (own, below) = scratch.0.split_at_mut(4);
+            let mut fill = |quarter: usize, p: &mut [K], q: &mut [K]| {
+                make(leaves, about, quarter * half + i * run, &mut p[..run], &mut q[..run], below);
+            };
+            // The first two quarters of a part are made where they are bound.
+            fill(0, p0.0, q0.0);
+            fill(1, p0.1, q0.1);
+            fill(4, p1.0, q1.0);
+            fill(5, p1.1, q1.1);
+            for ((p, q), quarter) in own.iter_mut().zip([2, 3, 6, 7]) {
+                fill(quarter, p, q);
+            }
+            let (p, q) = ([0, 1, 2, 3].map(|i| &own[i].0[..run]), [0, 1, 2, 3].map(|i| &own[i].1[..run]));
+            let parts = [
+                in_quarters(p0, p[0], p[1]),
+                in_quarters(p1, p[2], p[3]),
+                in_quarters(q0, q[0], q[1]),
+                in_quarters(q1, q[2], q[3]),
+            ];
+            fraction_bind_round(near, parts, rho, nu).map(|x| far * x)
+        };
+        let runs = p0.zip(q0).zip(p1.zip(q1)).zip(far).enumerate().with_min_len(MIN_RUNS);
+        let sums = runs.map_init(|| Scratch::new(4 + 2 * about.1), one).reduce(|| [K::ZERO; 2], add);
+        (sums, bound)
     }
 
     /// p0, p1, q0, q1.
     fn parts(&mut self) -> [&mut [K]; 4] {
-        let half = self.work.0.len() / 2;
-        let (p0, p1) = self.work.0.split_at_mut(half);
-        let (q0, q1) = self.work.1.split_at_mut(half);
-        [p0, p1, q0, q1].map(|part| &mut part[..self.length])
+        self.work.each_mut().map(|part| &mut part[..self.length])
     }
 
     /// Values of layer 0.
@@ -121,14 +254,24 @@ impl Tree {
         let eq = narrow.as_slice();
         let (pending, nu) = (self.pending.take(), self.nu);
         let half = 1usize << j;
-        let sums = match pending {
-            Some(rho) => {
+        let unheld = match &self.leaves {
+            Some((leaves, l)) if self.work[0].is_empty() => Some((leaves, (*l, l - self.point.len() - 1))),
+            _ => None,
+        };
+        let sums = match (pending, unheld) {
+            (None, Some(layer)) => self.made_round(layer, (eq, &far)),
+            (Some(rho), Some(layer)) => {
+                let (sums, bound) = self.made_bind_round(layer, (eq, &far), rho);
+                self.work = bound;
+                sums
+            }
+            (Some(rho), None) => {
                 let [p0, p1, q0, q1] = self.parts().map(|part| quarters(part, half, 1 << near));
                 let jobs = p0.into_iter().zip(p1).zip(q0.into_iter().zip(q1)).zip(&far);
                 let jobs: Vec<_> = jobs.map(|(((a, b), (c, d)), &far)| ([a, b, c, d], far)).collect();
                 total(jobs, |(parts, far)| fraction_bind_round(eq, parts, rho, nu).map(|x| far * x))
             }
-            None => {
+            (None, None) => {
                 let parts = self.parts().map(|part| &*part);
                 let runs: Vec<(usize, K)> = far.iter().copied().enumerate().collect();
                 total(runs, |(run, far)| {
@@ -146,6 +289,11 @@ impl Tree {
     pub fn fold(&mut self, rho: K) {
         debug_assert!(self.pending.is_none(), "a round comes between two folds");
         self.pending = Some(rho);
+    }
+
+    /// Whether the layer in work is the last of ℓ.
+    pub fn is_last(&self, l: usize) -> bool {
+        self.point.len() + 1 == l
     }
 
     /// Values at the bound point.
@@ -177,94 +325,53 @@ pub(crate) fn quarters(values: &mut [K], half: usize, run: usize) -> Vec<Quarter
     bound.zip(read).map(|((q0, q1), (q2, q3))| Quarters { q0, q1, q2, q3 }).collect()
 }
 
+fn add([a, b]: [K; 2], [c, d]: [K; 2]) -> [K; 2] {
+    [a + c, b + d]
+}
+
 /// Sums of pairs over jobs, in parallel if there are several.
 pub(crate) fn total<J: Send>(jobs: Vec<J>, job: impl Fn(J) -> [K; 2] + Sync + Send) -> [K; 2] {
-    let add = |[a, b]: [K; 2], [c, d]: [K; 2]| [a + c, b + d];
     match jobs.len() {
         0..=2 => jobs.into_iter().map(job).fold([K::ZERO; 2], add),
         _ => jobs.into_par_iter().map(job).reduce(|| [K::ZERO; 2], add),
     }
 }
 
-/// The leaves of one block: numerators and denominators.
-type Own<'a> = (&'a Block, &'a mut [K], &'a mut [K]);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leaves::tests::example;
+    use algebra::F;
 
-/// Numerators and denominators of all leaves.
-fn leaves(setup: &Setup, values: &Values<'_>, challenges: &LookupChallenges) -> (Vec<K>, Vec<K>) {
-    let size = 1usize << setup.layers;
-    let (mut p, mut q) = (zeros(size), filled(K::ONE, size));
-    let lowered = &setup.lowered;
-    let mut owners: Vec<Vec<Own<'_>>> = Vec::new();
-    owners.resize_with(lowered.looks.len() + lowered.tables.len(), Vec::new);
-    let (mut p_left, mut q_left) = (p.as_mut_slice(), q.as_mut_slice());
-    // Blocks lie end to end from address 0; looks come first, then tables.
-    for block in &setup.leaves.blocks {
-        let (own_p, rest) = std::mem::take(&mut p_left).split_at_mut(1 << block.log);
-        p_left = rest;
-        let (own_q, rest) = std::mem::take(&mut q_left).split_at_mut(1 << block.log);
-        q_left = rest;
-        owners[block.tensor].push((block, own_p, own_q));
+    fn element(i: usize) -> K {
+        let x = |i: usize| F::new((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2);
+        K::new(x(2 * i + 1), x(2 * i + 2))
     }
-    owners.into_par_iter().enumerate().for_each(|(number, blocks)| match lowered.looks.get(number) {
-        Some(look) => look_leaves(look, blocks, values, challenges),
-        None => table_leaves(lowered, number - lowered.looks.len(), blocks, values, challenges),
-    });
-    (p, q)
-}
 
-/// Leaves of a lookup: 1 over base − Σ β·coordinate.
-fn look_leaves(look: &Look, blocks: Vec<Own<'_>>, values: &Values<'_>, challenges: &LookupChallenges) {
-    let base = challenges.base(look.table);
-    let coordinates: Vec<Vec<i64>> =
-        look.coords.iter().map(|form| form_values(form, &look.axes, values)).collect();
-    blocks.into_par_iter().for_each(|(block, p, q)| {
-        p.par_chunks_mut(GRAIN).for_each(|p| p.fill(K::ONE));
-        runs(block, &look.axes, |address, index, n| {
-            let own = &mut q[address - block.off..][..n];
-            own.par_chunks_mut(GRAIN).enumerate().for_each(|(i, q)| {
-                let from = index + i * GRAIN;
-                q.fill(base);
-                for (coordinate, &beta) in coordinates.iter().zip(&challenges.betas) {
-                    add_scaled_integers(q, -beta, &coordinate[from..from + q.len()]);
-                }
-            });
-        });
-    });
-}
-
-/// Leaves of a table: −multiplicity over base − Σ β·entry.
-fn table_leaves(
-    lowered: &Lowered,
-    number: usize,
-    blocks: Vec<Own<'_>>,
-    values: &Values<'_>,
-    challenges: &LookupChallenges,
-) {
-    let table = &lowered.tables[number];
-    let base = challenges.base(number);
-    let axes: Vec<usize> = table.keys.iter().map(|&(_, n)| n).collect();
-    let multiplicities = values.of(table.multiplicity);
-    let denominator = |row: usize| {
-        let mut rest = row;
-        let mut keys: Vec<i64> = Vec::with_capacity(axes.len());
-        for &(least, n) in table.keys.iter().rev() {
-            keys.push(least + (rest % n) as i64);
-            rest /= n;
+    /// All that a tree says of ℓ layers.
+    fn said(mut tree: Tree, l: usize) -> Vec<Vec<K>> {
+        let mut said = vec![tree.root_fractions().to_vec()];
+        for k in 1..l {
+            let point: Vec<K> = (0..k).map(|j| element(100 * k + j)).collect();
+            tree.start(k, &point, element(k));
+            for j in (0..k).rev() {
+                said.push(tree.round(j).to_vec());
+                tree.fold(element(7000 + 100 * k + j));
+            }
+            said.push(tree.end().to_vec());
         }
-        let outs = table.outs.iter().map(|out| out[row]);
-        let coordinates = keys.into_iter().rev().chain(outs);
-        base - coordinates.zip(&challenges.betas).map(|(c, beta)| beta.scale(F::from_i64(c))).sum()
-    };
-    blocks.into_par_iter().for_each(|(block, p, q)| {
-        runs(block, &axes, |address, index, n| {
-            let at = address - block.off;
-            let own = p[at..at + n].par_chunks_mut(GRAIN).zip(q[at..at + n].par_chunks_mut(GRAIN));
-            own.enumerate().for_each(|(i, (p, q))| {
-                for (row, (p, q)) in (index + i * GRAIN..).zip(p.iter_mut().zip(q)) {
-                    *p = -K::from(F::from_i64(multiplicities[row]));
-                    *q = denominator(row);
-                }
-            });
-        });
-    });
+        said
+    }
+
+    /// A tree that makes its last layers again says what one says that holds them.
+    #[test]
+    fn layers_made_again_are_the_same() {
+        for axes in [&[3000usize, 5][..], &[70, 23, 3]] {
+            let l = example(axes).1.len().ilog2() as usize;
+            let expected = said(Tree::without(0, example(axes).0, l), l);
+            for unheld in [1, 2] {
+                assert_eq!(said(Tree::without(unheld, example(axes).0, l), l), expected, "{axes:?} {unheld}");
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use algebra::K;
 use algebra::layout::Block;
-use algebra::slices::add_scaled;
+use algebra::slices::{add_scaled, scale};
 use rayon::prelude::*;
 use sumcheck::Term;
 use verify::{Functionals, Group, Setup};
@@ -70,9 +70,13 @@ pub struct Piece {
     pub off: usize,
     /// It has 2^log entries.
     pub log: usize,
-    /// Pairs (x, y), each adding x ⊗ y, y fastest.
-    pub terms: Vec<(Vec<K>, Vec<K>)>,
+    /// Its summands.
+    pub terms: Vec<Factors>,
 }
+
+/// The product x ⊗ y ⊗ z, z fastest; y ⊗ z if x has no entries.
+#[derive(Clone)]
+pub struct Factors(pub [Vec<K>; 3]);
 
 impl Filler {
     /// Of pieces that lie end to end from address 0.
@@ -83,7 +87,7 @@ impl Filler {
     fn of(group: &Group, by_tensor: &[Vec<&Term>]) -> Self {
         let piece = |block: &Block| {
             let terms = by_tensor[block.tensor].iter().filter_map(|term| product(block, term));
-            Piece { off: block.off, log: block.log, terms: terms.collect() }
+            Piece { off: block.off, log: block.log, terms: merged(terms) }
         };
         Self::new(group.layout.blocks.par_iter().map(piece).collect())
     }
@@ -96,9 +100,9 @@ impl Filler {
         for piece in self.pieces[first..].iter().take_while(|piece| piece.off < to) {
             let part = from.max(piece.off)..to.min(piece.off + (1 << piece.log));
             let own = &mut out[part.start - from..part.end - from];
-            for (outer, last) in &piece.terms {
+            for term in &piece.terms {
                 some = true;
-                add_product(outer, last, part.start - piece.off, s, own);
+                term.add(part.start - piece.off, s, own);
             }
         }
         some
@@ -115,37 +119,60 @@ impl Filler {
     }
 }
 
-/// Adds s times the entries of x ⊗ y from entry `from` on.
-fn add_product(x: &[K], y: &[K], mut from: usize, s: K, mut out: &mut [K]) {
-    while !out.is_empty() {
-        let (at, first) = (from / y.len(), from % y.len());
-        let (run, rest) = out.split_at_mut((y.len() - first).min(out.len()));
-        if x[at] != K::ZERO {
-            add_scaled(run, s * x[at], &y[first..first + run.len()]);
+impl Factors {
+    /// Adds s times the entries from entry `from` on.
+    fn add(&self, mut from: usize, s: K, mut out: &mut [K]) {
+        let Self([x, y, z]) = self;
+        while !out.is_empty() {
+            let (at, first) = (from / z.len(), from % z.len());
+            let (run, rest) = out.split_at_mut((z.len() - first).min(out.len()));
+            let weight = if x.is_empty() { y[at] } else { x[at / y.len()] * y[at % y.len()] };
+            if weight != K::ZERO {
+                add_scaled(run, s * weight, &z[first..first + run.len()]);
+            }
+            from += run.len();
+            out = rest;
         }
-        from += run.len();
-        out = rest;
     }
+}
+
+/// The same sum in fewer products: those that differ by a constant only become one. Lookups of one tensor in
+/// several tables often are such.
+fn merged(terms: impl Iterator<Item = (K, Factors)>) -> Vec<Factors> {
+    let mut merged: Vec<(K, Factors)> = Vec::new();
+    for (coef, factors) in terms {
+        match merged.iter_mut().find(|(_, other)| other.0 == factors.0) {
+            Some((sum, _)) => *sum += coef,
+            None => merged.push((coef, factors)),
+        }
+    }
+    let weighed = |(coef, mut factors): (K, Factors)| {
+        let [x, y, _] = &mut factors.0;
+        scale(if x.is_empty() { y } else { x }, coef);
+        factors
+    };
+    merged.into_iter().map(weighed).collect()
 }
 
 /// Shortest run of a functional that is filled at once.
 const RUN: usize = 64;
 
-/// A rank-one term on a block as one product; none if it vanishes there.
-fn product(block: &Block, term: &Term) -> Option<(Vec<K>, Vec<K>)> {
+/// A rank-one term on a block as one product and its coefficient; none if it vanishes there.
+fn product(block: &Block, term: &Term) -> Option<(K, Factors)> {
     if term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk)) {
         return None;
     }
-    // The last axes make the runs, as long as these stay in the cache; the others make their scales.
-    let mut last = vec![K::ONE];
-    let mut outer = vec![term.coef];
+    // The last axes make the runs, as long as these stay in the cache; the others make their scales, in
+    // two factors: as one vector these would be long.
+    let [mut x, mut y, mut z] = [vec![], vec![K::ONE], vec![K::ONE]];
     for (axis, &chunk) in term.axes.iter().zip(&block.chunks).rev() {
         let vector = axis.on_chunk(chunk);
-        if last.len() < RUN {
-            last = ranked::outer(&vector, &last);
-        } else {
-            outer = ranked::outer(&vector, &outer);
-        }
+        let factor = match (z.len() < RUN, y.len() < RUN) {
+            (true, _) => &mut z,
+            (false, true) => &mut y,
+            (false, false) => &mut x,
+        };
+        *factor = if factor.is_empty() { vector } else { ranked::outer(&vector, factor) };
     }
-    Some((outer, last))
+    Some((term.coef, Factors([x, y, z])))
 }

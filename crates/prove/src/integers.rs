@@ -4,22 +4,36 @@ use algebra::small::{combine_small, dot_small, dots_small};
 use algebra::{F, K};
 use zeroize::Zeroizing;
 
+use crate::memory::{recycle, zeros};
+
 /// Integers that are read many times: 16 bits each, but for a few. Secret: wiped when dropped.
 pub struct Integers {
-    values: Zeroizing<Vec<i16>>,
+    values: Vec<i16>,
     /// Entries that do not fit, by address; `values` holds 0 there.
     wide: Zeroizing<Vec<(usize, F)>>,
+}
+
+impl Drop for Integers {
+    fn drop(&mut self) {
+        recycle(std::mem::take(&mut self.values));
+    }
 }
 
 impl Integers {
     /// `size` zeros, to be set by [`Self::set`].
     pub fn zeros(size: usize) -> Self {
-        Self::with_room(size, 0)
+        Self::of(zeros(size), Zeroizing::default())
     }
 
-    /// As [`Self::zeros`] with room for so many wide entries: a list that grows leaves copies behind.
-    pub fn with_room(size: usize, wide: usize) -> Self {
-        Self { values: Zeroizing::new(vec![0; size]), wide: Zeroizing::new(Vec::with_capacity(wide)) }
+    /// Of entries and, by rising address, those that do not fit; `values` holds 0 there.
+    pub fn of(values: Vec<i16>, wide: Zeroizing<Vec<(usize, F)>>) -> Self {
+        debug_assert!(wide.is_sorted_by(|(x, _), (y, _)| x < y), "by address");
+        Self { values, wide }
+    }
+
+    /// `size` ones.
+    pub fn ones(size: usize) -> Self {
+        Self::of(vec![1; size], Zeroizing::default())
     }
 
     /// Sets the entries from an address on. Addresses come in any order; [`Self::sorted`] ends it.
@@ -38,16 +52,6 @@ impl Integers {
         self
     }
 
-    /// How many of these do not fit in 16 bits, if so few that this form pays.
-    pub fn wide_among<'a>(values: impl Iterator<Item = &'a i64>) -> Option<usize> {
-        let (mut all, mut wide) = (0usize, 0usize);
-        for &value in values {
-            all += 1;
-            wide += usize::from(i16::try_from(value).is_err());
-        }
-        (wide <= all / 32).then_some(wide)
-    }
-
     /// The same entries in another size; none if an entry beyond it is not zero.
     pub fn resized(&self, size: usize) -> Option<Self> {
         let all = self.all();
@@ -55,16 +59,29 @@ impl Integers {
             return None;
         }
         let kept = all.part(0, size.min(all.len()));
-        let mut values = Vec::with_capacity(size);
-        values.extend_from_slice(kept.values);
-        values.resize(size, 0);
-        Some(Self { values: Zeroizing::new(values), wide: Zeroizing::new(kept.wide.to_vec()) })
+        let mut values = zeros(size);
+        values[..kept.len()].copy_from_slice(kept.values);
+        Some(Self::of(values, Zeroizing::new(kept.wide.to_vec())))
     }
 
     /// All of them.
     pub fn all(&self) -> Run<'_> {
         Run { values: &self.values, wide: &self.wide, from: 0 }
     }
+}
+
+/// `to[i]` ← `from[i]` − middle; how many of these do not fit. Slots of such hold other numbers.
+pub fn narrow(to: &mut [i16], from: &[i64], middle: i64) -> usize {
+    let mut above = 0;
+    for (slot, &x) in to.iter_mut().zip(from) {
+        let x = x.wrapping_sub(middle);
+        *slot = x as i16;
+        above |= x.wrapping_add(1 << 15).cast_unsigned() >> 16;
+    }
+    if above == 0 {
+        return 0;
+    }
+    from.iter().filter(|x| i16::try_from(x.wrapping_sub(middle)).is_err()).count()
 }
 
 /// Consecutive integers.

@@ -18,6 +18,7 @@ mod functional;
 mod grind;
 mod inner;
 mod integers;
+mod leaves;
 mod link;
 mod memory;
 mod product;

@@ -4,7 +4,7 @@
 //! passes over it. So long vectors come back here when they are done with, wiped, and serve again: later
 //! in the same proof, and in the next one of the process. See ADR 018.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use algebra::{F, K};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ const ALONE: usize = 1 << 14;
 const KEPT_MAX: usize = 1 << 28;
 
 /// What long vectors hold.
-pub trait Element: Copy + Send + Zeroize + 'static {
+pub trait Element: Copy + Send + Sync + Zeroize + 'static {
     /// Zero.
     const ZERO: Self;
     /// Vectors that wait to be used again: all zeros, as long as their capacity.
@@ -27,6 +27,14 @@ impl Element for F {
     const ZERO: Self = Self::ZERO;
     fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
         static KEPT: Mutex<Vec<Vec<F>>> = Mutex::new(Vec::new());
+        &KEPT
+    }
+}
+
+impl Element for i16 {
+    const ZERO: Self = 0;
+    fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
+        static KEPT: Mutex<Vec<Vec<i16>>> = Mutex::new(Vec::new());
         &KEPT
     }
 }
@@ -45,7 +53,7 @@ pub fn zeros<T: Element>(n: usize) -> Vec<T> {
         return vec![T::ZERO; n];
     }
     let kept = {
-        let mut kept = T::kept().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock::<T>();
         let fits = |vector: &Vec<T>| (n..=2 * n).contains(&vector.len());
         let best = kept.iter().enumerate().filter(|(_, vector)| fits(vector)).min_by_key(|(_, v)| v.len());
         best.map(|(i, _)| i).map(|i| kept.swap_remove(i))
@@ -59,26 +67,28 @@ pub fn zeros<T: Element>(n: usize) -> Vec<T> {
     }
 }
 
-/// `n` copies of one value.
-pub fn filled<T: Element + Sync>(value: T, n: usize) -> Vec<T> {
-    let mut values = zeros(n);
-    values.par_chunks_mut(ALONE).for_each(|part| part.fill(value));
-    values
-}
-
 /// Wipes a vector, whole capacity, and keeps it if it is long.
 pub fn recycle<T: Element>(mut values: Vec<T>) {
     // What lies beyond the length may have been in use.
     values.resize(values.capacity(), T::ZERO);
-    wipe(&mut values);
-    if values.len() <= ALONE {
-        return;
+    if values.len() <= ALONE || !has_room(values.len() * size_of::<T>(), &lock::<T>()) {
+        return wipe(&mut values);
     }
-    let mut kept = T::kept().lock().unwrap_or_else(PoisonError::into_inner);
-    let held: usize = kept.iter().map(Vec::len).sum();
-    if (held + values.len()) * size_of::<T>() <= KEPT_MAX {
+    // Plain stores stay: what is kept is read again.
+    values.par_chunks_mut(ALONE).for_each(|part| part.fill(T::ZERO));
+    let mut kept = lock::<T>();
+    if has_room(values.len() * size_of::<T>(), &kept) {
         kept.push(values);
     }
+}
+
+fn lock<T: Element>() -> MutexGuard<'static, Vec<Vec<T>>> {
+    T::kept().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether so many bytes more may be kept.
+fn has_room<T: Element>(bytes: usize, kept: &[Vec<T>]) -> bool {
+    kept.iter().map(|vector| vector.len() * size_of::<T>()).sum::<usize>() + bytes <= KEPT_MAX
 }
 
 /// Wipes entries.
@@ -92,14 +102,15 @@ pub fn wipe<T: Zeroize + Send>(values: &mut [T]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALONE, Element, filled, recycle, zeros};
+    use super::{ALONE, Element, recycle, zeros};
     use algebra::K;
 
     /// Nothing of a vector is left in the one it becomes, nor beyond its end.
     #[test]
     fn vectors_come_back_empty() {
         for n in [ALONE + 1, 3 * ALONE, 4 * ALONE + 7] {
-            let mut used = filled(K::ONE, n);
+            let mut used = zeros(n);
+            used.fill(K::ONE);
             used.truncate(n - 5);
             recycle(used);
             for m in [n, n - 3, n / 2 + 1] {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use algebra::layout::{Layout, runs};
+use algebra::layout::{Block, Layout, runs};
 use algebra::{F, K};
 use oracle::Shape;
 use program::execute::Assignment;
 use program::types::{Home, Program};
 use program::wire::{Statement, encode_statement};
+use rayon::prelude::*;
 use tape::{Mark, ProverEnd};
 use verify::{
     Challenges, Functionals, LinkError, LookupChallenges, PROOF_VERSION, Setup, SetupError, Witness,
@@ -19,8 +20,9 @@ use zeroize::Zeroizing;
 use crate::fractions::Tree;
 use crate::grind::least_nonce;
 use crate::inner::Inner;
-use crate::integers::Integers;
-use crate::memory::zeros;
+use crate::integers::{Integers, narrow};
+use crate::leaves::Leaves;
+use crate::memory::{recycle, zeros};
 use crate::random::{Seed, Source};
 use crate::rungs::Ladder;
 use crate::table::Table;
@@ -81,29 +83,103 @@ pub enum Phase {
     Opening,
 }
 
-/// Commits an oracle's rows, laid out from its tensors.
-fn commit(shape: Shape, layout: &Layout, tensors: &[(Vec<usize>, &[i64])], seed: &Seed) -> Table {
-    let size = shape.rows * shape.data();
-    let all = tensors.iter().flat_map(|(_, values)| values.iter());
-    if let Some(wide) = Integers::wide_among(all) {
-        let mut rows = Integers::with_room(size, wide);
-        lay(layout, tensors, |address, values| rows.set(address, values));
-        Table::small(shape, rows.sorted(), seed, "z")
-    } else {
-        let mut rows = zeros(size);
-        lay(layout, tensors, |address, values| {
-            let slots = rows[address..].iter_mut().zip(values);
-            slots.for_each(|(slot, &value)| *slot = F::from_i64(value));
-        });
-        Table::base(shape, rows, seed, "z")
-    }
+/// A tensor's entries, row-major.
+#[derive(Clone, Copy)]
+enum Entries<'a> {
+    Integers(&'a [i64]),
+    Elements(&'a [F]),
 }
 
-/// Calls `put` for every run of an oracle's entries.
-fn lay(layout: &Layout, tensors: &[(Vec<usize>, &[i64])], mut put: impl FnMut(usize, &[i64])) {
-    for block in &layout.blocks {
-        let (axes, values) = &tensors[block.tensor];
-        runs(block, axes, |address, index, n| put(address, &values[index..index + n]));
+/// Tensors of an oracle: axes and entries.
+type Tensors<'a> = [(Vec<usize>, Entries<'a>)];
+
+/// Fewer fresh entries than this are committed as elements of F: their functional is short.
+const SMALL_LEAST: usize = 1 << 18;
+
+/// Of so many entries so many may be wide for the rest to pay as small integers.
+fn most_wide(entries: usize) -> usize {
+    entries / 32
+}
+
+/// An oracle's rows as small integers, if at most so many are wide.
+fn small_rows(layout: &Layout, tensors: &Tensors<'_>, size: usize, most_wide: usize) -> Option<Integers> {
+    let mut values = zeros(size);
+    let fill = |(block, own): (&Block, &mut [i16])| {
+        let (axes, entries) = &tensors[block.tensor];
+        let Entries::Integers(entries) = entries else { return own.len() };
+        let mut lost = 0;
+        runs(block, axes, |address, index, n| {
+            lost += narrow(&mut own[address - block.off..][..n], &entries[index..index + n], 0);
+        });
+        lost
+    };
+    let wide: Vec<usize> = by_block(layout, &mut values).into_par_iter().map(fill).collect();
+    let count = wide.iter().sum();
+    if count > most_wide {
+        recycle(values);
+        return None;
+    }
+    // Made at once: a list that grows leaves copies behind.
+    let mut list = Zeroizing::new(Vec::with_capacity(count));
+    for block in layout.blocks.iter().zip(wide).filter_map(|(block, wide)| (wide > 0).then_some(block)) {
+        let (axes, entries) = &tensors[block.tensor];
+        runs(block, axes, |address, index, n| match entries {
+            Entries::Elements(entries) => {
+                list.extend((address..).zip(entries[index..index + n].iter().copied()))
+            }
+            Entries::Integers(entries) => {
+                for (at, &x) in (address..).zip(&entries[index..index + n]) {
+                    if i64::from(values[at]) != x {
+                        values[at] = 0;
+                        list.push((at, F::from_i64(x)));
+                    }
+                }
+            }
+        });
+    }
+    Some(Integers::of(values, list))
+}
+
+/// An oracle's rows over F.
+fn base_rows(layout: &Layout, tensors: &Tensors<'_>, size: usize) -> Vec<F> {
+    let mut rows = zeros(size);
+    by_block(layout, &mut rows).into_par_iter().for_each(|(block, own)| {
+        let (axes, entries) = &tensors[block.tensor];
+        runs(block, axes, |address, index, n| {
+            let slots = &mut own[address - block.off..][..n];
+            match entries {
+                Entries::Elements(entries) => slots.copy_from_slice(&entries[index..index + n]),
+                Entries::Integers(entries) => {
+                    slots.iter_mut().zip(&entries[index..]).for_each(|(slot, &x)| *slot = F::from_i64(x));
+                }
+            }
+        });
+    });
+    rows
+}
+
+/// The blocks of a layout with their entries: they lie end to end from address 0.
+fn by_block<'a, 'b, T>(layout: &'a Layout, mut entries: &'b mut [T]) -> Vec<(&'a Block, &'b mut [T])> {
+    let mut cut = |block: &Block| {
+        let (own, rest) = std::mem::take(&mut entries).split_at_mut(1 << block.log);
+        entries = rest;
+        own
+    };
+    layout.blocks.iter().map(|block| (block, cut(block))).collect()
+}
+
+/// Commits an oracle's rows, laid out from its tensors; as small integers if at most so many are wide.
+fn commit(
+    shape: Shape,
+    layout: &Layout,
+    tensors: &Tensors<'_>,
+    most_wide: Option<usize>,
+    source: &impl Source,
+) -> Table {
+    let size = shape.rows * shape.data();
+    match most_wide.and_then(|most_wide| small_rows(layout, tensors, size, most_wide)) {
+        Some(rows) => Table::small(shape, rows, source, "z"),
+        None => Table::base(shape, base_rows(layout, tensors, size), source, "z"),
     }
 }
 
@@ -123,10 +199,10 @@ pub fn commit_model(
             if values.len() != axes.iter().product::<usize>() {
                 return Err(SetupError::Oracle("M: a parameter tensor has another size"));
             }
-            tensors.push((axes, values.as_slice()));
+            tensors.push((axes, Entries::Integers(values)));
         }
     }
-    Ok(Some(rayon::scope(|_| commit(shape, &layout, &tensors, seed))))
+    Ok(Some(rayon::scope(|_| commit(shape, &layout, &tensors, Some(most_wide(layout.total)), seed))))
 }
 
 /// Commits an input of these (batch-expanded) axes. `seed` must be used for this input only.
@@ -142,7 +218,13 @@ pub fn commit_input(
     if values.len() != axes.iter().product::<usize>() {
         return Err(SetupError::Oracle("X: the input has another size"));
     }
-    Ok(commit(shape, &layout, &[(axes.to_vec(), values)], seed))
+    Ok(commit(
+        shape,
+        &layout,
+        &[(axes.to_vec(), Entries::Integers(values))],
+        Some(most_wide(layout.total)),
+        seed,
+    ))
 }
 
 /// Proves a Statement. `long_term` are the tables it opens, in its order; `seed` must be fresh.
@@ -242,6 +324,17 @@ fn pad_pairs(setup: &Setup) -> Vec<(usize, usize)> {
 }
 
 pub(crate) fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl Source) -> Fresh {
+    let entries = setup.groups[0].layout.total;
+    commit_fresh_as((entries >= SMALL_LEAST).then(|| most_wide(entries)), setup, assignment, source)
+}
+
+/// As [`commit_fresh`]; as small integers if at most so many are wide.
+pub(crate) fn commit_fresh_as(
+    most_wide: Option<usize>,
+    setup: &Setup,
+    assignment: &Assignment,
+    source: &impl Source,
+) -> Fresh {
     let group = &setup.groups[0];
     let (mut pads, mut pairs, mut words) = (Vec::new(), Vec::new(), Vec::new());
     if setup.zk {
@@ -249,28 +342,16 @@ pub(crate) fn commit_fresh(setup: &Setup, assignment: &Assignment, source: &impl
         pads = words.as_chunks::<2>().0.iter().map(|&[c0, c1]| K::new(c0, c1)).collect();
         pairs = pad_pairs(setup);
     }
-    let products: Vec<K> = pairs.iter().map(|&(i, j)| pads[i] * pads[j]).collect();
-    let mut rows = zeros(group.shape.rows * group.shape.data());
-    for block in &group.layout.blocks {
-        let tensor = group.tensors[block.tensor];
-        let axes = setup.axes(tensor);
-        runs(block, axes, |address, index, n| {
-            let slots = &mut rows[address..address + n];
-            match setup.pad_tensors {
-                Some((pad, _)) if pad == tensor => slots.copy_from_slice(&words[index..index + n]),
-                Some((_, product)) if product == tensor => {
-                    for (slot, i) in slots.iter_mut().zip(index..) {
-                        *slot = if i.is_multiple_of(2) { products[i / 2].c0 } else { products[i / 2].c1 };
-                    }
-                }
-                _ => {
-                    let values = &assignment.values[tensor as usize][index..index + n];
-                    slots.iter_mut().zip(values).for_each(|(slot, &x)| *slot = F::from_i64(x));
-                }
-            }
-        });
-    }
-    let table = Table::base(group.shape.clone(), rows, source, "z");
+    let products = pairs.iter().map(|&(i, j)| pads[i] * pads[j]).flat_map(|product| [product.c0, product.c1]);
+    let products = Zeroizing::new(products.collect::<Vec<F>>());
+    let entries = |tensor: u32| match setup.pad_tensors {
+        Some((pad, _)) if pad == tensor => Entries::Elements(&words),
+        Some((_, product)) if product == tensor => Entries::Elements(&products),
+        _ => Entries::Integers(&assignment.values[tensor as usize]),
+    };
+    let tensors: Vec<_> =
+        group.tensors.iter().map(|&tensor| (setup.axes(tensor).to_vec(), entries(tensor))).collect();
+    let table = commit(group.shape.clone(), &group.layout, &tensors, most_wide, source);
     Fresh { table, pads: Zeroizing::new(pads), pairs }
 }
 
@@ -348,7 +429,12 @@ impl<S> lookup::Fractions for Prover<'_, S> {
         self.tree.fold(rho);
     }
     fn layer_end(&mut self) -> [K; 4] {
-        self.tree.end()
+        let ends = self.tree.end();
+        if self.tree.is_last(self.setup.layers) {
+            // What it held serves the relations and the opening.
+            self.tree = Tree::default();
+        }
+        ends
     }
 }
 
@@ -371,7 +457,7 @@ impl<S: Source> Witness for Prover<'_, S> {
     }
     fn lookup_challenges(&mut self, challenges: &LookupChallenges) {
         (self.observe)(Phase::Lookups);
-        self.tree = Tree::build(self.setup, &self.values, challenges);
+        self.tree = Tree::build(Leaves::new(self.setup, &self.values, challenges), self.setup.layers);
     }
     fn relation_points(&mut self, challenges: Challenges) {
         (self.observe)(Phase::Relations);

@@ -41,23 +41,21 @@ impl Ranked {
     /// The functional of these terms; none if it is no sum of few products.
     /// `by_tensor` are the terms of each tensor of the group.
     pub fn new(group: &Group, by_tensor: &[Vec<&Term>]) -> Option<Self> {
-        let (mut terms, mut entries) = (Vec::new(), 0);
+        let log_c = group.shape.log_c;
+        let present = |block: &Block, term: &Term| {
+            !term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk))
+        };
+        let mut present_terms = Vec::new();
         for block in &group.layout.blocks {
-            for term in &by_tensor[block.tensor] {
-                let vanishes =
-                    term.axes.iter().zip(&block.chunks).any(|(axis, &chunk)| axis.vanishes_on(chunk));
-                if vanishes {
-                    continue;
-                }
-                let one = split(block, term, group.shape.log_c)?;
-                entries += one.columns.len();
-                if entries > FULL_COLUMNS_MAX << group.shape.log_c {
-                    return None;
-                }
-                terms.push(one);
-            }
+            let own = by_tensor[block.tensor].iter().filter(|term| present(block, term));
+            present_terms.extend(own.map(|term| (block, *term)));
         }
-        Some(Self { terms })
+        let entries: usize = present_terms.iter().map(|(block, _)| 1 << block.log.min(log_c)).sum();
+        if entries > FULL_COLUMNS_MAX << log_c {
+            return None;
+        }
+        let terms = present_terms.into_iter().map(|(block, term)| split(block, term, log_c));
+        Some(Self { terms: terms.collect::<Option<_>>()? })
     }
 
     /// Per term: its vector over rows and every row's inner product with its columns, 2^h entries each.

@@ -1,11 +1,15 @@
-//! A committed table: rows, masks, code words and tree.
+//! A committed table: rows, masks, tree, and code words unless they are many.
+//!
+//! The code words of a large table are made coset by coset, hashed and forgotten; columns that are
+//! opened are worked out again from the rows. See ADR 019.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use algebra::ntt::Ntt;
-use algebra::slices::{add_scaled, combine_base};
+use algebra::slices::{add_products, add_scaled, combine_base, dot_base};
 use algebra::{F, K};
-use oracle::{Hashing, Shape, Tree};
+use oracle::{Hashing, Role, Shape, Tree};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
@@ -27,8 +31,9 @@ pub struct Table {
     shape: Shape,
     data: Rows,
     masks: Rows,
-    /// Code words in transform order: for each F-row its n values. K-rows are c0 then c1.
-    code: Zeroizing<Vec<F>>,
+    /// Code words in transform order: for each F-row its n values. K-rows are c0 then c1. None if they
+    /// are not kept.
+    code: Option<Zeroizing<Vec<F>>>,
     salts: Vec<[u8; 16]>,
     tree: Tree,
     ntt: Arc<Ntt>,
@@ -51,15 +56,30 @@ impl Table {
     }
 
     fn commit(shape: Shape, data: Rows, source: &impl Source, name: &str) -> Self {
+        let coset = forgotten(&shape);
+        Self::commit_as(shape, data, source, name, coset)
+    }
+
+    /// As [`Self::commit`]; with `coset` its code words are not kept but made on cosets of 2^coset <= C positions.
+    fn commit_as(shape: Shape, data: Rows, source: &impl Source, name: &str, coset: Option<usize>) -> Self {
         let count = shape.rows * shape.masks();
         let stream = format!("{name}.mask");
         let masks = match data {
             Rows::Extension(_) => Rows::Extension(Zeroizing::new(source.extension(&stream, count))),
             Rows::Small(_) | Rows::Base(_) => Rows::Base(Zeroizing::new(source.base(&stream, count))),
         };
-        let (code, ntt) = encode(&shape, &data, &masks);
+        let ntt = Ntt::shared(shape.log_n as u32);
         let salts = salts(&shape, source, name);
-        let tree = hash_columns(&shape, &code, &ntt, &salts);
+        let mut by_slot = vec![[0; 32]; ntt.len()];
+        let code = if let Some(coset) = coset {
+            hash_cosets(&shape, &data, &masks, (&ntt, &salts), coset, &mut by_slot);
+            None
+        } else {
+            let code = encode(&shape, &data, &masks, &ntt);
+            hash_columns(&shape, (&code, ntt.len()), (&ntt, &salts), 0, &mut by_slot);
+            Some(code)
+        };
+        let tree = tree(&shape, &ntt, &by_slot);
         Self { shape, data, masks, code, salts, tree, ntt }
     }
 
@@ -129,14 +149,66 @@ impl Table {
 
     /// Salts and columns at these positions.
     pub(crate) fn columns(&self, positions: &[usize]) -> Vec<u8> {
-        let column = |&position: &usize| {
+        let again = if self.code.is_none() { self.evaluated(positions) } else { Vec::new() };
+        let column = |(i, &position): (usize, &usize)| {
             let mut bytes = Vec::with_capacity(self.shape.column_bytes());
             bytes.extend(self.salts.get(position).into_iter().flatten());
-            push_column(&mut bytes, &self.code, self.ntt.len(), self.ntt.slot(position));
+            match &self.code {
+                Some(code) => push_column(&mut bytes, code, self.ntt.len(), self.ntt.slot(position)),
+                None => push_column(&mut bytes, &again, positions.len(), i),
+            }
             bytes
         };
         // Every entry lies on another page: both threads fetch.
-        positions.par_iter().map(column).collect::<Vec<_>>().concat()
+        positions.par_iter().enumerate().map(column).collect::<Vec<_>>().concat()
+    }
+
+    /// The values of all rows over F at these positions, row by row.
+    ///
+    /// With A a fraction of n a row is Σ_a x^a·g_a(x^A), and there are few x^A. So for each of them, two at a
+    /// time, all g_a are combined from the row's entries, and every position is one more inner product.
+    fn evaluated(&self, positions: &[usize]) -> Vec<F> {
+        let (n, width, masks) = (self.ntt.len(), self.shape.data(), self.shape.masks());
+        let root = F::root_of_unity(self.shape.log_n as u32).unwrap_or(F::ONE);
+        let stride = (n / DIFFERENT).clamp(1, width);
+        let mut alike: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (i, position) in positions.iter().enumerate() {
+            alike.entry(position % (n / stride)).or_default().push(i);
+        }
+        let alike: Vec<(usize, Vec<usize>)> = alike.into_iter().collect();
+        let blocks = width / stride + masks.div_ceil(stride);
+        let pair = |pair: &[(usize, Vec<usize>)]| {
+            let powers = |i: usize| pair.get(i).map(|(j, _)| powers(root.pow((j * stride) as u64), blocks));
+            let second = powers(1).unwrap_or_else(|| vec![F::ZERO; blocks]);
+            powers(0).unwrap_or_default().into_iter().zip(second).map(|(y, z)| K::new(y, z)).collect()
+        };
+        let weights: Vec<Vec<K>> = alike.chunks(2).map(pair).collect();
+        let points: Vec<Vec<F>> = positions.par_iter().map(|&j| powers(root.pow(j as u64), stride)).collect();
+        let mut values = vec![F::ZERO; self.shape.rows * positions.len()];
+        let parts = values.par_chunks_mut(TOGETHER * positions.len().max(1)).enumerate();
+        parts.for_each(|(part, values)| {
+            let count = values.len() / positions.len();
+            let mut sums = Zeroizing::new(vec![K::ZERO; count * stride]);
+            let mut own = Zeroizing::new(vec![K::ZERO; stride.min(masks)]);
+            for (both, weights) in alike.chunks(2).zip(&weights) {
+                let (of_data, of_masks) = weights.split_at(width / stride);
+                for (r, sums) in sums.chunks_exact_mut(stride).enumerate() {
+                    let row = part * TOGETHER + r;
+                    self.data.combine(row, width, of_data, sums);
+                    self.masks.combine(row, masks, of_masks, &mut own);
+                    sums.iter_mut().zip(own.iter()).for_each(|(slot, &x)| *slot += x);
+                }
+                for (second, (_, same)) in both.iter().enumerate() {
+                    for &i in same {
+                        for (r, sums) in sums.chunks_exact(stride).enumerate() {
+                            let value = dot_base(sums, &points[i]);
+                            values[r * positions.len() + i] = if second == 0 { value.c0 } else { value.c1 };
+                        }
+                    }
+                }
+            }
+        });
+        values
     }
 
     /// Merkle siblings of these positions.
@@ -151,7 +223,9 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        recycle(std::mem::take(&mut *self.code));
+        if let Some(code) = &mut self.code {
+            recycle(std::mem::take(&mut **code));
+        }
     }
 }
 
@@ -195,6 +269,43 @@ impl Rows {
         folded
     }
 
+    /// `out[a]` ← Σ_b `weights[b]`·(entry a + b·A of row i) for rows over F of `width` entries, A the length of `out`.
+    fn combine(&self, i: usize, width: usize, weights: &[K], out: &mut [K]) {
+        let starts = (i * width..(i + 1) * width).step_by(out.len().max(1));
+        match self {
+            Self::Small(data) => {
+                let rows: Vec<Run<'_>> = starts.map(|at| data.all().part(at, at + out.len())).collect();
+                combine(out, weights, &rows);
+            }
+            Self::Base(data) => {
+                let rows: Vec<&[F]> = starts.map(|at| &data[at..at + out.len()]).collect();
+                combine_base(out, weights, &rows);
+            }
+            // Their code words are kept.
+            Self::Extension(_) => {}
+        }
+    }
+
+    /// Adds entry c of row i, times `factors[c]`, to entry c of a shorter vector, round and round. Rows over F.
+    fn add_twisted(&self, i: usize, width: usize, factors: &[F], out: &mut [F]) {
+        let step = out.len().min(STEP);
+        let mut buffer = Zeroizing::new([F::ZERO; STEP]);
+        for (start, factors) in (0..width).step_by(step).zip(factors.chunks(step)) {
+            let at = start % out.len();
+            let (from, count) = (i * width + start, factors.len());
+            let entries = match self {
+                Self::Small(data) => {
+                    data.all().part(from, from + count).write(&mut buffer[..count]);
+                    &buffer[..count]
+                }
+                Self::Base(data) => &data[from..from + count],
+                // Their code words are kept.
+                Self::Extension(_) => &[],
+            };
+            add_products(&mut out[at..at + count], entries, factors);
+        }
+    }
+
     /// Writes F-row i of rows of `width` entries; K-rows are c0 then c1.
     fn write(&self, i: usize, width: usize, out: &mut [F]) {
         let row = |i: usize| i * width..(i + 1) * width;
@@ -209,10 +320,42 @@ impl Rows {
     }
 }
 
+/// Code words are kept up to so many F-values of a table that serves one proof, and of one that serves many.
+const KEPT: (usize, usize) = (1 << 23, 1 << 26);
+/// Least lg of the positions encoded at once: 512 KiB of a row, which stay in a core's own cache.
+const COSET: usize = 17;
+/// Words between rows: at distances of a power of two a column's entries would share few sets of the cache.
+const APART: usize = 72;
+/// Entries of a row taken up at once.
+const STEP: usize = 1 << 12;
+/// How many different powers opened positions have at most in [`Table::evaluated`].
+const DIFFERENT: usize = 64;
+/// Rows evaluated together.
+const TOGETHER: usize = 4;
+
+/// lg of the positions to encode at once, if the code words are too many to be kept.
+fn forgotten(shape: &Shape) -> Option<usize> {
+    let most = if shape.role == Role::Fresh { KEPT.0 } else { KEPT.1 };
+    let some = !shape.extension && shape.rows << shape.log_n > most;
+    some.then(|| COSET.max(shape.log_c.saturating_sub(2)).min(shape.log_c))
+}
+
+/// x^0, x^1, ..
+fn powers(x: F, count: usize) -> Vec<F> {
+    let mut powers = vec![F::ONE; count];
+    powers.par_chunks_mut(STEP).enumerate().for_each(|(i, part)| {
+        let mut power = x.pow((i * STEP) as u64);
+        for slot in part {
+            *slot = power;
+            power *= x;
+        }
+    });
+    powers
+}
+
 /// Code words of all F-rows.
-fn encode(shape: &Shape, data: &Rows, masks: &Rows) -> (Zeroizing<Vec<F>>, Arc<Ntt>) {
+fn encode(shape: &Shape, data: &Rows, masks: &Rows, ntt: &Ntt) -> Zeroizing<Vec<F>> {
     let n = shape.positions();
-    let ntt = Ntt::shared(shape.log_n as u32);
     let count = if shape.extension { 2 * shape.rows } else { shape.rows };
     let mut code = zeros(count * n);
     code.par_chunks_exact_mut(n).enumerate().for_each(|(i, word)| {
@@ -221,25 +364,60 @@ fn encode(shape: &Shape, data: &Rows, masks: &Rows) -> (Zeroizing<Vec<F>>, Arc<N
         masks.write(i, shape.masks(), &mut rest[..shape.masks()]);
         ntt.forward_padded(word, shape.dimension());
     });
-    (Zeroizing::new(code), ntt)
+    Zeroizing::new(code)
+}
+
+/// Hashes all columns; their code words are made coset by coset and not kept. Position S·i + s is the value at
+/// ω_n^s·ω^i, ω of order 2^coset: a transform of the coefficients times the powers of ω_n^s. In transform order
+/// such positions are neighbours.
+fn hash_cosets(
+    shape: &Shape,
+    data: &Rows,
+    masks: &Rows,
+    about: (&Ntt, &[[u8; 16]]),
+    coset: usize,
+    by_slot: &mut [[u8; 32]],
+) {
+    let length = 1 << coset;
+    let (ntt, whole) = (Ntt::shared(coset as u32), Ntt::shared((shape.log_n - coset) as u32));
+    let root = F::root_of_unity(shape.log_n as u32).unwrap_or(F::ONE);
+    let stride = length + APART;
+    let mut words = zeros(shape.rows * stride);
+    for (i, by_slot) in by_slot.chunks_exact_mut(length).enumerate() {
+        let factors = powers(root.pow(whole.slot(i) as u64), shape.dimension());
+        let (of_data, of_masks) = factors.split_at(shape.data());
+        words.par_chunks_exact_mut(stride).enumerate().for_each(|(row, word)| {
+            let word = &mut word[..length];
+            word.fill(F::ZERO);
+            data.add_twisted(row, shape.data(), of_data, word);
+            masks.add_twisted(row, shape.masks(), of_masks, word);
+            ntt.forward(word);
+        });
+        hash_columns(shape, (&words, stride), about, i * length, by_slot);
+    }
+    recycle(words);
 }
 
 /// Leaves or parents hashed by one task.
 const TASK: usize = 512;
 
-/// The tree over salted columns.
-fn hash_columns(shape: &Shape, code: &[F], ntt: &Ntt, salts: &[[u8; 16]]) -> Tree {
-    let n = ntt.len();
+/// Hashes of the salted columns in the slots from `first` on, of rows `stride` apart that hold these.
+fn hash_columns(
+    shape: &Shape,
+    (code, stride): (&[F], usize),
+    (ntt, salts): (&Ntt, &[[u8; 16]]),
+    first: usize,
+    by_slot: &mut [[u8; 32]],
+) {
     let hashing = Hashing::new(shape);
-    let rows: Vec<&[F]> = code.chunks_exact(n).collect();
+    let rows: Vec<&[F]> = code.chunks_exact(stride).collect();
     let head = if salts.is_empty() { 1 } else { 3 };
     // Neighbouring slots are read together; their positions are far apart.
-    let mut by_slot = vec![[0; 32]; n];
     by_slot.par_chunks_mut(TASK).enumerate().for_each(|(task, out)| {
-        hashing.leaves(head + rows.len(), out, |k, first, lanes| {
-            let slots = task * TASK + first..;
+        hashing.leaves(head + rows.len(), out, |k, at, lanes| {
+            let slots = task * TASK + at..;
             if k < head {
-                let word = |slot| head_word(ntt.slot(slot), salts, k);
+                let word = |slot| head_word(ntt.slot(first + slot), salts, k);
                 lanes.iter_mut().zip(slots).for_each(|(lane, slot)| *lane = word(slot));
             } else {
                 let row = &rows[k - head][slots];
@@ -247,7 +425,12 @@ fn hash_columns(shape: &Shape, code: &[F], ntt: &Ntt, salts: &[[u8; 16]]) -> Tre
             }
         });
     });
-    let leaves = (0..n).into_par_iter().map(|position| by_slot[ntt.slot(position)]).collect();
+}
+
+/// The tree over hashed columns.
+fn tree(shape: &Shape, ntt: &Ntt, by_slot: &[[u8; 32]]) -> Tree {
+    let hashing = Hashing::new(shape);
+    let leaves = (0..ntt.len()).into_par_iter().map(|position| by_slot[ntt.slot(position)]).collect();
     let mut levels: Vec<Vec<[u8; 32]>> = vec![leaves];
     while let Some(level) = levels.last().filter(|level| level.len() > 1) {
         let mut parents = vec![[0; 32]; level.len() / 2];
@@ -263,5 +446,42 @@ fn head_word(position: usize, salts: &[[u8; 16]], k: usize) -> u64 {
     match k {
         0 => position as u64,
         _ => u64::from_le_bytes(salts[position].as_chunks::<8>().0[k - 1]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Seed;
+
+    /// Tables that forget their code words have the same root and open the same columns.
+    #[test]
+    fn columns_made_again_are_the_same() {
+        for (rows, log_c, log_t, log_n) in
+            [(3, 5, Some(3), 7), (9, 7, Some(8), 10), (5, 8, None, 10), (6, 3, Some(4), 11)]
+        {
+            let shape =
+                Shape { role: Role::Fresh, extension: false, rows, log_c, log_t, log_n, layout: [0; 32] };
+            let entry = |i: usize| i as i64 * 7919 % 60_000 - 30_000 + if i % 29 == 3 { 1 << 40 } else { 0 };
+            let entries: Vec<i64> = (0..rows << log_c).map(entry).collect();
+            let small = || {
+                let mut integers = Integers::zeros(entries.len());
+                integers.set(0, &entries);
+                Rows::Small(integers)
+            };
+            let base = || Rows::Base(Zeroizing::new(entries.iter().map(|&x| F::from_i64(x)).collect()));
+            let table = |rows, coset| Table::commit_as(shape.clone(), rows, &Seed::new([3; 32]), "z", coset);
+            let expected = table(base(), None);
+            let positions: Vec<usize> = (0..1 << log_n).filter(|i| i % 5 < 2 || i % 64 == 4).collect();
+            for coset in [log_c, log_c - 1, log_c - 3] {
+                for again in [table(base(), Some(coset)), table(small(), Some(coset))] {
+                    assert!(again.code.is_none());
+                    assert_eq!(again.root(), expected.root(), "{shape:?}, cosets of 2^{coset}");
+                    for positions in [&positions[..], &positions[..1], &positions[..0]] {
+                        assert_eq!(again.columns(positions), expected.columns(positions), "{shape:?}");
+                    }
+                }
+            }
+        }
     }
 }

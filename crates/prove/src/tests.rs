@@ -17,7 +17,7 @@ use program::wire::{Statement, encode_statement};
 use tape::{End, Mark, ProverEnd, Reject, VerifierEnd};
 use verify::{Setup, converse, verifier_converses, verify_at};
 
-use crate::prover::{Prover, commit_fresh};
+use crate::prover::{Prover, commit_fresh, commit_fresh_as};
 use crate::random::{Seed, Source};
 use crate::table::Table;
 use crate::{commit_model, prove_at};
@@ -195,6 +195,28 @@ fn a_lie_in_any_message_is_refused() {
             assert!(relations, "zk {zk} message {number} {label}: {found:?}");
         }
         assert!(messages.len() > 20);
+    }
+}
+
+/// How the prover holds its fresh columns shows in no byte.
+#[test]
+fn columns_held_as_integers_give_the_same_proof() {
+    for zk in [false, true] {
+        let toy = make(zk, [2, 1], [-3, 1, 2, 0]);
+        let header = encode_statement(&toy.statement);
+        let proofs = [None, Some(usize::MAX)].map(|most_wide| {
+            let seed = Seed::new([9; 32]);
+            let fresh = commit_fresh_as(most_wide, &toy.setup, &toy.assignment, &seed);
+            assert_eq!(fresh.table.integers().is_some(), most_wide.is_some());
+            let mut observe = |_| {};
+            let mut prover =
+                Prover::new(&toy.setup, &toy.assignment, &fresh, &[&toy.model], &seed, &mut observe);
+            let mut end = ProverEnd::new(&[]);
+            converse(&mut end, &toy.setup, &header, &toy.statement.roots, &mut prover).unwrap();
+            end.finish().0
+        });
+        assert_eq!(proofs[0], proofs[1]);
+        assert_eq!(check(&toy, &proofs[1], &header, None), Ok(()));
     }
 }
 

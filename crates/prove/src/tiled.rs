@@ -135,7 +135,7 @@ impl Tiled {
 #[cfg(test)]
 mod tests {
     use super::Tiled;
-    use crate::functional::{Filler, Piece};
+    use crate::functional::{Factors, Filler, Piece};
     use crate::integers::Integers;
     use crate::product::{Data, Product, first_fold, first_round};
     use algebra::{F, K};
@@ -161,7 +161,14 @@ mod tests {
             {
                 let last: Vec<K> = (0..1u64 << (log / 2)).map(element).collect();
                 let outer: Vec<K> = (0..1u64 << (log - log / 2)).map(|i| element(i + 77)).collect();
-                let terms = [(outer.clone(), last.clone()), (last, outer)];
+                let (cut, whole) = (vec![element(5), element(6)], vec![K::ONE]);
+                let half = outer[..outer.len().div_ceil(2)].to_vec();
+                let second = if outer.len() > 1 {
+                    [cut, half, last.clone()]
+                } else {
+                    [last.clone(), outer.clone(), whole.clone()]
+                };
+                let terms = [Factors([vec![], outer, last]), Factors(second)];
                 pieces.push(Piece { off, log, terms: terms[..[1, 2, 0][n % 3]].to_vec() });
                 off += 1 << log;
             }

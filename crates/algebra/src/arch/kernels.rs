@@ -151,6 +151,19 @@ pub(super) fn add_scaled<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[K]) {
 }
 
 #[inline(always)]
+pub(super) fn add_products<S: Lanes>(unit: S, out: &mut [F], x: &[F], y: &[F]) {
+    let n = whole::<S>(&[out.len(), x.len(), y.len()]);
+    let mut at = 0;
+    while at < n {
+        let sum = unit.load(out, at).widen();
+        let sum = <S::V>::add_product(sum, unit.load(x, at).split(), unit.load(y, at).split());
+        unit.store(out, at, <S::V>::reduce(sum).canonical());
+        at += S::LANES;
+    }
+    plain::add_products(&mut out[n..], &x[n..], &y[n..]);
+}
+
+#[inline(always)]
 pub(super) fn add_scaled_base<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[F]) {
     let n = whole::<S>(&[out.len(), x.len()]);
     let factor = left::<S>(splat(unit, s));

@@ -148,6 +148,7 @@ kernels! {
     kernels fn bind_base(out: &mut [K], low: &[F], high: &[F], rho: K);
     kernels fn add_scaled(out: &mut [K], s: K, x: &[K]);
     kernels fn add_scaled_base(out: &mut [K], s: K, x: &[F]);
+    kernels fn add_products(out: &mut [F], x: &[F], y: &[F]);
     integers fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]);
     integers fn combine_integers(out: &mut [K], weights: &[K], rows: &[&[i64]]);
     kernels fn combine_base(out: &mut [K], weights: &[K], rows: &[&[F]]);

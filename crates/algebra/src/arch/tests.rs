@@ -91,6 +91,9 @@ proptest! {
             combine_base(level, &mut made[2], &v, &[&x[..], &y, &y[..y.len() / 2], &x]);
             bind_base(level, &mut made[0], &x, &y, s);
             add_scaled_base(level, &mut made[1], s, &x);
+            let mut sums = y.clone();
+            add_products(level, &mut sums, &x, &y);
+            made.push(sums.into_iter().map(K::from).collect());
             (made, vec![dot_base(level, &v, &x)])
         })?;
     }

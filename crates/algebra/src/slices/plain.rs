@@ -25,6 +25,11 @@ pub(crate) fn add_scaled_base(out: &mut [K], s: K, x: &[F]) {
     out.iter_mut().zip(x).for_each(|(slot, &x)| *slot += s.scale(x));
 }
 
+/// `out[i]` += `x[i]`·`y[i]` over base elements.
+pub(crate) fn add_products(out: &mut [F], x: &[F], y: &[F]) {
+    out.iter_mut().zip(x).zip(y).for_each(|((slot, &x), &y)| *slot += x * y);
+}
+
 /// `out[i]` += s·`x[i]` over signed integers.
 pub(crate) fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]) {
     out.iter_mut().zip(x).for_each(|(slot, &x)| *slot += s.scale(F::from_i64(x)));
