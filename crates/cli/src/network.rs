@@ -119,9 +119,9 @@ struct RunArgs {
     /// What is logged, such as info or zerotell_node=debug
     #[arg(long, value_name = "FILTER", default_value = "info,commonware_p2p=warn,commonware_consensus=warn")]
     log: String,
-    /// End when the process that started this one does
+    /// End when the process with this number is not the parent any more
     #[arg(long, hide = true)]
-    with_parent: bool,
+    with_parent: Option<u32>,
 }
 
 /// Runs the verb.
@@ -237,8 +237,7 @@ fn run(args: &RunArgs) -> Outcome<ExitCode> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second run in one process would find a log already; there is none.
     let _ = if args.json_log { log.json().try_init() } else { log.try_init() };
-    if args.with_parent {
-        let parent = std::os::unix::process::parent_id();
+    if let Some(parent) = args.with_parent {
         std::thread::spawn(move || {
             while std::os::unix::process::parent_id() == parent {
                 std::thread::sleep(Duration::from_millis(200));
@@ -263,6 +262,8 @@ pub struct NetArgs {
 enum NetVerb {
     /// Make a network in a directory, or start the one that is there, and run it until Ctrl-C
     Up(UpArgs),
+    /// Make the files of a network, and start nothing
+    New(UpArgs),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -308,7 +309,7 @@ impl Processes {
             let file = std::fs::OpenOptions::new().create(true).append(true).open(&log);
             let file = file.map_err(|e| Failure::file(&log, "write", &e))?;
             let child = Command::new(&program)
-                .args(["node", "run", "--with-parent", "--config"])
+                .args(["node", "run", "--with-parent", &std::process::id().to_string(), "--config"])
                 .arg(path)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -327,42 +328,64 @@ impl Processes {
         Ok(processes)
     }
 
-    /// Waits until one of them ends.
-    fn wait(&mut self) -> usize {
-        loop {
-            for (number, child) in self.0.iter_mut().enumerate() {
-                if !matches!(child.try_wait(), Ok(None)) {
-                    return number;
+    /// Waits until all have ended; tells of each.
+    fn wait(&mut self, mut ended: impl FnMut(usize)) {
+        let mut running: Vec<usize> = (0..self.0.len()).collect();
+        while !running.is_empty() {
+            running.retain(|&number| {
+                let runs = self.0.get_mut(number).is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+                if !runs {
+                    ended(number);
                 }
-            }
+                runs
+            });
             std::thread::sleep(Duration::from_millis(200));
         }
     }
 }
 
+/// The last line of a validator's log.
+fn last_words(net: &LocalNet, number: usize) -> String {
+    let log = net.nodes.get(number).map(|path| path.with_file_name("log.txt")).unwrap_or_default();
+    let file = std::fs::File::open(log).ok();
+    file.and_then(|file| BufReader::new(file).lines().map_while(Result::ok).last()).unwrap_or_default()
+}
+
+fn create(args: &UpArgs) -> Result<LocalNet, ConfigError> {
+    let member = |i| {
+        let is = |which: Option<usize>| which == Some(i);
+        let behaviour = if is(args.lazy) {
+            "lazy"
+        } else if is(args.liar) {
+            "liar"
+        } else {
+            ""
+        };
+        // Those who misbehave have less at stake, so that two thirds are left to the others.
+        let bond = if behaviour.is_empty() { localnet::BOND } else { localnet::BOND / 2 };
+        Member { bond, behaviour }
+    };
+    localnet::create(&args.directory, args.validators, args.port, localnet::parameters(), member)
+}
+
 /// Runs the verb.
 pub fn net(args: &NetArgs) -> Outcome<ExitCode> {
-    let NetVerb::Up(args) = &args.verb;
-    let is_new = !args.directory.join("genesis.bin").exists();
-    let net = if is_new {
-        let member = |i| {
-            let is = |which: Option<usize>| which == Some(i);
-            let behaviour = if is(args.lazy) {
-                "lazy"
-            } else if is(args.liar) {
-                "liar"
-            } else {
-                ""
-            };
-            // Those who misbehave have less at stake, so that two thirds are left to the others.
-            let bond = if behaviour.is_empty() { localnet::BOND } else { localnet::BOND / 2 };
-            Member { bond, behaviour }
-        };
-        localnet::create(&args.directory, args.validators, args.port, localnet::parameters(), member)
-    } else {
-        localnet::open(&args.directory)
+    let (args, only_files) = match &args.verb {
+        NetVerb::Up(args) => (args, false),
+        NetVerb::New(args) => (args, true),
     };
+    let is_new = only_files || !args.directory.join("genesis.bin").exists();
+    let net = if is_new { create(args) } else { localnet::open(&args.directory) };
     let net = net.map_err(config_failure)?;
+    if only_files {
+        anstream::println!(
+            "{}  {} validators in {}",
+            paint(GOOD, "made"),
+            net.nodes.len(),
+            args.directory.display()
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut processes = Processes::start(&net)?;
     anstream::println!("{}  {} validators", paint(GOOD, "up"), net.nodes.len());
     for (number, address) in net.http.iter().enumerate() {
@@ -378,12 +401,11 @@ pub fn net(args: &NetArgs) -> Outcome<ExitCode> {
     );
     anstream::println!("{words}\n{}", paint(DIM, "Ctrl-C stops it; the same command starts it again"));
     std::io::stdout().flush().ok();
-    let ended = processes.wait();
-    let log = net.nodes.get(ended).map(|path| path.with_file_name("log.txt")).unwrap_or_default();
-    let last =
-        std::fs::File::open(&log).ok().and_then(|f| BufReader::new(f).lines().map_while(Result::ok).last());
-    let why = format!("validator {ended} ended: {}", last.unwrap_or_default());
-    Err(Failure::world(NODE, log.display(), why, "its log says why; start the network again"))
+    processes.wait(|number| {
+        anstream::println!("{}  validator {number} ended: {}", paint(BAD, "down"), last_words(&net, number));
+    });
+    let fix = "their logs say why; start the network again";
+    Err(Failure::world(NODE, args.directory.display(), "all validators have ended", fix))
 }
 
 // ---- submit ----

@@ -316,8 +316,23 @@ impl Chain {
         if !lock(&self.pool).is_empty() {
             return true;
         }
-        let Ok(state) = self.state_after(parent) else { return true };
-        present(&State::new(&state)).map_or(true, |chain| chain.rounds > 0 || chain.queue.0 != chain.queue.1)
+        let busy = || -> Result<bool, Fault> {
+            let Ok(state) = self.state_after(parent) else { return Ok(true) };
+            let state = State::new(&state);
+            let chain = present(&state)?;
+            if chain.queue.0 != chain.queue.1 {
+                return Ok(true);
+            }
+            // Rounds that are settled stay in the state for a while; nothing waits for them.
+            let windows = chain.parameters.commit_blocks.saturating_add(chain.parameters.reveal_blocks);
+            for height in chain.height.saturating_sub(windows)..=chain.height {
+                if state.has::<Rounds>(&height)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        busy().unwrap_or(true)
     }
 
     /// Makes a block final: its changes are written, and what they made useless is dropped. Gives nothing for a block that

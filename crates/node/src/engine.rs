@@ -324,7 +324,8 @@ where
             self.context.child("engine").with_attribute("epoch", epoch),
             simplex::Config {
                 scheme,
-                elector: RoundRobin::<Sha256>::default(),
+                // Who leads after whom is drawn anew for each epoch: neighbours could hold a transaction back together.
+                elector: RoundRobin::<Sha256>::shuffled(&floor.0),
                 blocker: self.blocker.clone(),
                 automaton: self.app.clone(),
                 relay: self.app.clone(),

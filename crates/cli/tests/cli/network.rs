@@ -30,23 +30,7 @@ impl Net {
     /// Four validators. Tests run beside each other: each has its own ports.
     fn new(port: u16) -> Self {
         let world = World::new();
-        // `net up` makes the files; the processes are this test's own, so that it can kill them.
-        let mut up = world
-            .command()
-            .args(["net", "up", "--directory", "net", "--port", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let began = Instant::now();
-        while !world.path("net/genesis.bin").exists() {
-            assert!(began.elapsed() < Duration::from_secs(60), "no genesis");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        up.kill().unwrap();
-        up.wait().unwrap();
-        // Its validators end when it does.
-        std::thread::sleep(Duration::from_millis(800));
+        world.run(&format!("net new --directory net --port {port}")).expect(0);
         let mut net = Self { world, nodes: vec![None, None, None, None], port };
         (0..4).for_each(|i| net.start(i));
         net
