@@ -210,6 +210,7 @@ pub fn make(
 }
 
 /// The same evidence with the network's certificate in it, and a report that tells of it.
+#[cfg(feature = "network")]
 pub fn certified(
     place: &Path,
     bytes: &[u8],

@@ -264,6 +264,9 @@ enum NetVerb {
     Up(UpArgs),
     /// Make the files of a network, and start nothing
     New(UpArgs),
+    /// Measure a network on this machine under load, with real proofs
+    #[command(hide = true)]
+    Load(crate::demo::load::LoadArgs),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -286,7 +289,7 @@ struct UpArgs {
 }
 
 /// Validators that run as processes; they end with this value.
-pub struct Processes(Vec<Child>);
+pub struct Processes(pub Vec<Child>);
 
 impl Drop for Processes {
     fn drop(&mut self) {
@@ -373,6 +376,7 @@ pub fn net(args: &NetArgs) -> Outcome<ExitCode> {
     let (args, only_files) = match &args.verb {
         NetVerb::Up(args) => (args, false),
         NetVerb::New(args) => (args, true),
+        NetVerb::Load(args) => return crate::demo::load::run(args),
     };
     let is_new = only_files || !args.directory.join("genesis.bin").exists();
     let net = if is_new { create(args) } else { localnet::open(&args.directory) };
@@ -440,10 +444,14 @@ pub struct SubmitArgs {
 /// Evidence that can be submitted.
 pub struct Ready {
     bytes: Vec<u8>,
-    dossier: Vec<u8>,
-    found: dossier::Found,
-    program: Vec<u8>,
-    work: u64,
+    /// The dossier.
+    pub dossier: Vec<u8>,
+    /// What it says.
+    pub found: dossier::Found,
+    /// The program's bytes.
+    pub program: Vec<u8>,
+    /// What verifying it costs at most.
+    pub work: u64,
 }
 
 /// Reads evidence and judges it as a validator will.

@@ -1,11 +1,11 @@
-//! Dossiers and programs by their digest: what transactions only name. A file each, written whole; or in memory.
+//! Dossiers and programs by their digest: what transactions only name. A file each, renamed when it is whole; or in memory.
 //!
 //! What a stranger uploads before a transaction names it is *staged*: the oldest of it makes way when its sum exceeds a
 //! limit. What a transaction that was paid for names is kept.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -63,10 +63,19 @@ impl Blobs {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The bytes with this digest, if they are here. They are compared when they come in, and again by whoever judges.
+    /// The bytes with this digest, if they are here; what is on the disk is compared with it.
     pub fn get(&self, digest: &Digest) -> Option<Bytes> {
         let kept = match &self.place {
-            Place::Directory(directory) => fs::read(directory.join(hex(digest))).ok().map(Bytes::from),
+            Place::Directory(directory) => {
+                let path = directory.join(hex(digest));
+                let found = fs::read(&path).ok().map(Bytes::from);
+                // Damaged bytes are as good as none: they are fetched again.
+                let (good, bad) = (found.clone().filter(|bytes| is_named(digest, bytes)), found.is_some());
+                if good.is_none() && bad {
+                    drop(fs::remove_file(path));
+                }
+                good
+            }
             Place::Memory(map) => map.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned(),
         };
         kept.or_else(|| {
@@ -131,13 +140,10 @@ impl Blobs {
                 // Two that write the same do not meet: each has a name of its own until it is whole.
                 let unique = format!("{name}.{:?}.part", std::thread::current().id());
                 let part = directory.join(unique);
-                let write = || {
-                    let mut file = fs::File::create(&part)?;
-                    file.write_all(&bytes)?;
-                    file.sync_all()?;
-                    fs::rename(&part, &path)
-                };
-                write().inspect_err(|_| drop(fs::remove_file(&part)))
+                // The disk is not waited for: what a power cut takes is fetched again, and a file that it leaves cut short
+                // is found when its name is compared.
+                let write = fs::write(&part, &bytes).and_then(|()| fs::rename(&part, &path));
+                write.inspect_err(|_| drop(fs::remove_file(&part)))
             }
         }
     }
@@ -151,18 +157,22 @@ mod tests {
     fn staged_uploads_make_way_and_paid_ones_stay() {
         let directory = std::env::temp_dir().join(format!("zerotell-blobs-{}", std::process::id()));
         let blobs = Blobs::open(directory.clone()).unwrap();
-        blobs.stage([1; 32], Bytes::from(vec![1; STAGED / 2]));
+        let bytes = Bytes::from(vec![1; STAGED / 2]);
+        let first = *blake3::hash(&bytes).as_bytes();
+        blobs.stage(first, bytes);
         blobs.stage([2; 32], Bytes::from(vec![2; STAGED / 2]));
-        assert!(blobs.has(&[1; 32]) && blobs.has(&[2; 32]));
-        blobs.keep_staged(&[1; 32]).unwrap();
+        assert!(blobs.has(&first) && blobs.has(&[2; 32]));
+        blobs.keep_staged(&first).unwrap();
         blobs.stage([3; 32], Bytes::from(vec![3; STAGED / 2]));
         blobs.stage([4; 32], Bytes::from(vec![4]));
         assert!(!blobs.has(&[2; 32]), "the oldest upload made way");
-        assert!(blobs.has(&[1; 32]) && blobs.has(&[3; 32]) && blobs.has(&[4; 32]));
+        assert!(blobs.has(&first) && blobs.has(&[3; 32]) && blobs.has(&[4; 32]));
         drop(blobs);
         let again = Blobs::open(directory.clone()).unwrap();
-        assert_eq!(again.get(&[1; 32]).map(|bytes| bytes.len()), Some(STAGED / 2));
+        assert_eq!(again.get(&first).map(|bytes| bytes.len()), Some(STAGED / 2));
         assert!(!again.has(&[3; 32]), "what nobody paid for is forgotten");
+        fs::write(directory.join(hex(&first)), b"cut short").unwrap();
+        assert!(again.get(&first).is_none() && !again.has(&first), "what is damaged is fetched again");
         fs::remove_dir_all(directory).unwrap();
     }
 

@@ -169,11 +169,28 @@ impl Client {
         let work = price("workPrice")?.saturating_mul(work.saturating_add(base));
         let bytes = price("bytePrice")?.saturating_mul(own.saturating_add(bytes));
         let fee = work.saturating_add(bytes).saturating_mul(MARGIN);
-        let unsigned = Unsigned { network, lane: Lane::Paid, nonce, fee };
+        self.send_as(key, Unsigned { network, lane: Lane::Paid, nonce, fee }, body)
+    }
+
+    /// Sends a paid transaction with this nonce and fee, asking nothing first.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn send_as(&self, key: &SigningKey, unsigned: Unsigned, body: &Body) -> Asked<Digest> {
         let envelope =
             Envelope::sign(key, unsigned, body).map_err(|why| self.fails("/v1/transactions", why))?;
         self.post("/v1/transactions", &encode(&envelope))?;
         Ok(envelope.id())
+    }
+
+    /// Uploads a dossier.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn upload(&self, dossier: &[u8]) -> Asked<Digest> {
+        let proof = *blake3::hash(dossier).as_bytes();
+        self.put(&format!("/v1/proofs/{}", record::json::hex(&proof)), dossier)?;
+        Ok(proof)
     }
 
     /// Waits until a transaction is final.
@@ -234,22 +251,9 @@ impl Client {
         seal: Digest,
         verifier: u16,
     ) -> Asked<Digest> {
-        let proof = *blake3::hash(dossier).as_bytes();
-        self.put(&format!("/v1/proofs/{}", record::json::hex(&proof)), dossier)?;
-        let proof_bytes = u32::try_from(dossier.len()).unwrap_or(u32::MAX);
-        let submission = Submission {
-            statement: names.statement,
-            proof,
-            proof_bytes,
-            program: names.program,
-            roots: names.roots,
-            revealed: names.revealed,
-            policy: [0; 32],
-            context: names.context,
-            nullifier: names.nullifier,
-            seal,
-            verifier,
-        };
+        self.upload(dossier)?;
+        let submission = submission(dossier, names, seal, verifier);
+        let proof_bytes = submission.proof_bytes;
         self.send(key, &Body::SubmitRecord { submission }, work, proof_bytes.into())
     }
 
@@ -283,6 +287,24 @@ impl Client {
     /// As [`Client::get`].
     pub fn certificate(&self, statement: &Digest) -> Asked<Vec<u8>> {
         self.get(&format!("/v1/records/{}/certificate", record::json::hex(statement)))
+    }
+}
+
+/// What is submitted with a dossier.
+#[must_use]
+pub fn submission(dossier: &[u8], names: &Names, seal: Digest, verifier: u16) -> Submission {
+    Submission {
+        statement: names.statement,
+        proof: *blake3::hash(dossier).as_bytes(),
+        proof_bytes: u32::try_from(dossier.len()).unwrap_or(u32::MAX),
+        program: names.program,
+        roots: names.roots,
+        revealed: names.revealed,
+        policy: [0; 32],
+        context: names.context,
+        nullifier: names.nullifier,
+        seal,
+        verifier,
     }
 }
 

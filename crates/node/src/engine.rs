@@ -62,7 +62,7 @@ const SYNC_BLOCKS: usize = 8;
 /// Time after which it is.
 const SYNC_TIME: Duration = Duration::from_millis(100);
 /// Time between looks at what the seat has to do, beside those after each block.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(25);
 
 /// Channels of the network, in the order in which [`Setup`] has them.
 pub const CHANNELS: [u64; 7] = [0, 1, 2, 3, 4, 5, 6];
@@ -721,7 +721,7 @@ fn gossip<E, S, R>(
             if !message.is_empty() {
                 sender.send(Recipients::All, message.encode(), false);
             }
-            context.sleep(Duration::from_millis(2)).await;
+            context.sleep(Duration::from_millis(5)).await;
         }
     });
 }

@@ -58,6 +58,8 @@ pub fn parameters() -> Parameters {
         commit_blocks: 8,
         reveal_blocks: 6,
         trace_blocks: 1200,
+        // All validators share the cores of one machine: 20 ms of work in blocks that are at least 50 ms apart.
+        block_work: 20_000,
         // Of four seats one is a quarter of the stake: it must not be able to suspend a class by itself.
         dissent: 3333,
         ..Parameters::default()

@@ -29,7 +29,8 @@ const LAZY: usize = 2;
 const LIAR: usize = 3;
 const NAMES: [&str; 4] = ["honest", "honest", "lazy: accepts without looking", "liar: says the opposite"];
 
-fn asked(why: node::client::ClientError) -> Failure {
+/// A node that does not do what it is asked.
+pub fn asked(why: node::client::ClientError) -> Failure {
     Failure::world(NODE, why.place, why.why, why.fix)
 }
 
@@ -44,28 +45,33 @@ fn units(amount: u64) -> String {
     apart.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-fn prove(patients: &mut Committed, number: usize, scratch: &Path) -> Outcome<Ready> {
-    let started = Instant::now();
+/// Evidence about a patient's diagnosis, ready to be submitted.
+pub fn evidence(patients: &mut Committed, number: usize, path: &Path) -> Outcome<(Ready, String)> {
     let sent = patients.prove(number, false)?;
     let key = loop {
         if let Ok(key) = SigningKey::from_random(Kind::P256, &*crate::random::bytes()?) {
             break key;
         }
     };
+    let (bytes, e) = make(path, sent.bytes, Extras::default(), &key, (&salts()?, this_verifier()))?;
+    write_whole(path, &bytes, 0o644)?;
+    Ok((ready(path)?, e.shown.map(|shown| shown.lines.join("; ")).unwrap_or_default()))
+}
+
+fn prove(patients: &mut Committed, number: usize, scratch: &Path) -> Outcome<Ready> {
+    let started = Instant::now();
     let path = scratch.join(format!("patient-{number}.zte"));
-    let (bytes, e) = make(&path, sent.bytes, Extras::default(), &key, (&salts()?, this_verifier()))?;
-    write_whole(&path, &bytes, 0o644)?;
-    let label = e.shown.map(|shown| shown.lines.join("; ")).unwrap_or_default();
-    let (size, took) = (text::size(bytes.len() as u64), text::time(ms(started)));
-    anstream::println!("   patient {number}: {label}; evidence of {size} in {took}");
-    ready(&path)
+    let (ready, label) = evidence(patients, number, &path)?;
+    let (size, took) = (text::size(ready.dossier.len() as u64), text::time(ms(started)));
+    anstream::println!("   patient {number}: {label}; dossier of {size}, proved and signed in {took}");
+    Ok(ready)
 }
 
 /// Validators by account, in the order of the network's directories.
 fn accounts(net: &localnet::LocalNet) -> Outcome<Vec<String>> {
     let account = |path: &std::path::PathBuf| {
         let keys = path.with_file_name("keys");
-        let keys = Keys::read(&keys).map_err(|why| broken(why))?;
+        let keys = Keys::read(&keys).map_err(broken)?;
         Ok(text::hex(&keys.account()))
     };
     net.nodes.iter().map(account).collect()

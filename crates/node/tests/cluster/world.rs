@@ -53,6 +53,9 @@ impl Verifier for Toy {
     }
 }
 
+/// What a validator finds again after a crash.
+type Disk = (NodeStore, Arc<Blobs>);
+
 /// A network, and what is wrong with it.
 #[derive(Clone)]
 pub struct World {
@@ -63,7 +66,7 @@ pub struct World {
     program: (Digest, Vec<u8>),
     pub behaviours: BTreeMap<usize, Behaviour>,
     pub records: u64,
-    disks: Arc<Mutex<BTreeMap<usize, (NodeStore, Arc<Blobs>)>>>,
+    disks: Arc<Mutex<BTreeMap<usize, Disk>>>,
 }
 
 fn program() -> (Digest, Vec<u8>) {
@@ -158,7 +161,7 @@ impl World {
         (self.sign(number + 1, &Body::SubmitRecord { submission }), proof, bytes)
     }
 
-    fn disk(&self, index: usize) -> (NodeStore, Arc<Blobs>) {
+    fn disk(&self, index: usize) -> Disk {
         let mut disks = self.disks.lock().unwrap();
         let new = || (NodeStore::memory().unwrap(), Arc::new(Blobs::memory()));
         disks.entry(index).or_insert_with(new).clone()

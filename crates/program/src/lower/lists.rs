@@ -66,7 +66,7 @@ pub struct LookTable {
 /// For every position of `axes`, the coordinates (keys, then outs) form a row of the table.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// Index into [`Lowered::tables`]; the tag is this plus one.
+    /// Index into `Lowered::tables`; the tag is this plus one.
     pub table: usize,
     /// Position axes.
     pub axes: Vec<usize>,
@@ -146,7 +146,7 @@ pub enum Quotient {
 pub struct RoundStep {
     /// Position axes.
     pub axes: Vec<usize>,
-    /// Index into [`Lowered::ips`] of the accumulator's relation, if it has one.
+    /// Index into `Lowered::ips` of the accumulator's relation, if it has one.
     pub ip: Option<usize>,
     /// Added after the multiplier, without the rounding half.
     pub extra: Form,
@@ -184,7 +184,7 @@ pub enum Step {
     Table {
         /// Position axes.
         axes: Vec<usize>,
-        /// Index into [`Lowered::tables`].
+        /// Index into `Lowered::tables`.
         table: usize,
         /// One form per key axis.
         keys: Vec<Form>,
@@ -193,7 +193,7 @@ pub enum Step {
     },
     /// `column = sum of a * b + c` of the inner product with this index.
     Commit {
-        /// Index into [`Lowered::ips`].
+        /// Index into `Lowered::ips`.
         ip: usize,
         /// Result column.
         column: u32,

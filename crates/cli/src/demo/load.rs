@@ -1,0 +1,238 @@
+//! `net load`: a network on this machine under load, with real proofs: records per second, time to finality, what it costs.
+
+use std::collections::HashMap;
+use std::fs;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use ledger::{Body, Lane, Unsigned};
+use node::client::{Client, submission};
+use node::keys::Keys;
+use node::localnet::{self, Member};
+use serde_json::json;
+
+use super::validators::{asked, evidence};
+use super::{PATIENTS, Scratch, broken, commit};
+use crate::failure::{Failure, NODE, Outcome};
+use crate::network::{Processes, Ready};
+use crate::pipeline::ms;
+
+/// Accounts that submit: each may have so many records under way.
+const ACCOUNTS: usize = 8;
+/// Units that each has.
+const PURSE: u64 = 10_000_000_000_000;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Flags of `net load`.
+#[derive(Args, Clone, Debug)]
+pub struct LoadArgs {
+    /// Records
+    #[arg(long, default_value_t = 1000)]
+    pub records: usize,
+    /// Records a second that are offered; 0: as fast as they are taken
+    #[arg(long, default_value_t = 0)]
+    pub rate: u64,
+    /// Validators
+    #[arg(long, default_value_t = 4)]
+    pub validators: usize,
+    /// First port
+    #[arg(long, default_value_t = 7500)]
+    pub port: u16,
+}
+
+/// Processor seconds, resident megabytes and written megabytes of a process.
+fn usage(process: u32) -> (f64, u64, u64) {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields: Vec<u64> =
+        stat.rsplit(')').next().unwrap_or("").split_whitespace().map(|f| f.parse().unwrap_or(0)).collect();
+    let at = |i: usize| fields.get(i).copied().unwrap_or(0);
+    let io = fs::read_to_string(format!("/proc/{process}/io")).unwrap_or_default();
+    let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse::<u64>().ok());
+    ((at(11) + at(12)) as f64 / 100.0, (at(21) * 4096) >> 20, written.unwrap_or(0) >> 20)
+}
+
+fn directory_bytes(path: &std::path::Path) -> u64 {
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => directory_bytes(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    };
+    fs::read_dir(path).map(|list| list.flatten().map(size).sum()).unwrap_or(0)
+}
+
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(0.0)
+}
+
+/// What became of each record: when it was sent, when it was seen to be final.
+type Times = Mutex<HashMap<String, (Instant, Option<Instant>)>>;
+
+/// Notes which records have become final, until all have.
+fn watch(client: &Client, times: &Times, sent_all: &AtomicBool) -> Outcome<()> {
+    let began = Instant::now();
+    loop {
+        let mut before = u64::MAX;
+        // Newest first; as far back as something was not final yet.
+        loop {
+            let list = client.json(&format!("/v1/records?before={before}&limit=100")).map_err(asked)?;
+            let now = Instant::now();
+            let records = list["records"].as_array().cloned().unwrap_or_default();
+            let mut fresh = false;
+            let mut times = times.lock().map_err(broken)?;
+            for record in &records {
+                let name = record["statement"].as_str().unwrap_or_default();
+                let Some((_, done)) = times.get_mut(name) else { continue };
+                if done.is_none() {
+                    fresh = true;
+                    if record["status"] == "accepted" {
+                        *done = Some(now);
+                    } else if record["status"] != "pending" {
+                        return Err(broken(format!("a record was {}: {}", record["status"], record["what"])));
+                    }
+                }
+            }
+            match list["next"].as_u64() {
+                Some(next) if fresh => before = next,
+                _ => break,
+            }
+        }
+        let open = times.lock().map_err(broken)?.values().filter(|(_, done)| done.is_none()).count();
+        if open == 0 && sent_all.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if began.elapsed() > PATIENCE * 4 {
+            return Err(broken(format!("{open} records were not final in time")));
+        }
+        sleep(Duration::from_millis(25));
+    }
+}
+
+fn submit(client: &Client, keys: &Keys, list: &[&Ready], times: &Times, gap: Duration) -> Outcome<()> {
+    let (network, key) = (client.network().map_err(asked)?, keys.signing());
+    let status = client.json("/v1/status").map_err(asked)?;
+    let price = |name: &str| status[name].as_str().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let mut due = Instant::now();
+    for (nonce, ready) in (0..).zip(list) {
+        let bytes = ready.dossier.len() as u64 + 2_000;
+        // Prices move with the load; what is offered is paid.
+        let fee = 40 * (price("workPrice") * (ready.work + 200) + price("bytePrice") * bytes);
+        let seal = *crate::random::bytes()?;
+        let body = Body::SubmitRecord { submission: submission(&ready.dossier, &ready.found.names, seal, 1) };
+        client.upload(&ready.dossier).map_err(asked)?;
+        if let Some(wait) = due.checked_duration_since(Instant::now()) {
+            sleep(wait);
+        }
+        due += gap;
+        let name = crate::text::hex(&ready.found.names.statement);
+        times.lock().map_err(broken)?.insert(name, (Instant::now(), None));
+        let unsigned = Unsigned { network, lane: Lane::Paid, nonce, fee };
+        let began = Instant::now();
+        loop {
+            match client.send_as(&key, unsigned, &body) {
+                Ok(_) => break,
+                // So many of one account may be under way.
+                Err(why) if why.why.contains("wait for their verdict") && began.elapsed() < PATIENCE => {
+                    sleep(Duration::from_millis(10));
+                }
+                Err(why) => return Err(asked(why)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs the verb.
+// Long because it is the whole experiment, in order.
+pub fn run(args: &LoadArgs) -> Outcome<ExitCode> {
+    let scratch = Scratch::new()?;
+    let mut patients = commit(&PATIENTS, &scratch.path().join("patients"))?;
+    let path = scratch.path().join("evidence.zte");
+    let started = Instant::now();
+    let ready: Vec<Ready> = (0..args.records)
+        .map(|i| evidence(&mut patients, i % 143, &path).map(|(ready, _)| ready))
+        .collect::<Outcome<_>>()?;
+    let prove_ms = ms(started) / args.records.max(1) as f64;
+    let directory = scratch.path().join("network");
+    let member = |_| Member::default();
+    let net = localnet::create(&directory, args.validators, args.port, localnet::parameters(), member)
+        .map_err(|why| Failure::misuse(NODE, why.place, why.why, why.fix))?;
+    let processes = Processes::start(&net)?;
+    let clients: Vec<Client> = net.http.iter().map(|a| Client::new(&format!("http://{a}"))).collect();
+    let first = clients.first().ok_or_else(|| broken("no validator"))?;
+    let owner = Keys::read(&net.owner).map_err(broken)?;
+    if let Some(one) = ready.first() {
+        first.register(&owner.signing(), &one.found, &one.program, PATIENCE).map_err(asked)?;
+    }
+    let accounts: Vec<Keys> =
+        (0..ACCOUNTS).map(|_| Keys::generate(false).map_err(broken)).collect::<Outcome<_>>()?;
+    for keys in &accounts {
+        let body = Body::Transfer { to: keys.account(), amount: PURSE };
+        let id = first.send(&owner.signing(), &body, 0, 0).map_err(asked)?;
+        first.wait(&id, PATIENCE).map_err(asked)?;
+    }
+    let processor = || processes.0.iter().map(|p| usage(p.id()).0).sum::<f64>();
+    let (before, height) = (processor(), first.json("/v1/status").map_err(asked)?["height"].as_u64());
+    let (times, sent_all): (Times, _) = (Mutex::default(), AtomicBool::new(false));
+    let began = Instant::now();
+    scope(|threads| {
+        let watching = threads.spawn(|| watch(first, &times, &sent_all));
+        let gap = match args.rate {
+            0 => Duration::ZERO,
+            rate => Duration::from_secs_f64(ACCOUNTS as f64 / rate as f64),
+        };
+        let submitting: Vec<_> = accounts
+            .iter()
+            .enumerate()
+            .map(|(i, keys)| {
+                let share: Vec<&Ready> = ready.iter().skip(i).step_by(ACCOUNTS).collect();
+                let (client, times) = (&clients[i % clients.len()], &times);
+                threads.spawn(move || submit(client, keys, &share, times, gap))
+            })
+            .collect();
+        let ended = |why| broken(format!("a thread ended: {why:?}"));
+        submitting.into_iter().try_for_each(|thread| thread.join().map_err(ended)?)?;
+        sent_all.store(true, Ordering::Relaxed);
+        watching.join().map_err(ended)?
+    })?;
+    let took = began.elapsed().as_secs_f64();
+    let spent = processor() - before;
+    let blocks = first.json("/v1/status").map_err(asked)?["height"].as_u64().zip(height).map(|(a, b)| a - b);
+    let mut latencies: Vec<f64> = times
+        .lock()
+        .map_err(broken)?
+        .values()
+        .filter_map(|(sent, done)| Some((*done)?.duration_since(*sent).as_secs_f64() * 1e3))
+        .collect();
+    latencies.sort_by(f64::total_cmp);
+    let memory: Vec<u64> = processes.0.iter().map(|p| usage(p.id()).1).collect();
+    let written: u64 = processes.0.iter().map(|p| usage(p.id()).2).sum();
+    let data = net.nodes.first().map(|path| directory_bytes(&path.with_file_name("data"))).unwrap_or(0);
+    let count = args.records.max(1) as f64;
+    let line = json!({
+        "records": args.records,
+        "validators": args.validators,
+        "seconds": took,
+        "records_per_second": args.records as f64 / took,
+        "finality_ms": {
+            "p50": percentile(&latencies, 0.5),
+            "p95": percentile(&latencies, 0.95),
+            "p99": percentile(&latencies, 0.99),
+            "most": percentile(&latencies, 1.0),
+        },
+        "blocks": blocks,
+        "validator_cpu_ms_per_record": 1e3 * spent / count / args.validators as f64,
+        "all_cpu_ms_per_record": 1e3 * spent / count,
+        "memory_mb": memory,
+        "written_mb": written,
+        "disk_bytes_per_record": data as f64 / count,
+        "dossier_bytes": ready.first().map(|one| one.dossier.len()),
+        "prove_and_sign_ms": prove_ms,
+    });
+    println!("{line:#}");
+    Ok(ExitCode::SUCCESS)
+}
