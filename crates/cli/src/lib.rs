@@ -51,7 +51,7 @@ use clap::{Parser, Subcommand};
 /// The parsers that read strangers' bytes and the owner's files, for the fuzz targets.
 #[doc(hidden)]
 pub mod parsers {
-    /// A proof, model, key, input or budget file: read or refused.
+    /// A proof, model, key, input or budget file, a dossier: read or refused.
     pub fn files(bytes: &[u8]) {
         use crate::files;
         let _ = files::decode_proof(bytes);
@@ -64,6 +64,9 @@ pub mod parsers {
         let _ = files::CacheEntry::decode(bytes);
         let _ = files::RangeFile::decode(bytes);
         let _ = crate::manifest::Manifest::decode(bytes);
+        // What validators are sent: judged, not only read.
+        let _ = dossier::judge(bytes, None);
+        let _ = dossier::Step::decode(bytes);
     }
 
     /// An evidence file: a verdict for any bytes.

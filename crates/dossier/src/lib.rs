@@ -28,8 +28,6 @@ pub mod files;
 pub mod meaning;
 pub mod ranges;
 mod step;
-#[cfg(test)]
-mod tests;
 mod work;
 
 use certify::hash::{Digest, Purpose, hash};

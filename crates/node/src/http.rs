@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body as HttpBody, to_bytes};
@@ -52,6 +52,8 @@ const PAGE: usize = 100;
 const HEAD: Duration = Duration::from_secs(10);
 /// Time that a request's body may take.
 const BODY: Duration = Duration::from_secs(60);
+/// Age of the newest block from which on the node says that it is behind.
+const BEHIND: Duration = Duration::from_secs(15);
 /// Time that a certificate is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -256,12 +258,18 @@ async fn status(Extract(app): App) -> Answer<Json<Value>> {
         "peers": app.peers.load(Ordering::Relaxed),
         "pool": {"transactions": transactions, "bytes": size},
         "records": chain.records,
-        "syncing": false,
+        "syncing": is_behind(tip.time),
         "workPrice": chain.work_price.to_string(),
         "bytePrice": chain.byte_price.to_string(),
         "supply": chain.supply.to_string(),
         "burned": treasury.burned.to_string(),
     })))
+}
+
+/// Whether the newest final block is so old that the node must be catching up, or the network stands still.
+fn is_behind(time: u64) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_millis(time).saturating_add(BEHIND) < now
 }
 
 impl Shared {

@@ -10,6 +10,12 @@ use serde_json::Value;
 
 use crate::world::{Ran, World, asset};
 
+/// The first of eight ports that no other test, and hardly another run of the tests, uses.
+fn ports(test: u16) -> u16 {
+    let run = u16::try_from(std::process::id() % 900).expect("below 900");
+    10_000 + run * 24 + test * 8
+}
+
 /// Processes that end with the test.
 struct Net {
     world: World,
@@ -28,7 +34,8 @@ impl Drop for Net {
 
 impl Net {
     /// Four validators. Tests run beside each other: each has its own ports.
-    fn new(port: u16) -> Self {
+    fn new(test: u16) -> Self {
+        let port = ports(test);
         let world = World::new();
         world.run(&format!("net new --directory net --port {port}")).expect(0);
         let mut net = Self { world, nodes: vec![None, None, None, None], port };
@@ -121,7 +128,7 @@ impl Net {
 /// one loses its data.
 #[test]
 fn certificates_and_kill_nine() {
-    let mut net = Net::new(17_100);
+    let mut net = Net::new(0);
     (0..4).for_each(|i| net.reach(i, 1));
     let evidence = net.evidence(3);
     let first = net.submit(0, &evidence, "-o a.ztc").expect(0).json();
@@ -181,10 +188,79 @@ fn certificates_and_kill_nine() {
     assert!((1..4).all(|i| block(i) == block(0)), "one history");
 }
 
+/// As on four machines: keys, a genesis with short epochs, configurations; certificates over several hand-overs, and from a
+/// checkpoint that a node names.
+#[test]
+fn epochs_and_handovers() {
+    let world = World::new();
+    let part = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).expect("a line");
+        line.split_whitespace().nth(1).expect("a value").to_string()
+    };
+    let keys: Vec<(String, String)> = (0..4)
+        .map(|i| world.run(&format!("node key net/validator-{i}/keys")).expect(0).out)
+        .map(|out| (part(&out, "account"), part(&out, "consensus")))
+        .collect();
+    let owner = part(&world.run("node key net/owner --account-only").expect(0).out, "account");
+    let founders: Vec<String> =
+        keys.iter().map(|(account, key)| format!("--founder {account},{key},2000000000000")).collect();
+    let set = "--set epoch_blocks=12 --set commit_blocks=4 --set reveal_blocks=4 --set dissent=3333";
+    let words = format!(
+        "node genesis {} --balance {owner},1000000000000000 {set} -o net/genesis.bin",
+        founders.join(" ")
+    );
+    world.run(&words).expect(0);
+    let port = ports(2);
+    for i in 0..4u16 {
+        let peer = |j: u16| format!("--peer {}@127.0.0.1:{}", keys[usize::from(j)].0, port + 2 * j);
+        let peers: Vec<String> = (0..4).filter(|j| *j != i).map(peer).collect();
+        let (listen, http) = (port + 2 * i, port + 2 * i + 1);
+        let words = format!(
+            "node config --genesis ../genesis.bin --listen 127.0.0.1:{listen} --http 127.0.0.1:{http} {} \
+             -o net/validator-{i}/node.toml",
+            peers.join(" ")
+        );
+        world.run(&words).expect(0);
+        // No waiting between blocks: the test wants epochs, not rest.
+        let path = world.path(&format!("net/validator-{i}/node.toml"));
+        let config = std::fs::read_to_string(&path).unwrap().replace("idle_ms = 500", "idle_ms = 50");
+        std::fs::write(path, config).unwrap();
+    }
+    let mut net = Net { world, nodes: vec![None, None, None, None], port };
+    (0..4).for_each(|i| net.start(i));
+    (0..4).for_each(|i| net.reach(i, 1));
+    let evidence = net.evidence(5);
+    let said = net.submit(3, &evidence, "").expect(0).json();
+    net.reach(0, 40);
+    let file = |i: usize, path: &str, name: &str| {
+        let mut stream = TcpStream::connect(net.address(i)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let start = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        std::fs::write(net.world.path(name), &answer[start..]).unwrap();
+    };
+    let path = format!("/v1/records/{}/certificate", said["statement"].as_str().unwrap());
+    file(0, &path, "whole.ztc");
+    let whole = net.world.run("certify whole.ztc --genesis net/genesis.bin --json").expect(0).json();
+    assert!(whole["handovers"].as_u64().unwrap() >= 3, "{whole}");
+    // From a checkpoint that a node names, and not from another.
+    let named = net.get(1, "/v1/checkpoint?latest=true").unwrap();
+    let digits = named["checkpoint"].as_str().unwrap();
+    let byte = |i: usize| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap();
+    std::fs::write(net.world.path("pin.bin"), (0..digits.len() / 2).map(byte).collect::<Vec<u8>>()).unwrap();
+    let epoch = named["epoch"].as_u64().unwrap();
+    file(2, &format!("{path}?from={epoch}"), "short.ztc");
+    net.world.run("certify short.ztc --checkpoint pin.bin").expect(0);
+    net.world.run("certify whole.ztc --checkpoint pin.bin").expect(1);
+    net.world.run("certify short.ztc --genesis net/genesis.bin").expect(1);
+}
+
 /// What a stranger may send: too much, too slowly, nonsense. The node goes on.
 #[test]
 fn strangers_are_answered_and_bounded() {
-    let net = Net::new(17_200);
+    let net = Net::new(1);
     net.reach(0, 1);
     let status = |request: &str| net.raw(0, request.as_bytes()).map(|(status, _)| status);
     let get = |path: &str| status(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
