@@ -6,7 +6,7 @@ use crate::shell::{Tally, output, run};
 use crate::{counts, deps, fuzz, manual, root, tidy, wasm};
 
 /// Seconds per fuzz target in CI.
-const FUZZ_SECONDS: u32 = 20;
+const FUZZ_SECONDS: u32 = 10;
 
 /// All checks.
 pub fn all(tally: &mut Tally) {
