@@ -70,11 +70,12 @@ impl Blobs {
                 let path = directory.join(hex(digest));
                 let found = fs::read(&path).ok().map(Bytes::from);
                 // Damaged bytes are as good as none: they are fetched again.
-                let (good, bad) = (found.clone().filter(|bytes| is_named(digest, bytes)), found.is_some());
-                if good.is_none() && bad {
+                if found.as_ref().is_some_and(|bytes| !is_named(digest, bytes)) {
                     drop(fs::remove_file(path));
+                    None
+                } else {
+                    found
                 }
-                good
             }
             Place::Memory(map) => map.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned(),
         };
