@@ -1,7 +1,6 @@
 //! Framed bytes: a name of four letters, a version, parts with their lengths before them. Little endian.
 
 use program::types::Program;
-use program::wire;
 use zeroize::Zeroizing;
 
 /// Longest framed part of any file.
@@ -163,7 +162,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Bytes that are no program.
     pub fn program(&mut self) -> Parsed<Program> {
-        wire::decode(self.framed()?).map_err(|e| format!("its program is not well formed: {e}"))
+        crate::files::program(self.framed()?)
     }
 
     /// Text.

@@ -52,16 +52,20 @@ pub fn encode_proof(program: &Program, statement: &Statement, proof: &[u8], chai
     w.done().to_vec()
 }
 
-/// Reads a proof file; the program, statement and links are decoded, not checked.
-///
-/// # Errors
-/// Bytes that are not the one spelling of a proof file.
-pub fn decode_proof(bytes: &[u8]) -> Parsed<ProofFile> {
+/// A proof file whose program was not looked at.
+pub(crate) struct Parts<'a> {
+    pub(crate) program: &'a [u8],
+    pub(crate) statement: Statement,
+    pub(crate) proof: &'a [u8],
+    pub(crate) chains: Vec<Vec<Link>>,
+}
+
+pub(crate) fn parts(bytes: &[u8]) -> Parsed<Parts<'_>> {
     let (mut r, version) = Reader::versioned(bytes, b"ZTPF", LINKED)?;
-    let program = r.program()?;
+    let program = r.framed()?;
     let statement = wire::decode_statement(r.framed()?);
     let statement = statement.map_err(|e| format!("its statement is not well formed: {e}"))?;
-    let proof = r.framed()?.to_vec();
+    let proof = r.framed()?;
     let mut chains = Vec::new();
     if version == LINKED {
         chains = verify::decode_links(r.framed()?).map_err(|e| e.to_string())?;
@@ -70,7 +74,20 @@ pub fn decode_proof(bytes: &[u8]) -> Parsed<ProofFile> {
         }
     }
     r.end()?;
-    Ok(ProofFile { program, statement, proof, chains })
+    Ok(Parts { program, statement, proof, chains })
+}
+
+pub(crate) fn program(bytes: &[u8]) -> Parsed<Program> {
+    wire::decode(bytes).map_err(|e| format!("its program is not well formed: {e}"))
+}
+
+/// Reads a proof file; the program, statement and links are decoded, not checked.
+///
+/// # Errors
+/// Bytes that are not the one spelling of a proof file.
+pub fn decode_proof(bytes: &[u8]) -> Parsed<ProofFile> {
+    let Parts { program: encoded, statement, proof, chains } = parts(bytes)?;
+    Ok(ProofFile { program: program(encoded)?, statement, proof: proof.to_vec(), chains })
 }
 
 /// What a range certificate holds.

@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `lib.rs` | [`Dossier`], [`judge`], [`judge_step`] |
 //! | `files.rs` | proof files and range certificates, byte for byte |
+//! | `canary.rs` | dossiers that are not valid and look like it |
+//! | `kept.rs` | programs made ready for the next proof |
 //! | `meaning.rs`, `ranges.rs` | what metadata and range certificates say |
 //! | `work.rs` | what verifying a proof of a program may cost at most |
 #![forbid(unsafe_code)]
@@ -24,18 +26,26 @@
 )]
 
 pub mod bytes;
+mod canary;
 pub mod files;
+mod kept;
 pub mod meaning;
 pub mod ranges;
 mod step;
 mod work;
 
+use std::sync::Arc;
+
 use certify::hash::{Digest, Purpose, hash};
 use record::{Envelope, Facts, PublicKey, Ranges, Salts, Statement};
-use verify::{Links, Refusal, Verdict};
+use verify::{Linked, Links, ProofShape, Refusal, Verdict};
 
 use crate::bytes::{Parsed, Reader, Writer};
+use crate::files::Parts;
+use crate::kept::{Prefixes, Ready};
 
+pub use canary::canary;
+pub use kept::Kept;
 pub use step::{Step, StepNames, judge_step};
 pub use work::{class, work};
 
@@ -123,15 +133,37 @@ impl Dossier {
     /// # Errors
     /// Bytes that are not the one spelling of a dossier.
     pub fn decode(bytes: &[u8]) -> Parsed<Self> {
+        let View { proof, salts, statement, signer, ranges } = View::read(bytes)?;
+        let owned = <[u8]>::to_vec;
+        Ok(Self {
+            proof: owned(proof),
+            salts: owned(salts),
+            statement: owned(statement),
+            signer: owned(signer),
+            ranges: ranges.map(owned),
+        })
+    }
+}
+
+/// A dossier where it lies.
+struct View<'a> {
+    proof: &'a [u8],
+    salts: &'a [u8],
+    statement: &'a [u8],
+    signer: &'a [u8],
+    ranges: Option<&'a [u8]>,
+}
+
+impl<'a> View<'a> {
+    fn read(bytes: &'a [u8]) -> Parsed<Self> {
         if bytes.len() > DOSSIER_MAX {
             return Err(format!("it has more than {DOSSIER_MAX} bytes"));
         }
         let mut r = Reader::new(bytes, b"ZTDO")?;
-        let mut part = || r.framed().map(<[u8]>::to_vec);
-        let (proof, salts, statement, signer) = (part()?, part()?, part()?, part()?);
+        let (proof, salts, statement, signer) = (r.framed()?, r.framed()?, r.framed()?, r.framed()?);
         let ranges = match r.array::<1>()? {
             [0] => None,
-            [1] => Some(r.framed()?.to_vec()),
+            [1] => Some(r.framed()?),
             _ => return Err("its range certificate is neither there nor not".into()),
         };
         r.end()?;
@@ -188,8 +220,14 @@ pub(crate) type Stop = (u16, String);
 /// Runs the verifier on a dossier. With `names`, these must be what is found.
 #[must_use]
 pub fn judge(bytes: &[u8], names: Option<&Names>) -> Judged {
+    judge_with(&Kept::new(0), bytes, names)
+}
+
+/// As [`judge`], with programs that were made ready before.
+#[must_use]
+pub fn judge_with(kept: &Kept, bytes: &[u8], names: Option<&Names>) -> Judged {
     let mut trace = [0; 32];
-    let found = examine(bytes, &mut trace).and_then(|found| match names {
+    let found = examine(kept, bytes, names, &mut trace).and_then(|found| match names {
         Some(names) if *names != found.names => Err((code::NAMES, differs(names, &found.names).into())),
         _ => Ok(found),
     });
@@ -212,20 +250,42 @@ fn differs(said: &Names, found: &Names) -> &'static str {
     }
 }
 
-fn examine(bytes: &[u8], trace: &mut [u8; 32]) -> Result<Found, Stop> {
+fn examine(kept: &Kept, bytes: &[u8], said: Option<&Names>, trace: &mut [u8; 32]) -> Result<Found, Stop> {
     let form = |why: String| (code::FORM, why);
-    let dossier = Dossier::decode(bytes).map_err(form)?;
-    let file = files::decode_proof(&dossier.proof).map_err(|why| form(format!("the proof file: {why}")))?;
-    let (program, statement) = (&file.program, &file.statement);
-    program::validate(program).map_err(|why| (code::PROGRAM, why.to_string()))?;
-    let links = Links { chains: &file.chains, known: &|_| false };
-    let (verdict, end) = verify::verify_traced(program, statement, &file.proof, &links);
+    let dossier = View::read(bytes).map_err(form)?;
+    let Parts { program: encoded, statement, proof, chains } =
+        files::parts(dossier.proof).map_err(|why| form(format!("the proof file: {why}")))?;
+    // What was paid for bounds what is done: another program may cost far more.
+    if said.is_some_and(|names| names.program != statement.program_digest) {
+        return Err((code::NAMES, "the submission names another program".into()));
+    }
+    let (name, shape) = (*blake3::hash(encoded).as_bytes(), ProofShape::from(&statement));
+    let Ready { program, prepared } = match kept.find(&name, &shape) {
+        Some(ready) => ready,
+        None => {
+            let program = files::program(encoded).map_err(|why| form(format!("the proof file: {why}")))?;
+            if program.digest() != statement.program_digest {
+                return Err((code::PROGRAM, "the statement is about another program".into()));
+            }
+            let prepared = verify::prepare(&program, &shape);
+            let prepared = prepared.map_err(|why| (code::PROGRAM, why.to_string()))?;
+            let ready = Ready { program: Arc::new(program), prepared: Arc::new(prepared) };
+            kept.keep(name, encoded.len(), &ready);
+            ready
+        }
+    };
+    let (program, statement) = (&*program, &statement);
+    let prefixes = Prefixes::of(&chains);
+    let known = |linked: &Linked| kept.has_links(prefixes.names(linked));
+    let links = Links { chains: &chains, known: &known };
+    let (verdict, end) = prepared.verify_traced(statement, proof, &links);
     *trace = end;
     let accepted = match verdict {
         Verdict::Accepted(accepted) => accepted,
         Verdict::Rejected(why) => return Err((refusal(&why), why.to_string())),
     };
-    let ranges = match &dossier.ranges {
+    accepted.linked().iter().for_each(|linked| kept.keep_links(prefixes.names(linked)));
+    let ranges = match dossier.ranges {
         None => Ranges::Unproved,
         Some(bytes) => {
             let name = |identity: &[u8; 32]| record::json::hex(identity);
@@ -234,28 +294,28 @@ fn examine(bytes: &[u8], trace: &mut [u8; 32]) -> Result<Found, Stop> {
             Ranges::Certified { blake3: *blake3::hash(bytes).as_bytes(), bits }
         }
     };
-    let facts = Facts::of((program, statement), &file.chains, &accepted, ranges, meaning::of_record(program));
+    let facts = Facts::of((program, statement), &chains, &accepted, ranges, meaning::of_record(program));
     let (signed, signer) = signed(&dossier)?;
-    let salts = Salts::decode(&dossier.salts).map_err(|why| form(why.to_string()))?;
-    signed.agrees(&facts, &dossier.proof, &salts).map_err(|why| (code::STATEMENT, why.to_string()))?;
+    let salts = Salts::decode(dossier.salts).map_err(|why| form(why.to_string()))?;
+    signed.agrees(&facts, dossier.proof, &salts).map_err(|why| (code::STATEMENT, why.to_string()))?;
     let names = Names {
         statement: signed.digest(),
         program: statement.program_digest,
         roots: hash(ROOTS, &[statement.roots.as_flattened()]),
         revealed: signed.salted.revealed,
         context: signed.salted.context,
-        nullifier: hash(NULLIFIER, &[&dossier.proof]),
+        nullifier: hash(NULLIFIER, &[dossier.proof]),
     };
     Ok(Found { names, statement: signed, signer, facts })
 }
 
-fn signed(dossier: &Dossier) -> Result<(Statement, PublicKey), Stop> {
+fn signed(dossier: &View<'_>) -> Result<(Statement, PublicKey), Stop> {
     let form = |why: record::Refused| (code::FORM, why.to_string());
-    let signer = PublicKey::from_pem(&dossier.signer).map_err(form)?;
+    let signer = PublicKey::from_pem(dossier.signer).map_err(form)?;
     if signer.to_pem().as_bytes() != dossier.signer {
         return Err((code::FORM, "the signer's PEM is not spelled the one way".into()));
     }
-    let envelope = Envelope::decode(&dossier.statement).map_err(form)?;
+    let envelope = Envelope::decode(dossier.statement).map_err(form)?;
     let payload = envelope.verify(&signer).map_err(|why| (code::SIGNATURE, why.to_string()))?;
     Ok((Statement::decode(payload).map_err(form)?, signer))
 }

@@ -6,7 +6,9 @@ use program::types::Program;
 use proptest::prelude::*;
 use record::Evidence;
 
-use zerotell_dossier::{Dossier, Step, class, code, files, judge, judge_step, work};
+use zerotell_dossier::{
+    Dossier, Kept, Step, canary, class, code, files, judge, judge_step, judge_with, work,
+};
 
 fn vector(name: &str) -> Vec<u8> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors")).join(name);
@@ -47,7 +49,9 @@ fn a_good_dossier_is_accepted_and_names_itself() {
         ];
         fields.into_iter().nth(place).unwrap()[0] ^= 1;
         let other = judge(&bytes, Some(&names));
-        assert_eq!((other.code, other.trace), (code::NAMES, judged.trace), "field {place}");
+        // Another program than the one that was paid for is not even made ready.
+        let trace = if place == 1 { [0; 32] } else { judged.trace };
+        assert_eq!((other.code, other.trace), (code::NAMES, trace), "field {place}");
         assert!(other.found.is_none());
     }
 }
@@ -71,6 +75,102 @@ fn each_step_has_its_code() {
         d.salts[at] = if d.salts[at] == b'9' { b'8' } else { d.salts[at] + 1 };
     };
     assert_eq!(code_of(salt), code::STATEMENT);
+}
+
+/// What is kept from one dossier decides nothing about the next.
+#[test]
+fn kept_programs_change_no_judgement() {
+    let good = dossier();
+    let changes: [&dyn Fn(&mut Dossier); 6] = [
+        &|_| {},
+        &|d| *d.proof.last_mut().unwrap() ^= 1,
+        &|d| d.salts.push(b' '),
+        // A byte of the program, one of the statement after it.
+        &|d| d.proof[40] ^= 1,
+        &|d| {
+            let mut file = files::decode_proof(&d.proof).unwrap();
+            file.program.metadata.push(b' ');
+            d.proof = files::encode_proof(&file.program, &file.statement, &file.proof, &file.chains);
+        },
+        &|d| {
+            let mut file = files::decode_proof(&d.proof).unwrap();
+            file.statement.zk = !file.statement.zk;
+            d.proof = files::encode_proof(&file.program, &file.statement, &file.proof, &file.chains);
+        },
+    ];
+    let kept = Kept::new(1 << 24);
+    for _ in 0..2 {
+        for change in changes {
+            let mut other = good.clone();
+            change(&mut other);
+            let bytes = other.encode();
+            let (fresh, with) = (judge(&bytes, None), judge_with(&kept, &bytes, None));
+            assert_eq!((fresh.code, fresh.trace, fresh.what), (with.code, with.trace, with.what));
+        }
+    }
+    assert!((1..=1 << 24).contains(&kept.bytes()));
+    let (none, small) = (Kept::new(0), Kept::new(kept.bytes() / 2));
+    for kept in [none, small] {
+        assert_eq!(judge_with(&kept, &good.encode(), None).code, code::ACCEPT);
+        assert!(kept.bytes() <= 1 << 23);
+    }
+}
+
+/// Links that were proved before are not proved again, and only these very bytes: else who saw another proof of the same
+/// link would accept what a newcomer refuses.
+#[test]
+fn kept_links_change_no_judgement() {
+    let read = |file: &str| vector(&format!("proofs/v1/hidden-linked/{file}"));
+    let program = program::wire::decode(&read("program.bin")).unwrap();
+    let statement = program::wire::decode_statement(&read("statement.bin")).unwrap();
+    let chains = verify::decode_links(&read("links.bin")).unwrap();
+    let linked = |chains: &[Vec<verify::Link>]| {
+        let statement = program::wire::Statement { link: verify::links_digest(chains), ..statement.clone() };
+        let proof = files::encode_proof(&program, &statement, &read("proof.bin"), chains);
+        Dossier { proof, ..dossier() }.encode()
+    };
+    let good = linked(&chains);
+    let mut other = chains.clone();
+    let link = other.iter_mut().flatten().next_back().unwrap();
+    *link.proof.last_mut().unwrap() ^= 1;
+    let (bad, kept) = (linked(&other), Kept::new(1 << 24));
+    // Its links and its proof are good; the signed statement is another proof's.
+    assert_eq!(judge(&good, None).code, code::STATEMENT);
+    for _ in 0..2 {
+        for (bytes, code) in [(&good, code::STATEMENT), (&bad, code::LINKS)] {
+            let (fresh, with) = (judge(bytes, None), judge_with(&kept, bytes, None));
+            assert_eq!((fresh.code, fresh.trace, fresh.what), (with.code, with.trace, with.what));
+            assert_eq!(with.code, code);
+        }
+    }
+}
+
+/// A canary is what an owner could have sent, but for the proof.
+#[test]
+fn canaries_are_refused_for_their_proof_alone() {
+    let template = dossier().encode();
+    let mut whole = 0;
+    for seed in 0..12u8 {
+        let mut stream = blake3::Hasher::new_keyed(&[seed; 32]).finalize_xof();
+        let (bytes, names) = canary(&template, &mut |out| stream.fill(out)).unwrap();
+        let judged = judge(&bytes, Some(&names));
+        assert_eq!(judged.code, code::PROOF, "{}", judged.what);
+        assert_ne!(judged.trace, [0; 32]);
+        let (one, other) = (Dossier::decode(&bytes).unwrap(), dossier());
+        assert_eq!((one.proof.len(), one.salts.len()), (other.proof.len(), other.salts.len()));
+        assert!(one.statement.len().abs_diff(other.statement.len()) < 8 && one.salts != other.salts);
+        assert_ne!((&one.statement, &one.signer), (&other.statement, &other.signer));
+        // With the proof it was made from, only that its statement is about another file gives it away.
+        let restored = Dossier { proof: other.proof.clone(), ..one.clone() };
+        assert_eq!(judge(&restored.encode(), None).code, code::STATEMENT);
+        let (a, b) = (files::decode_proof(&one.proof).unwrap(), files::decode_proof(&other.proof).unwrap());
+        assert_eq!((&a.statement, a.program.digest()), (&b.statement, b.program.digest()));
+        whole += usize::from(a.proof[2..40] != b.proof[2..40]);
+    }
+    assert!((1..12).contains(&whole), "both kinds are drawn");
+    let mut bad = dossier();
+    *bad.proof.last_mut().unwrap() ^= 1;
+    assert!(canary(&bad.encode(), &mut |_| {}).is_none(), "a template must be good itself");
 }
 
 /// A program that is not that of the statement, or none.

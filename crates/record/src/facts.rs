@@ -1,7 +1,7 @@
 //! What an accepted proof is known to say, and what it is not (spec V17). Only the verifier's acceptance makes [`Facts`].
 
 use program::types::{Home, Program};
-use program::wire::Statement;
+use program::wire::{Statement, model_id};
 use program::{InputMode, Reveal};
 use verify::{Accepted, Link};
 
@@ -147,6 +147,8 @@ impl Facts {
             root: *root,
             links: count(chains.get(at).map_or(0, Vec::len)),
         };
+        // What was accepted is about the program of this digest.
+        let own = statement.identity.get(..usize::from(hidden)).unwrap_or(&statement.identity);
         let weakest = accepted.budget().weakest();
         let mut security =
             Security { bits: weakest.bits, weakest: weakest.name, union_bits: accepted.budget().union() };
@@ -157,7 +159,7 @@ impl Facts {
         }
         Self {
             program: statement.program_digest,
-            model: verify::model_identity(program, statement),
+            model: model_id(&statement.program_digest, own),
             commitments: statement
                 .identity
                 .iter()
