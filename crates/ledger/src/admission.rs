@@ -57,9 +57,14 @@ pub struct Gate<'a> {
 ///
 /// # Errors
 /// [`Stop::Refused`] with the step that it failed; [`Stop::Fault`] if the state cannot be read.
-pub fn admit(gate: Gate<'_>, bytes: &[u8], ahead: &Ahead) -> Result<Admitted, Stop> {
+pub fn admit(
+    gate: Gate<'_>,
+    bytes: &[u8],
+    ahead: &Ahead,
+    is_signed: impl Fn(&Envelope) -> bool,
+) -> Result<Admitted, Stop> {
     // Steps 1 and 2: size, signature. The body is not looked at yet.
-    let envelope = signed(bytes, &gate.chain.network)?;
+    let envelope = signed(bytes, &gate.chain.network, is_signed)?;
     admit_signed(gate, envelope, bytes.len(), ahead)
 }
 
@@ -85,7 +90,11 @@ pub(crate) fn admit_signed(
 }
 
 /// An envelope for this network, not too large, signed by its sender.
-pub(crate) fn signed(bytes: &[u8], network: &Digest) -> Result<Envelope, Refusal> {
+pub(crate) fn signed(
+    bytes: &[u8],
+    network: &Digest,
+    is_signed: impl Fn(&Envelope) -> bool,
+) -> Result<Envelope, Refusal> {
     if bytes.len() > TRANSACTION_MAX {
         return Err(Refusal::Size { limit: TRANSACTION_MAX, found: bytes.len() });
     }
@@ -93,7 +102,7 @@ pub(crate) fn signed(bytes: &[u8], network: &Digest) -> Result<Envelope, Refusal
     if envelope.network != *network {
         return Err(Refusal::Network);
     }
-    if !envelope.is_signed() {
+    if !is_signed(&envelope) {
         return Err(Refusal::Signature);
     }
     Ok(envelope)

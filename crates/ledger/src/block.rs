@@ -195,7 +195,7 @@ fn begin<'a>(store: &'a dyn Store, hooks: &'a dyn Hooks, context: Context) -> Re
 /// One transaction: admitted, paid for, and done or failed.
 fn transact(work: &mut Work<'_>, bytes: &[u8]) -> Result<Outcome, Stop> {
     let gate = Gate { state: &work.state, chain: &work.chain, height: work.context.height };
-    let admitted = admit(gate, bytes, &Ahead::default())?;
+    let admitted = admit(gate, bytes, &Ahead::default(), |envelope| work.hooks.is_signed(envelope))?;
     if admitted.envelope.lane == Lane::Seat {
         act(work, &admitted)?;
         return Ok(Outcome { transaction: admitted.id, code: 0, fee: 0 });

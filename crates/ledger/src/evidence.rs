@@ -53,7 +53,7 @@ pub(crate) fn accuse(
 
 /// What a seat signed, once admission's checks of form and signature hold for it.
 fn said(work: &Work<'_>, bytes: &Inner) -> Result<(Envelope, Body), Stop> {
-    let envelope = signed(bytes, &work.chain.network).map_err(|_| Failure::Evidence)?;
+    let envelope = signed(bytes, &work.chain.network, Envelope::is_signed).map_err(|_| Failure::Evidence)?;
     let body = parsed(&envelope).map_err(|_| Failure::Evidence)?;
     Ok((envelope, body))
 }

@@ -4,6 +4,7 @@ use certify::Committee;
 use certify::hash::Digest;
 
 use crate::store::Fault;
+use crate::transaction::Envelope;
 
 /// What a program costs; the same for everyone who has its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,11 @@ pub trait Hooks {
     /// # Errors
     /// [`Fault::World`] while its bytes are not here. The block must wait, not be refused.
     fn program(&self, program: &Digest) -> Result<Option<ProgramFacts>, Fault>;
+
+    /// Whether the sender signed it. Whoever saw it before may remember the answer.
+    fn is_signed(&self, envelope: &Envelope) -> bool {
+        envelope.is_signed()
+    }
 
     /// What evidence in the engine's encoding shows about this committee, if anything.
     fn engine_offence(&self, evidence: &[u8], committee: &Committee) -> Option<EngineOffence>;

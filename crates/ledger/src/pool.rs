@@ -12,11 +12,14 @@ use crate::prices::price;
 use crate::refusal::{Refusal, Stop};
 use crate::state::State;
 use crate::store::Fault;
-use crate::transaction::{Body, Lane};
+use crate::transaction::{Body, Envelope, Lane};
 use crate::work::{account_of, present};
 
 /// How much better a replacement must pay: a tenth.
 const BETTER: (u64, u64) = (11, 10);
+
+/// What waits was found to be signed when it came.
+const KNOWN: fn(&Envelope) -> bool = |_| true;
 
 #[derive(Clone, Debug)]
 struct Waiting {
@@ -100,10 +103,23 @@ impl Pool {
     /// # Errors
     /// [`Stop::Refused`] with the step it failed.
     pub fn add(&mut self, state: &State<'_>, bytes: &[u8]) -> Result<Digest, Stop> {
+        self.add_signed(state, bytes, Envelope::is_signed)
+    }
+
+    /// As [`Pool::add`], with a way to ask for the signature that may remember.
+    ///
+    /// # Errors
+    /// As [`Pool::add`].
+    pub fn add_signed(
+        &mut self,
+        state: &State<'_>,
+        bytes: &[u8],
+        is_signed: impl Fn(&Envelope) -> bool,
+    ) -> Result<Digest, Stop> {
         let chain = present(state)?;
         let height = chain.height.saturating_add(1);
         let gate = Gate { state, chain: &chain, height };
-        let envelope = signed(bytes, &chain.network)?;
+        let envelope = signed(bytes, &chain.network, is_signed)?;
         let account = envelope.sender;
         let ahead = self.ahead(
             &account,
@@ -158,7 +174,7 @@ impl Pool {
                 self.paid.range((account, 0)..(account, gone)).map(|((_, nonce), _)| *nonce).collect();
             old.into_iter().for_each(|nonce| self.drop_one(&(account, nonce)));
         }
-        let fits = |bytes: &[u8]| !matches!(admit(gate, bytes, &Ahead::default()), Err(Stop::Refused(refusal)) if refusal != Refusal::Early);
+        let fits = |bytes: &[u8]| !matches!(admit(gate, bytes, &Ahead::default(), KNOWN), Err(Stop::Refused(refusal)) if refusal != Refusal::Early);
         self.verdicts.retain(|_, bytes| fits(bytes));
         Ok(())
     }
@@ -166,7 +182,7 @@ impl Pool {
     /// Whether the account's next transaction may still be in a block, now or later.
     fn may_follow(&self, gate: Gate<'_>, account: &AccountKey, nonce: u64) -> Result<bool, Fault> {
         let Some(head) = self.paid.get(&(*account, nonce)) else { return Ok(false) };
-        match admit(gate, &head.bytes, &Ahead::default()) {
+        match admit(gate, &head.bytes, &Ahead::default(), KNOWN) {
             // A price may fall again, and a record's verdict makes room for the next.
             Ok(_) | Err(Stop::Refused(Refusal::Price { .. } | Refusal::InFlight { .. })) => Ok(true),
             Err(Stop::Refused(_) | Stop::Failed(_)) => Ok(false),

@@ -72,8 +72,16 @@ pub(crate) fn commit(
     round: u64,
     commitment: &Digest,
 ) -> Result<(), Stop> {
-    let (_, _, seat) = seat_of(work, round, sender)?;
+    let (mut open, committee, seat) = seat_of(work, round, sender)?;
     work.state.put::<Commitments>(&(round, short(seat)?), commitment);
+    // Nobody is left to copy from what is shown, so nobody need wait.
+    for other in 0..committee.seats.len() {
+        if !work.state.has::<Commitments>(&(round, short(other)?))? {
+            return Ok(());
+        }
+    }
+    open.commit_until = work.context.height;
+    work.state.put::<Rounds>(&round, &open);
     Ok(())
 }
 

@@ -244,6 +244,8 @@ fn self_denunciation_is_a_loss() {
 #[test]
 fn an_early_reveal_is_punished_while_it_is_early() {
     let mut world = many();
+    // Commitments are taken as long as one is missing.
+    world.habits.insert(world.account("v24"), Habit::Silent);
     world.submit("a", 0);
     let (at, v0) = (world.tip.height, world.account("v0"));
     let shown = world.shown(&world.state(), (at, &world.round(at)), &v0, Habit::Honest);

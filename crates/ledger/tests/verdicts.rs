@@ -6,7 +6,7 @@ use world::{Habit, World, digest};
 use zerotell_ledger::entry::{Dataset, Datasets, Models, Present, Status, Treasuries, Validators};
 use zerotell_ledger::seat::Duty;
 use zerotell_ledger::transaction::Step;
-use zerotell_ledger::{Body, Refusal, account_of, seat};
+use zerotell_ledger::{Body, Parameters, Refusal, account_of, seat};
 
 #[test]
 fn an_honest_record_is_accepted_and_paid_for() {
@@ -16,7 +16,8 @@ fn an_honest_record_is_accepted_and_paid_for() {
     assert_eq!(world.status(&statement), Status::Pending);
     let ordered = world.tip.height;
     world.go(3);
-    assert_eq!(world.status(&statement), Status::Final { code: 0, height: ordered + 3 });
+    // All commit in the next block and show in the one after it.
+    assert_eq!(world.status(&statement), Status::Final { code: 0, height: ordered + 2 });
     assert_eq!(world.record(&statement).held, 320_000);
     world.go(1);
     assert_eq!(world.record(&statement).held, 0);
@@ -162,6 +163,43 @@ fn verdict_messages_are_refused_out_of_their_time_and_form() {
     assert_eq!(refused(&mut world, &paid), Refusal::FeeOnVerdict);
     let elsewhere = world.sign_seat(&v0, at, &seat::reveal(at + 1, &shown, &[1; 32]).unwrap());
     assert!(matches!(refused(&mut world, &elsewhere), Refusal::Field { .. }));
+}
+
+/// Commitments end with the last one there can be, and not a block before.
+#[test]
+fn when_all_have_committed_nobody_waits() {
+    let parameters = Parameters { commit_blocks: 6, ..World::new(&[1_000]).genesis.parameters };
+    let mut world = World::with(&[1_000; 4], parameters);
+    for v in 0..4 {
+        world.habits.insert(world.account(&format!("v{v}")), Habit::Silent);
+    }
+    let statement = world.submit("a", 0);
+    let (at, network) = (world.tip.height, world.genesis.network());
+    let seats: Vec<_> = (0..4).map(|v| world.account(&format!("v{v}"))).collect();
+    let said = |world: &World, seat: &[u8; 32]| {
+        let shown = world.shown(&world.state(), (at, &world.round(at)), seat, Habit::Honest);
+        let commit = world.sign_seat(seat, at, &seat::commit(&network, seat, at, &shown, &[1; 32]));
+        (commit, world.sign_seat(seat, at, &seat::reveal(at, &shown, &[1; 32]).unwrap()))
+    };
+    let said: Vec<_> = seats.iter().map(|seat| said(&world, seat)).collect();
+    let refused = |world: &mut World, list: &[Vec<u8>]| match world.block(list) {
+        Err(zerotell_ledger::BlockRefusal::Transaction { refusal, .. }) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let three: Vec<_> = said.iter().take(3).map(|(commit, _)| commit.clone()).collect();
+    world.block(&three).unwrap();
+    assert_eq!(world.round(at).commit_until, at + 6, "one is missing");
+    assert_eq!(refused(&mut world, std::slice::from_ref(&said[0].1)), Refusal::Early);
+    let last = [said[3].0.clone(), said[0].1.clone()];
+    assert_eq!(refused(&mut world, &last), Refusal::Early, "not in the same block");
+    world.block(&last[..1]).unwrap();
+    assert_eq!(world.round(at).commit_until, at + 2);
+    let reveals: Vec<_> = said.iter().map(|(_, reveal)| reveal.clone()).collect();
+    world.block(&reveals).unwrap();
+    assert_eq!(world.status(&statement), Status::Final { code: 0, height: at + 3 });
+    assert_eq!(world.round(at).reveal_until, at + 8, "it is settled when it was to be");
+    world.rest();
+    assert!(matches!(world.status(&statement), Status::Final { code: 0, .. }));
 }
 
 /// Rewards are by the stake of the epoch; moving it between commitment and reveal changes nothing.
