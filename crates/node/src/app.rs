@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 
 use crate::block::{Block, EngineDigest, engine_digest};
 use crate::chain::{Chain, Stuck};
+use crate::judge::Judges;
 use crate::scheme::{Multisig, PeerKey, account_of};
 
 /// Shortest wait before something is looked at again.
@@ -47,6 +48,8 @@ pub struct App {
     pub pace: Pace,
     /// Fetches a program.
     pub want: Want,
+    /// What is ordered must be judged in time: here is how much of that waits.
+    pub judges: Judges,
 }
 
 /// Milliseconds since 1970.
@@ -128,7 +131,11 @@ impl<E: Clock + Spawner> commonware_consensus::Application<E> for App {
             }
             clock.sleep(POLL).await;
         }
-        let block = self.chain.propose(&parent, account_of(&context.leader), now(&clock));
+        // More than can be judged in half of the window for commitments would only make seats abstain.
+        let window = self.chain.genesis.parameters.commit_blocks.min(1 << 16);
+        let window = self.pace.least * u32::try_from(window).unwrap_or(u32::MAX) / 2;
+        let room = self.judges.room(window);
+        let block = self.chain.propose(&parent, account_of(&context.leader), now(&clock), room);
         match block {
             Ok(block) => {
                 let digest = engine_digest(block.id());

@@ -14,22 +14,48 @@ use certify::hash::Digest;
 
 /// Bytes of staged uploads, in all.
 const STAGED: usize = 256 << 20;
+/// Bytes of what was kept last that stay in memory: the verifier and peers ask for them soon.
+const RECENT: usize = 48 << 20;
 
 enum Place {
     Directory(PathBuf),
     Memory(Mutex<HashMap<Digest, Bytes>>),
 }
 
+/// Bytes in the order in which they came, bounded in all.
 #[derive(Default)]
 struct Staged {
     bytes: usize,
     queue: VecDeque<(Digest, Bytes)>,
 }
 
+impl Staged {
+    fn find(&self, digest: &Digest) -> Option<&Bytes> {
+        self.queue.iter().find(|(name, _)| name == digest).map(|(_, bytes)| bytes)
+    }
+
+    fn push(&mut self, digest: Digest, bytes: Bytes, limit: usize) {
+        self.bytes += bytes.len();
+        self.queue.push_back((digest, bytes));
+        while self.bytes > limit {
+            let Some((_, oldest)) = self.queue.pop_front() else { break };
+            self.bytes -= oldest.len();
+        }
+    }
+
+    fn take(&mut self, digest: &Digest) -> Option<(Digest, Bytes)> {
+        let at = self.queue.iter().position(|(name, _)| name == digest);
+        let found = at.and_then(|at| self.queue.remove(at));
+        self.bytes -= found.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        found
+    }
+}
+
 /// Bytes by digest.
 pub struct Blobs {
     place: Place,
     staged: Mutex<Staged>,
+    recent: Mutex<Staged>,
 }
 
 /// What bytes are called: a dossier by its BLAKE3 hash, a program by its own digest.
@@ -50,21 +76,28 @@ impl Blobs {
     /// A disk that fails.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&directory)?;
-        Ok(Self { place: Place::Directory(directory), staged: Mutex::default() })
+        Ok(Self { place: Place::Directory(directory), staged: Mutex::default(), recent: Mutex::default() })
     }
 
     /// In memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self { place: Place::Memory(Mutex::default()), staged: Mutex::default() }
+        Self { place: Place::Memory(Mutex::default()), staged: Mutex::default(), recent: Mutex::default() }
     }
 
     fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn recent(&self) -> std::sync::MutexGuard<'_, Staged> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The bytes with this digest, if they are here; what is on the disk is compared with it.
     pub fn get(&self, digest: &Digest) -> Option<Bytes> {
+        if let Some(bytes) = self.recent().find(digest) {
+            return Some(bytes.clone());
+        }
         let kept = match &self.place {
             Place::Directory(directory) => {
                 let path = directory.join(hex(digest));
@@ -79,19 +112,19 @@ impl Blobs {
             }
             Place::Memory(map) => map.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned(),
         };
-        kept.or_else(|| {
-            let staged = self.staged();
-            staged.queue.iter().find(|(name, _)| name == digest).map(|(_, bytes)| bytes.clone())
-        })
+        kept.or_else(|| self.staged().find(digest).cloned())
     }
 
     /// Whether they are here.
     pub fn has(&self, digest: &Digest) -> bool {
+        if self.recent().find(digest).is_some() {
+            return true;
+        }
         let kept = match &self.place {
             Place::Directory(directory) => directory.join(hex(digest)).exists(),
             Place::Memory(map) => map.lock().unwrap_or_else(PoisonError::into_inner).contains_key(digest),
         };
-        kept || self.staged().queue.iter().any(|(name, _)| name == digest)
+        kept || self.staged().find(digest).is_some()
     }
 
     /// Takes an upload that nobody has paid for yet. The caller has compared it with its digest.
@@ -99,13 +132,7 @@ impl Blobs {
         if self.has(&digest) {
             return;
         }
-        let mut staged = self.staged();
-        staged.bytes += bytes.len();
-        staged.queue.push_back((digest, bytes));
-        while staged.bytes > STAGED {
-            let Some((_, oldest)) = staged.queue.pop_front() else { break };
-            staged.bytes -= oldest.len();
-        }
+        self.staged().push(digest, bytes, STAGED);
     }
 
     /// Keeps what was staged under this digest, now that it was paid for.
@@ -113,13 +140,7 @@ impl Blobs {
     /// # Errors
     /// A disk that fails.
     pub fn keep_staged(&self, digest: &Digest) -> io::Result<()> {
-        let found = {
-            let mut staged = self.staged();
-            let at = staged.queue.iter().position(|(name, _)| name == digest);
-            let found = at.and_then(|at| staged.queue.remove(at));
-            staged.bytes -= found.as_ref().map_or(0, |(_, bytes)| bytes.len());
-            found
-        };
+        let found = self.staged().take(digest);
         found.map_or(Ok(()), |(digest, bytes)| self.keep(&digest, bytes))
     }
 
@@ -144,7 +165,9 @@ impl Blobs {
                 // The disk is not waited for: what a power cut takes is fetched again, and a file that it leaves cut short
                 // is found when its name is compared.
                 let write = fs::write(&part, &bytes).and_then(|()| fs::rename(&part, &path));
-                write.inspect_err(|_| drop(fs::remove_file(&part)))
+                write.inspect_err(|_| drop(fs::remove_file(&part)))?;
+                self.recent().push(*digest, bytes, RECENT);
+                Ok(())
             }
         }
     }

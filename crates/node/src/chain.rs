@@ -13,8 +13,8 @@ use ledger::entry::{AccountKey, Models, Ordered, Records, Rounds, Validators};
 use ledger::pool::Pool;
 use ledger::store::{Changes, Fault};
 use ledger::{
-    BlockRefusal, Body, Context, Envelope, Genesis, Outcome, State, Stop, genesis::Beginning, present,
-    transaction::Accusation,
+    BlockRefusal, Body, Context, Envelope, Genesis, Hooks as _, Outcome, State, Stop, genesis::Beginning,
+    present, transaction::Accusation,
 };
 
 use crate::blobs::Blobs;
@@ -145,6 +145,8 @@ pub struct Chain {
     tree: Mutex<Tree>,
     pool: Mutex<Pool>,
     finality: Mutex<BTreeMap<u64, HashMap<Digest, Vec<u8>>>>,
+    /// Whether the state after this block has something to do: it is asked for every few milliseconds.
+    busy: Mutex<Option<(Digest, bool)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -194,6 +196,7 @@ impl Chain {
             tree: Mutex::new(tree),
             pool: Mutex::new(Pool::new(POOL)),
             finality: Mutex::default(),
+            busy: Mutex::default(),
         })
     }
 
@@ -279,23 +282,33 @@ impl Chain {
         Ok(())
     }
 
-    /// Makes a block on a parent that is known.
+    /// Makes a block on a parent that is known, with at most so many records, but one if there is any.
     ///
     /// # Errors
     /// [`Stuck`].
-    pub fn propose(&self, parent: &Header, proposer: AccountKey, time: u64) -> Result<Block, Stuck> {
+    pub fn propose(
+        &self,
+        parent: &Header,
+        proposer: AccountKey,
+        time: u64,
+        records: usize,
+    ) -> Result<Block, Stuck> {
         let parent_id = parent.digest();
         let state = self.state_after(&parent_id)?;
-        let mut room = BODY_MAX;
+        let (mut room, mut records) = (BODY_MAX, records.max(1));
         let mut candidates = lock(&self.pool).candidates(&State::new(&state))?;
         candidates.truncate(crate::block::TRANSACTIONS_MAX);
         candidates.retain(|bytes| {
             // A record whose proof is not here would be ordered for nothing.
-            if proof_of(bytes).is_some_and(|proof| !self.blobs.has(&proof)) {
+            let proof = proof_of(bytes);
+            if proof.is_some_and(|proof| records == 0 || !self.blobs.has(&proof)) {
                 return false;
             }
             let fits = bytes.len() + 4 <= room;
-            room = if fits { room - bytes.len() - 4 } else { room };
+            if fits {
+                room -= bytes.len() + 4;
+                records -= usize::from(proof.is_some());
+            }
             fits
         });
         let height = parent.height.saturating_add(1);
@@ -316,8 +329,11 @@ impl Chain {
         if !lock(&self.pool).is_empty() {
             return true;
         }
-        let busy = || -> Result<bool, Fault> {
-            let Ok(state) = self.state_after(parent) else { return Ok(true) };
+        if let Some((_, busy)) = lock(&self.busy).filter(|(block, _)| block == parent) {
+            return busy;
+        }
+        let busy = || -> Result<bool, Stuck> {
+            let state = self.state_after(parent)?;
             let state = State::new(&state);
             let chain = present(&state)?;
             if chain.queue.0 != chain.queue.1 {
@@ -332,7 +348,9 @@ impl Chain {
             }
             Ok(false)
         };
-        busy().unwrap_or(true)
+        let Ok(busy) = busy() else { return true };
+        *lock(&self.busy) = Some((*parent, busy));
+        busy
     }
 
     /// Makes a block final: its changes are written, and what they made useless is dropped. Gives nothing for a block that
@@ -432,7 +450,7 @@ impl Chain {
     /// [`Stop`] with the step that it failed.
     pub fn admit(&self, bytes: &[u8]) -> Result<Digest, Stop> {
         let snapshot = self.store.snapshot().map_err(|_| Fault::World { what: "the disk" })?;
-        lock(&self.pool).add(&State::new(&snapshot), bytes)
+        lock(&self.pool).add_signed(&State::new(&snapshot), bytes, |envelope| self.world.is_signed(envelope))
     }
 
     /// Transactions and bytes that wait.

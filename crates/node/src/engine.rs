@@ -385,12 +385,14 @@ where
     }
 
     fn step(&self) {
-        match self.seat.step() {
-            Ok(step) => {
-                step.want.into_iter().for_each(&self.fetch);
-                self.outbox.add(step.send);
+        for step in [self.seat.step(), self.seat.owe()] {
+            match step {
+                Ok(step) => {
+                    step.want.into_iter().for_each(&self.fetch);
+                    self.outbox.add(step.send);
+                }
+                Err(why) => tracing::error!(%why, "the seat cannot do its duties"),
             }
-            Err(why) => tracing::error!(%why, "the seat cannot do its duties"),
         }
     }
 
@@ -628,7 +630,7 @@ where
     )
     .await;
 
-    let app = App { chain: chain.clone(), pace, want: want.clone() };
+    let app = App { chain: chain.clone(), pace, want: want.clone(), judges: seat.judges().clone() };
     let app = Inline::new(context.child("application"), app, marshal.clone(), epocher.clone());
     let (sender, receiver) = mpsc::unbounded_channel();
     marshal_actor.start(wrap(Wrapped(Deliver(sender))), buffer, resolver);

@@ -1,6 +1,6 @@
 //! What the ledger asks of the world.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certify::hash::{Digest, Purpose, hash};
@@ -12,7 +12,7 @@ use commonware_consensus::simplex::types::{
 use commonware_consensus::{Epochable as _, Viewable as _};
 use commonware_parallel::Sequential;
 use ledger::store::Fault;
-use ledger::{EngineOffence, Hooks, ProgramFacts};
+use ledger::{EngineOffence, Envelope, Hooks, ProgramFacts};
 use program::types::Program;
 
 use crate::blobs::Blobs;
@@ -22,6 +22,8 @@ use crate::scheme::{Multisig, verifier};
 const OFFENCE: Purpose = Purpose("zerotell/engine-offence/1");
 /// Programs that are kept decoded.
 const PROGRAMS: usize = 64;
+/// Signatures that are remembered, twice: each is looked at when a transaction comes, and again in its block.
+const SIGNED: usize = 1 << 15;
 
 /// The world, as a node sees it.
 pub struct World {
@@ -29,7 +31,11 @@ pub struct World {
     blobs: Arc<Blobs>,
     facts: Mutex<HashMap<Digest, Option<ProgramFacts>>>,
     missing: Mutex<Option<Digest>>,
+    signed: Mutex<[HashSet<Signed>; 2]>,
 }
+
+/// What was signed, and the signature: each alone says nothing about the other.
+type Signed = (Digest, [u8; 64]);
 
 /// Programs by digest: read, checked, and kept for the next proof.
 #[derive(Default)]
@@ -65,7 +71,7 @@ pub fn program_facts(digest: &Digest, bytes: &[u8]) -> Option<ProgramFacts> {
 impl World {
     /// The world of a network whose programs lie among these blobs.
     pub fn new(network: Digest, blobs: Arc<Blobs>) -> Self {
-        Self { network, blobs, facts: Mutex::default(), missing: Mutex::default() }
+        Self { network, blobs, facts: Mutex::default(), missing: Mutex::default(), signed: Mutex::default() }
     }
 
     /// The program that was asked for and is not here, if there was one since the last call.
@@ -78,6 +84,25 @@ impl Hooks for World {
     fn possession(&self, account: &Digest, consensus: &[u8], possession: &[u8]) -> bool {
         let proof = possession.try_into();
         proof.is_ok_and(|proof| bls::verify_possession(&self.network, account, consensus, proof))
+    }
+
+    fn is_signed(&self, envelope: &Envelope) -> bool {
+        let lock = || self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (envelope.id(), envelope.signature);
+        if lock().iter().any(|half| half.contains(&key)) {
+            return true;
+        }
+        // Not under the lock: it takes fifty microseconds.
+        if !envelope.is_signed() {
+            return false;
+        }
+        let mut signed = lock();
+        let [young, old] = &mut *signed;
+        if young.len() >= SIGNED {
+            *old = std::mem::take(young);
+        }
+        young.insert(key);
+        true
     }
 
     fn program(&self, program: &Digest) -> Result<Option<ProgramFacts>, Fault> {

@@ -5,10 +5,11 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use certify::hash::Digest;
 use certify::wire::decode;
-use dossier::{Names, StepNames, code};
+use dossier::{Kept, Names, StepNames, code};
 use ledger::entry::{Links, Record};
 use ledger::{Body, State};
 
@@ -50,12 +51,27 @@ pub type Finding = (u16, Digest);
 pub trait Verifier: Send + Sync + 'static {
     /// The code and the trace for these bytes.
     fn judge(&self, job: &Job, bytes: &[u8]) -> Finding;
+
+    /// Bytes that look like the template and are not good, and what their submission says; `random` fills with bytes
+    /// that nobody can guess.
+    fn canary(&self, template: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)>;
 }
+
+/// Bytes of programs that are kept ready for the next proof.
+const READY: usize = 128 << 20;
 
 /// The verifier of this build `[U2]`.
 pub struct Pinned {
-    /// Where programs are.
-    pub chain: Arc<Chain>,
+    chain: Arc<Chain>,
+    kept: Kept,
+}
+
+impl Pinned {
+    /// The verifier for a chain, which has the programs.
+    #[must_use]
+    pub fn new(chain: Arc<Chain>) -> Self {
+        Self { chain, kept: Kept::new(READY) }
+    }
 }
 
 impl Verifier for Pinned {
@@ -64,13 +80,17 @@ impl Verifier for Pinned {
             return (code::LENGTH, [0; 32]);
         }
         let judged = match &job.about {
-            About::Inference(names) => dossier::judge(bytes, Some(names)),
+            About::Inference(names) => dossier::judge_with(&self.kept, bytes, Some(names)),
             About::Step(names, program) => match self.chain.programs.get(&self.chain.blobs, program) {
                 Some(program) => dossier::judge_step(bytes, &program, names),
                 None => return (code::PROGRAM, [0; 32]),
             },
         };
         (judged.code, judged.trace)
+    }
+
+    fn canary(&self, template: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)> {
+        dossier::canary(template, random)
     }
 }
 
@@ -112,6 +132,8 @@ struct Inner {
     order: VecDeque<Digest>,
     stopped: bool,
     judged: u64,
+    /// What a thread lately took for one proof, a moving average.
+    pace: Duration,
 }
 
 /// The queue, its threads, and what was found.
@@ -136,6 +158,11 @@ impl Judges {
         judges
     }
 
+    /// What looks at proofs.
+    pub fn verifier(&self) -> &dyn Verifier {
+        &*self.verifier
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,7 +174,7 @@ impl Judges {
                 && let Some(bytes) = self.blobs.get(&job.proof)
             {
                 let finding = self.verifier.judge(&job, &bytes);
-                self.note(job.statement, finding);
+                self.note(job.statement, finding, Duration::ZERO);
             }
             return;
         }
@@ -158,9 +185,10 @@ impl Judges {
         }
     }
 
-    fn note(&self, statement: Digest, finding: Finding) {
+    fn note(&self, statement: Digest, finding: Finding, took: Duration) {
         let mut inner = self.lock();
         inner.judged += 1;
+        inner.pace = (inner.pace * 7 + took) / 8;
         if inner.found.insert(statement, finding).is_none() {
             inner.order.push_back(statement);
         }
@@ -188,8 +216,9 @@ impl Judges {
             };
             match self.blobs.get(&job.proof) {
                 Some(bytes) => {
+                    let began = Instant::now();
                     let finding = self.verifier.judge(&job, &bytes);
-                    self.note(job.statement, finding);
+                    self.note(job.statement, finding, began.elapsed());
                 }
                 // It comes again when the bytes are here.
                 None => drop(self.lock().known.remove(&job.statement)),
@@ -200,6 +229,20 @@ impl Judges {
     /// What was found about a record.
     pub fn found(&self, statement: &Digest) -> Option<Finding> {
         self.lock().found.get(statement).copied()
+    }
+
+    /// How many more proofs can be judged in this time, at the present pace and after those that wait. Without threads
+    /// nothing waits, and there is no limit.
+    pub fn room(&self, time: Duration) -> usize {
+        let inner = self.lock();
+        let threads = u32::try_from(self.threads).unwrap_or(u32::MAX);
+        let all = (time * threads).as_micros().checked_div(inner.pace.as_micros());
+        match all {
+            Some(all) if threads > 0 => {
+                usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(inner.queue.len())
+            }
+            _ => usize::MAX,
+        }
     }
 
     /// Jobs that wait, and proofs judged since the start.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `chain.rs` | the final state, blocks above it, what waits: start here |
 //! | `block.rs`, `app.rs`, `engine.rs`, `scheme.rs` | what the engine carries, asks, and runs |
-//! | `seat.rs`, `judge.rs` | what a seat does about rounds; the verifier beside consensus |
+//! | `seat.rs`, `canary.rs`, `judge.rs` | what a seat does about rounds, and what it owes; the verifier beside consensus |
 //! | `store.rs`, `blobs.rs`, `hooks.rs` | the disk; dossiers and programs; what the ledger asks of the world |
 //!
 //! The rules are chapter 11 of the specification; code cites its anchors, such as `[U8]`.
@@ -13,6 +13,7 @@
 pub mod app;
 pub mod blobs;
 pub mod block;
+pub mod canary;
 pub mod chain;
 pub mod client;
 pub mod config;

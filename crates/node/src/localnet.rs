@@ -58,8 +58,8 @@ pub fn parameters() -> Parameters {
         commit_blocks: 8,
         reveal_blocks: 6,
         trace_blocks: 1200,
-        // All validators share the cores of one machine: 20 ms of work in blocks that are at least 50 ms apart.
-        block_work: 20_000,
+        // All validators share the cores of one machine: 60 ms of work, as it is priced, in blocks that are at least 100 ms apart.
+        block_work: 60_000,
         // Of four seats one is a quarter of the stake: it must not be able to suspend a class by itself.
         dissent: 3333,
         ..Parameters::default()
@@ -140,7 +140,7 @@ pub fn create(
             http: Some(address(i, 1)),
             verifiers: 1,
             accuse: member(i).behaviour.is_empty(),
-            block_ms: 50,
+            block_ms: 100,
             idle_ms: 500,
             behaviour: member(i).behaviour.into(),
             peers: peers.iter().filter(|peer| peer.account != own.account).cloned().collect(),

@@ -58,7 +58,7 @@ pub fn run(config: &Config) -> Result<(), ConfigError> {
         .map_err(|why| fails(&data, why, "if it is damaged, move the directory away and start again"))?;
     let chain = Chain::open(genesis, store, blobs.clone());
     let chain = Arc::new(chain.map_err(|why| fails(&data, why, "see the manual, `zerotell node`"))?);
-    let judges = Judges::start(Arc::new(Pinned { chain: chain.clone() }), blobs, config.verifiers);
+    let judges = Judges::start(Arc::new(Pinned::new(chain.clone())), blobs, config.verifiers);
     let seat = Seat::new(chain.clone(), judges.clone(), keys.signing(), config.behaviour()?, config.accuse);
     let seat = Arc::new(seat.map_err(|why| fails(&data, why, "see the manual, `zerotell node`"))?);
     let outbox = Outbox::default();

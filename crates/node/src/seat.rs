@@ -16,6 +16,7 @@ use ledger::transaction::Accusation;
 use ledger::verdict::execution_digest;
 use ledger::{Body, Envelope, Lane, State, Unsigned, present, seat};
 
+use crate::canary::Canaries;
 use crate::chain::{Chain, Stuck};
 use crate::judge::{self, Judges};
 use crate::store::{Batch, Snapshot, list};
@@ -51,6 +52,7 @@ pub struct Seat {
     fault: Behaviour,
     accuses: bool,
     open: Mutex<BTreeMap<u64, Progress>>,
+    canaries: Canaries,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,7 +91,12 @@ impl Seat {
             Some((u64::from_le_bytes(key.get(1..9)?.try_into().ok()?), Progress::default()))
         };
         let open = Mutex::new(rounds.iter().filter_map(height).collect());
-        Ok(Self { chain, judges, key, account, fault, accuses, open })
+        Ok(Self { chain, judges, key, account, fault, accuses, open, canaries: Canaries::default() })
+    }
+
+    /// What looks at proofs.
+    pub fn judges(&self) -> &Judges {
+        &self.judges
     }
 
     /// Its account.
@@ -100,6 +107,14 @@ impl Seat {
     /// Notes that a block ordered records.
     pub fn ordered(&self, height: u64) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).entry(height).or_default();
+    }
+
+    /// Makes and shows the canaries that are owed; once per final block.
+    ///
+    /// # Errors
+    /// A state that cannot be read, or a disk that fails.
+    pub fn owe(&self) -> Result<Step, Stuck> {
+        self.canaries.step(&self.chain, &self.judges, &self.key)
     }
 
     /// Does what is to be done after the newest final block.
@@ -285,6 +300,7 @@ impl Seat {
 
     fn pay(&self, state: &State<'_>, list: Vec<Accusation>, step: &mut Step) -> Result<(), Stuck> {
         let mut account = state.get::<Accounts>(&self.account)?.unwrap_or_default();
+        account.nonce = self.chain.next_nonce(&self.account, account.nonce);
         for accusation in list {
             let body = Body::Evidence { accusation };
             let Some(price) = self.chain.price(&body)? else { continue };

@@ -39,6 +39,8 @@ pub mod list {
     pub const SLASHES: Numbered = TableDefinition::new("slashes");
     /// What this seat said of a round, by the round's height, before it committed to it.
     pub const SAID: Numbered = TableDefinition::new("said");
+    /// Canaries that this seat made, by epoch and number.
+    pub const CANARIES: Numbered = TableDefinition::new("canaries");
 }
 
 /// Tables by digest.
@@ -52,8 +54,16 @@ pub mod index {
     pub const TRANSACTIONS: Bytes = TableDefinition::new("transactions");
 }
 
-const LISTS: [Numbered; 7] =
-    [list::BLOCKS, list::FINALITY, list::HANDOVERS, list::RECORDS, list::MODELS, list::SLASHES, list::SAID];
+const LISTS: [Numbered; 8] = [
+    list::BLOCKS,
+    list::FINALITY,
+    list::HANDOVERS,
+    list::RECORDS,
+    list::MODELS,
+    list::SLASHES,
+    list::SAID,
+    list::CANARIES,
+];
 const INDICES: [Bytes; 5] = [STATE, META, index::RECORDS, index::BODIES, index::TRANSACTIONS];
 
 /// Why the disk cannot be used.

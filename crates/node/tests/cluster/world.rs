@@ -20,8 +20,9 @@ use commonware_glue::simulate::tracker::ProgressTracker;
 use commonware_p2p::simulated::Link;
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _};
 use commonware_utils::probability;
+use dossier::Names;
 use ed25519_dalek::SigningKey;
-use ledger::entry::{Record, Records, Status};
+use ledger::entry::{Canaries, Record, Records, Status, Table as _, Validators};
 use ledger::genesis::Founder;
 use ledger::store::MemoryStore;
 use ledger::transaction::Submission;
@@ -51,6 +52,22 @@ impl Verifier for Toy {
         let code = if bytes[0].is_multiple_of(2) { 0 } else { dossier::code::PROOF };
         (code, *blake3::hash(bytes).as_bytes())
     }
+
+    fn canary(&self, template: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)> {
+        let mut bytes = template.to_vec();
+        random(&mut bytes);
+        bytes[0] |= 1;
+        let name = |what: &[u8]| *blake3::Hasher::new().update(what).update(&bytes).finalize().as_bytes();
+        let names = Names {
+            statement: name(b"statement"),
+            program: program().0,
+            roots: [1; 32],
+            revealed: [2; 32],
+            context: [5; 32],
+            nullifier: name(b"nullifier"),
+        };
+        Some((bytes, names))
+    }
 }
 
 /// What a validator finds again after a crash.
@@ -66,6 +83,8 @@ pub struct World {
     program: (Digest, Vec<u8>),
     pub behaviours: BTreeMap<usize, Behaviour>,
     pub records: u64,
+    /// Whether all records are; else every second one.
+    pub good: bool,
     disks: Arc<Mutex<BTreeMap<usize, Disk>>>,
 }
 
@@ -100,7 +119,7 @@ impl World {
             parameters,
         };
         let (behaviours, disks) = (BTreeMap::new(), Arc::default());
-        Self { keys, secrets, genesis, owner, program: program(), behaviours, records: 8, disks }
+        Self { keys, secrets, genesis, owner, program: program(), behaviours, records: 8, good: false, disks }
     }
 
     pub fn usual() -> Parameters {
@@ -118,8 +137,12 @@ impl World {
         self.keys.iter().filter_map(|key| peer_key(&key.verifying_key().to_bytes())).collect()
     }
 
-    fn bytes(number: u64) -> Vec<u8> {
-        let mut bytes = vec![u8::try_from(number % 2).unwrap()];
+    pub fn is_good(&self, number: u64) -> bool {
+        self.good || number.is_multiple_of(2)
+    }
+
+    fn bytes(&self, number: u64) -> Vec<u8> {
+        let mut bytes = vec![u8::from(!self.is_good(number))];
         bytes.extend(number.to_le_bytes());
         bytes.resize(5_000, 7);
         bytes
@@ -143,7 +166,7 @@ impl World {
     }
 
     fn record(&self, number: u64) -> (Vec<u8>, Digest, Vec<u8>) {
-        let bytes = Self::bytes(number);
+        let bytes = self.bytes(number);
         let proof = *blake3::hash(&bytes).as_bytes();
         let submission = Submission {
             statement: Self::statement(number),
@@ -190,6 +213,15 @@ impl View {
         let list = self.chain.store.newest(list::SLASHES, u64::MAX, 1000).unwrap();
         let account = |bytes: &[u8]| certify::decode::<zerotell_node::chain::Slash>(bytes).unwrap().account;
         list.iter().map(|(_, bytes)| account(bytes)).collect()
+    }
+
+    /// Canaries that were shown, and what each validator has bonded.
+    pub fn canaries(&self) -> (usize, Vec<u64>) {
+        let (_, snapshot) = self.chain.latest().unwrap();
+        let bond =
+            |(_, value): &(Vec<u8>, Vec<u8>)| ledger::entry::read_value::<Validators>(value).unwrap().bond;
+        let bonds = snapshot.namespace(Validators::NAMESPACE).unwrap().iter().map(bond).collect();
+        (snapshot.namespace(Canaries::NAMESPACE).unwrap().len(), bonds)
     }
 
     /// Everything the ledger's audit asks, on a copy of the state.
