@@ -221,6 +221,8 @@ fn config(args: &ConfigArgs) -> Outcome<ExitCode> {
         verifiers: 1,
         accuse: true,
         block_ms: 50,
+        sync: None,
+        checkpoint: None,
         idle_ms: 500,
         behaviour: String::new(),
         peers: args.peer.iter().map(peer).collect::<Outcome<_>>()?,

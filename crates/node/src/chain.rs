@@ -513,6 +513,9 @@ impl Chain {
     /// # Errors
     /// A disk that fails.
     pub fn handover(&self, epoch: u64) -> Result<Option<Handover>, Stuck> {
+        if let Some(step) = self.store.numbered(list::STEPS, epoch)? {
+            return Ok(Some(decode(&step).map_err(|_| Stuck::Refused(DAMAGED.into()))?));
+        }
         let length = self.genesis.parameters.epoch_blocks;
         let last = epoch.saturating_add(1).saturating_mul(length).saturating_sub(1);
         let change = self.store.numbered(list::HANDOVERS, epoch)?;
@@ -625,6 +628,31 @@ impl Committees for Chain {
 }
 
 impl Chain {
+    /// Digest of the last block of the epoch before this one; of genesis for the first.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn boundary(&self, epoch: u64) -> Result<Option<Digest>, Stuck> {
+        let Some(before) = epoch.checked_sub(1) else { return Ok(Some(self.origin.digest())) };
+        if let Some(step) = self.store.numbered(list::STEPS, before)? {
+            let step: Handover = decode(&step).map_err(|_| Stuck::Refused(DAMAGED.into()))?;
+            return Ok(Some(step.header.digest()));
+        }
+        let last = epoch.saturating_mul(self.genesis.parameters.epoch_blocks).saturating_sub(1);
+        Ok(self.block(last)?.map(|block| block.id()))
+    }
+
+    /// The certificate of the first block that is here, if it is not that of genesis.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn floor(&self) -> Result<Option<Vec<u8>>, Stuck> {
+        match self.store.floor()? {
+            Some(height) => self.finality(height),
+            None => Ok(None),
+        }
+    }
+
     /// The block of height 0, which nobody proposed.
     pub fn first_block(&self) -> Block {
         Block { header: self.origin.clone(), transactions: Bounded::default() }

@@ -111,6 +111,26 @@ impl Client {
         serde_json::from_slice(&self.get(path)?).map_err(|why| self.fails(path, why))
     }
 
+    /// A snapshot of the state, to be read as it comes: it may be large, and take long.
+    ///
+    /// # Errors
+    /// What the node says, or that it does not answer.
+    pub fn snapshot(&self) -> Asked<impl std::io::Read + use<>> {
+        let path = "/v1/snapshot";
+        let asked = self.agent.get(format!("{}{path}", self.base)).config();
+        let asked = asked
+            .timeout_global(None)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_recv_response(Some(Duration::from_secs(30)))
+            .timeout_recv_body(Some(Duration::from_secs(3600)))
+            .build();
+        let sent = asked.call().map_err(|why| self.fails(path, why))?;
+        if sent.status().is_success() {
+            return Ok(std::io::BufReader::new(sent.into_body().into_reader()));
+        }
+        Err(self.answer(path, Ok(sent)).err().unwrap_or_else(|| self.fails(path, "no snapshot")))
+    }
+
     fn put(&self, path: &str, bytes: &[u8]) -> Asked<Value> {
         let sent = self.agent.put(format!("{}{path}", self.base)).send(bytes);
         serde_json::from_slice(&self.answer(path, sent)?).map_err(|why| self.fails(path, why))

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use certify::Checkpoint;
 use certify::hash::Digest;
 use certify::wire::decode;
 use ledger::Genesis;
@@ -65,6 +66,14 @@ pub struct Config {
     /// Milliseconds between blocks when there is nothing to do.
     #[serde(default = "idle_ms")]
     pub idle_ms: u64,
+    /// HTTP address of a node, such as `http://192.0.2.7:7101`, whose state an empty node begins with; without it, it
+    /// executes all blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<String>,
+    /// A checkpoint (hexadecimal, as `/v1/checkpoint` gives it) that this state's history must pass. Whoever joins long
+    /// after genesis takes one from somebody trusted: old committees may have sold their keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
     /// How it is made to misbehave, for tests: honest, lazy, liar or silent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub behaviour: String,
@@ -185,6 +194,23 @@ impl Config {
                 Err(fails("behaviour", why, "leave it out, or write honest, lazy, liar or silent"))
             }
         }
+    }
+
+    /// The checkpoint that a snapshot's history must pass.
+    ///
+    /// # Errors
+    /// Text that is none.
+    pub fn checkpoint(&self) -> Result<Option<Checkpoint>, ConfigError> {
+        let Some(text) = &self.checkpoint else { return Ok(None) };
+        let byte = |pair: &[u8]| {
+            let digits =
+                std::str::from_utf8(pair).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+            digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        };
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+        let found = bytes.and_then(|bytes| certify::decode(&bytes).ok());
+        let fix = "copy `checkpoint` of a node's /v1/checkpoint?latest=true";
+        found.map(Some).ok_or_else(|| fails("checkpoint", "it is no checkpoint", fix))
     }
 
     /// When it makes blocks.

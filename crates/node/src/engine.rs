@@ -17,7 +17,7 @@ use commonware_consensus::marshal::standard::{Inline, Standard};
 use commonware_consensus::marshal::{self, Start, Update};
 use commonware_consensus::simplex::config::{Floor, ForwardPolicy, SkipPolicy};
 use commonware_consensus::simplex::elector::RoundRobin;
-use commonware_consensus::simplex::types::Activity;
+use commonware_consensus::simplex::types::{Activity, Finalization};
 use commonware_consensus::simplex::{self, SkipBudget};
 use commonware_consensus::types::{Epoch, Epocher as _, FixedEpocher, Height, ViewDelta};
 use commonware_consensus::{Reporter, Reporters};
@@ -45,7 +45,7 @@ use crate::blobs::{Blobs, is_named};
 use crate::block::{BLOCK_MAX, Block, EngineDigest, engine_digest};
 use crate::chain::{Chain, Finalised};
 use crate::hooks::{Kind, engine_evidence};
-use crate::scheme::{Multisig, PeerKey, Schemes};
+use crate::scheme::{Multisig, PeerKey, Schemes, verifier};
 use crate::seat::Seat;
 
 const PAGE: NonZeroU16 = NZU16!(4096);
@@ -311,7 +311,14 @@ where
         floor: EngineDigest,
         muxes: &mut [&mut MuxHandle<S>; 3],
     ) -> Option<Handle<()>> {
-        let scheme = self.schemes.scheme(epoch)?.as_ref().clone();
+        // It may have signed in this epoch what it does not remember: it looks on until the next.
+        let began = self.chain.store.floor().ok()?.map(|height| Height::new(height).next());
+        let is_new =
+            began.is_some_and(|height| self.epocher.containing(height).is_some_and(|at| at.epoch() == epoch));
+        let scheme = match is_new {
+            true => verifier(&self.chain.network, &self.schemes.ledger_committee(epoch.get())?)?,
+            false => self.schemes.scheme(epoch)?.as_ref().clone(),
+        };
         let seated = scheme.me().is_some();
         tracing::info!(epoch = epoch.get(), seated, "an epoch begins");
         let witness = Witness {
@@ -417,12 +424,11 @@ where
         let tip = self.chain.tip();
         let next = Height::new(tip.height).next();
         let Some(mut epoch) = self.epocher.containing(next).map(|bounds| bounds.epoch()) else { return };
-        let boundary = epoch.previous().and_then(|e| self.epocher.last(e)).unwrap_or_else(Height::zero);
-        let floor = match boundary.get() {
-            0 if epoch.get() == 0 => Some(self.chain.first_digest()),
-            height => self.chain.block(height).ok().flatten().map(|block| block.digest()),
+        let floor = self.chain.boundary(epoch.get()).ok().flatten().map(engine_digest);
+        let Some(floor) = floor else {
+            tracing::error!(epoch = epoch.get(), "the last block of the epoch before is not here");
+            return;
         };
-        let Some(floor) = floor else { return };
         let Some(mut engine) = self.enter(epoch, floor, &mut muxes).await else { return };
         let mut waiting: Vec<Exact> = Vec::new();
         let mut synced = self.context.current();
@@ -604,8 +610,18 @@ where
     let blocks =
         prunable::Archive::init(context.child("blocks"), archive(&prefix, "blocks", cache.clone(), ()));
     let blocks = blocks.await.map_err(|why| open("blocks", &why))?;
-    let genesis = chain.first_block();
-    let genesis_digest = genesis.digest();
+    let damaged = |why: &dyn std::fmt::Display| open("first block", why);
+    let start = match chain.floor().map_err(|why| damaged(&why))? {
+        Some(bytes) => {
+            let read = Finalization::decode_cfg(Bytes::from(bytes), &unbounded);
+            Start::Floor(read.map_err(|why| damaged(&why))?)
+        }
+        None => {
+            let genesis = chain.first_block();
+            let digest = genesis.digest();
+            Start::Genesis(Digested::precomputed(genesis, digest))
+        }
+    };
     let (marshal_actor, marshal, _) = Marshal::<_, Standard<Block>, _, _, _, _, _>::init(
         context.child("marshal"),
         finalizations,
@@ -613,7 +629,7 @@ where
         marshal::Config {
             provider: schemes.clone(),
             epocher: epocher.clone(),
-            start: Start::Genesis(Digested::precomputed(genesis, genesis_digest)),
+            start,
             partition_prefix: prefix.clone(),
             mailbox_size: NZUsize!(1024),
             view_retention: ViewDelta::new(64),

@@ -46,6 +46,12 @@ use crate::store::{Snapshot, StoreError, index, list};
 
 /// Connections at one time.
 const CONNECTIONS: usize = 512;
+/// Of them, those that wait for events: the rest stays for those who ask.
+const LISTENERS: usize = 256;
+/// Snapshots that are given away at one time: each keeps an old state on the disk.
+const SNAPSHOTS: usize = 2;
+/// Time that a part of a snapshot may take.
+const PART: Duration = Duration::from_secs(30);
 /// Entries of a list, at most.
 const PAGE: usize = 100;
 /// Time that a request's head may take.
@@ -68,6 +74,8 @@ pub struct Shared {
     blocks: AtomicU64,
     records: AtomicU64,
     requests: AtomicU64,
+    snapshots: Arc<Semaphore>,
+    listeners: Arc<Semaphore>,
     engine: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
 }
 
@@ -91,6 +99,8 @@ impl Shared {
             blocks: zero(),
             records: zero(),
             requests: zero(),
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
             engine: OnceLock::new(),
         }
     }
@@ -785,20 +795,64 @@ async fn models(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>
 
 // ---- streams, metrics, pages ----
 
-async fn events(Extract(app): App) -> impl IntoResponse {
-    let stream = BroadcastStream::new(app.events.subscribe()).filter_map(|block| async move {
-        // Who falls behind misses blocks, and asks for them.
-        let block = block.ok()?;
-        let data = json!({
-            "height": block.header.height,
-            "digest": hex(&block.digest),
-            "time": block.header.time,
-            "transactions": block.transactions,
-            "records": block.records,
-        });
-        Some(Ok::<_, std::convert::Infallible>(Event::default().event("block").data(data.to_string())))
+fn full(what: &str) -> Refused {
+    Refused::new(StatusCode::SERVICE_UNAVAILABLE, "ZN010", what, "ask another node, or later")
+}
+
+/// The state of the newest final block that has a certificate, for a node that begins late.
+async fn snapshot(Extract(app): App) -> Answer<Response> {
+    let place = app.snapshots.clone().try_acquire_owned();
+    let place = place.map_err(|_| full("others are being given a snapshot"))?;
+    let began = tokio::time::Instant::now();
+    let offer = loop {
+        if let Some(offer) = crate::sync::offer(&app.chain)? {
+            break offer;
+        }
+        if began.elapsed() > PATIENCE {
+            let what = "the newest block has no certificate yet";
+            return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "ZN007", what, "try again"));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let (sender, parts) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(4);
+    let runtime = tokio::runtime::Handle::current();
+    let give = move || {
+        // Whoever reads too slowly is left: the next one may be faster.
+        let send = |part| runtime.block_on(async { tokio::time::timeout(PART, sender.send(part)).await });
+        let written = offer.write(&mut |part| matches!(send(Ok(part.into())), Ok(Ok(()))));
+        if let Err(why) = written {
+            tracing::error!(%why, "a snapshot could not be given away");
+            drop(send(Err(std::io::ErrorKind::Other.into())));
+        }
+        drop(place);
+    };
+    let thread = thread::Builder::new().name("snapshot".into()).spawn(give);
+    thread.map_err(|_| full("there is no thread to spare"))?;
+    let body = HttpBody::from_stream(tokio_stream::wrappers::ReceiverStream::new(parts));
+    let kind = HeaderValue::from_static("application/octet-stream");
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+}
+
+async fn events(Extract(app): App) -> Answer<impl IntoResponse> {
+    let place = app.listeners.clone().try_acquire_owned();
+    let place = Arc::new(place.map_err(|_| full("too many wait for events"))?);
+    let stream = BroadcastStream::new(app.events.subscribe()).filter_map(move |block| {
+        let place = place.clone();
+        async move {
+            let _place = place;
+            // Who falls behind misses blocks, and asks for them.
+            let block = block.ok()?;
+            let data = json!({
+                "height": block.header.height,
+                "digest": hex(&block.digest),
+                "time": block.header.time,
+                "transactions": block.transactions,
+                "records": block.records,
+            });
+            Some(Ok::<_, std::convert::Infallible>(Event::default().event("block").data(data.to_string())))
+        }
     });
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
 async fn metrics(Extract(app): App) -> Response {
@@ -860,6 +914,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/parameters", get(parameters))
         .route("/v1/checkpoint", get(checkpoint))
         .route("/v1/genesis", get(genesis))
+        .route("/v1/snapshot", get(snapshot))
         .route("/v1/blocks", get(blocks))
         .route("/v1/blocks/{height}", get(block))
         .route("/v1/transactions", post(submit))

@@ -5,6 +5,7 @@
 //! | `chain.rs` | the final state, blocks above it, what waits: start here |
 //! | `block.rs`, `app.rs`, `engine.rs`, `scheme.rs` | what the engine carries, asks, and runs |
 //! | `seat.rs`, `canary.rs`, `judge.rs` | what a seat does about rounds, and what it owes; the verifier beside consensus |
+//! | `sync.rs` | the state of a final block, for a node that begins late |
 //! | `store.rs`, `blobs.rs`, `hooks.rs` | the disk; dossiers and programs; what the ledger asks of the world |
 //!
 //! The rules are chapter 11 of the specification; code cites its anchors, such as `[U8]`.
@@ -28,3 +29,4 @@ pub mod run;
 pub mod scheme;
 pub mod seat;
 pub mod store;
+pub mod sync;

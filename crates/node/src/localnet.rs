@@ -142,6 +142,8 @@ pub fn create(
             accuse: member(i).behaviour.is_empty(),
             block_ms: 100,
             idle_ms: 500,
+            sync: None,
+            checkpoint: None,
             behaviour: member(i).behaviour.into(),
             peers: peers.iter().filter(|peer| peer.account != own.account).cloned().collect(),
         };

@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use certify::Checkpoint;
 use certify::hash::Digest;
 use commonware_cryptography::ChaCha20Poly1305;
 use commonware_cryptography::Signer as _;
@@ -17,6 +18,7 @@ use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
 use commonware_utils::ordered::Map;
 use commonware_utils::{NZUsize, TryCollect as _};
+use ledger::Genesis;
 use tokio::sync::broadcast;
 
 use crate::blobs::Blobs;
@@ -56,6 +58,11 @@ pub fn run(config: &Config) -> Result<(), ConfigError> {
         Arc::new(blobs.map_err(|why| fails(&data, why, "free space on the disk, or choose another"))?);
     let store = NodeStore::open(&config.data)
         .map_err(|why| fails(&data, why, "if it is damaged, move the directory away and start again"))?;
+    if let Some(address) = &config.sync
+        && store.is_empty().map_err(|why| fails(&data, why, "see that the disk can be read"))?
+    {
+        begin_late(address, &genesis, &store, config.checkpoint()?)?;
+    }
     let chain = Chain::open(genesis, store, blobs.clone());
     let chain = Arc::new(chain.map_err(|why| fails(&data, why, "see the manual, `zerotell node`"))?);
     let judges = Judges::start(Arc::new(Pinned::new(chain.clone())), blobs, config.verifiers);
@@ -92,6 +99,25 @@ pub fn run(config: &Config) -> Result<(), ConfigError> {
     });
     judges.stop();
     ended
+}
+
+/// Fills an empty store with the state that another node gives away.
+fn begin_late(
+    address: &str,
+    genesis: &Genesis,
+    store: &NodeStore,
+    pinned: Option<Checkpoint>,
+) -> Result<(), ConfigError> {
+    let fix = "ask another node, or leave `sync` out: all blocks are executed then";
+    let bad = |why: &dyn std::fmt::Display| fails(format!("{address}/v1/snapshot"), why, fix);
+    let beginning = genesis.begin().map_err(|why| bad(&why))?;
+    let checkpoint = Checkpoint::genesis(&beginning.header).map_err(|why| bad(&why))?;
+    tracing::info!(%address, "the state is fetched");
+    let mut source = crate::client::Client::new(address).snapshot().map_err(|why| bad(&why.why))?;
+    let start = (&checkpoint, beginning.committee);
+    let height = crate::sync::read(&mut source, store, start, pinned.as_ref()).map_err(|why| bad(&why))?;
+    tracing::info!(height, "the state is here");
+    Ok(())
 }
 
 /// One process per data directory.

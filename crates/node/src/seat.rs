@@ -18,7 +18,7 @@ use ledger::{Body, Envelope, Lane, State, Unsigned, present, seat};
 
 use crate::canary::Canaries;
 use crate::chain::{Chain, Stuck};
-use crate::judge::{self, Judges};
+use crate::judge::{self, About, Judges};
 use crate::store::{Batch, Snapshot, list};
 
 const SALT: Purpose = Purpose("zerotell/verdict/salt/1");
@@ -183,7 +183,11 @@ impl Seat {
             if !self.chain.blobs.has(&record.proof) {
                 step.want.push(record.proof);
             } else if let Some(job) = judge::job(&self.chain, state, &item.statement, &record) {
-                self.judges.bring(job);
+                // A step is judged by its program, which may have been registered before this node began.
+                match job.about {
+                    About::Step(_, program) if !self.chain.blobs.has(&program) => step.want.push(program),
+                    _ => self.judges.bring(job),
+                }
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use certify::hash::Digest;
 use ledger::store::{Changes, Fault};
 use redb::{
     Database, Durability, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, TableDefinition,
-    TableError,
+    TableError, TableHandle as _,
 };
 
 type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -17,6 +17,9 @@ type Numbered = TableDefinition<'static, u64, &'static [u8]>;
 
 const STATE: Bytes = TableDefinition::new("state");
 const META: Bytes = TableDefinition::new("meta");
+/// In META: a snapshot is being read; the height it was of.
+const FILLING: &[u8] = b"filling";
+const FLOOR: &[u8] = b"floor";
 /// Version of the layout of all tables.
 const LAYOUT: u8 = 1;
 /// Bytes of pages kept in memory.
@@ -37,6 +40,8 @@ pub mod list {
     pub const MODELS: Numbered = TableDefinition::new("models");
     /// Punishments in the order in which they came.
     pub const SLASHES: Numbered = TableDefinition::new("slashes");
+    /// Hand-overs of epochs that ended before this node's first block, whole.
+    pub const STEPS: Numbered = TableDefinition::new("steps");
     /// What this seat said of a round, by the round's height, before it committed to it.
     pub const SAID: Numbered = TableDefinition::new("said");
     /// Canaries that this seat made, by epoch and number.
@@ -54,7 +59,7 @@ pub mod index {
     pub const TRANSACTIONS: Bytes = TableDefinition::new("transactions");
 }
 
-const LISTS: [Numbered; 8] = [
+const LISTS: [Numbered; 9] = [
     list::BLOCKS,
     list::FINALITY,
     list::HANDOVERS,
@@ -63,6 +68,7 @@ const LISTS: [Numbered; 8] = [
     list::SLASHES,
     list::SAID,
     list::CANARIES,
+    list::STEPS,
 ];
 const INDICES: [Bytes; 5] = [STATE, META, index::RECORDS, index::BODIES, index::TRANSACTIONS];
 
@@ -104,6 +110,8 @@ pub struct Batch<'a> {
     pub indexed: Vec<(Bytes, Vec<u8>, Vec<u8>)>,
     /// Records: the statement, and what the list says of it.
     pub records: Vec<(Digest, Vec<u8>)>,
+    /// Whether what was begun with [`NodeStore::begin_filling`] is whole now.
+    pub filled: bool,
 }
 
 impl NodeStore {
@@ -147,7 +155,69 @@ impl NodeStore {
             }
         }
         write.commit()?;
-        Ok(Self(Arc::new(database)))
+        let store = Self(Arc::new(database));
+        // It stopped while a snapshot was read: half a state is none.
+        if store.meta(FILLING)?.is_some() {
+            store.clear()?;
+        }
+        Ok(store)
+    }
+
+    fn meta(&self, name: &[u8]) -> Stored<Option<Vec<u8>>> {
+        self.indexed(META, name)
+    }
+
+    /// Empties the database.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn clear(&self) -> Stored<()> {
+        let write = self.0.begin_write()?;
+        for table in LISTS {
+            write.delete_table(table)?;
+            write.open_table(table)?;
+        }
+        for table in INDICES.into_iter().filter(|table| table.name() != META.name()) {
+            write.delete_table(table)?;
+            write.open_table(table)?;
+        }
+        {
+            let mut meta = write.open_table(META)?;
+            meta.remove(FILLING)?;
+            meta.remove(FLOOR)?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// Notes that what is written from now on is no state before [`NodeStore::end_filling`].
+    ///
+    /// # Errors
+    /// A disk that fails, or a database that is not empty.
+    pub fn begin_filling(&self) -> Stored<()> {
+        if !self.is_empty()? {
+            return Err(StoreError("the database has a state already".into()));
+        }
+        self.write(Batch { indexed: vec![(META, FILLING.to_vec(), vec![1])], ..Batch::default() }, true)
+    }
+
+    /// Writes what is left, and notes that the state is whole and begins at this height.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn end_filling(&self, mut last: Batch<'_>, height: u64) -> Stored<()> {
+        last.indexed.push((META, FLOOR.to_vec(), height.to_le_bytes().to_vec()));
+        last.filled = true;
+        self.write(last, true)
+    }
+
+    /// Height of the first block that is here, if it is not that of genesis.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn floor(&self) -> Stored<Option<u64>> {
+        let found = self.meta(FLOOR)?.and_then(|bytes| bytes.try_into().ok());
+        Ok(found.map(u64::from_le_bytes))
     }
 
     /// Writes all of it, or nothing. What is not `durable` is lost by a crash until something durable is written.
@@ -182,6 +252,9 @@ impl NodeStore {
             let next = table.last()?.map_or(0, |(number, _)| number.value() + 1);
             table.insert(next, value.as_slice())?;
             write.open_table(index::RECORDS)?.insert(statement.as_slice(), next.to_le_bytes().as_slice())?;
+        }
+        if batch.filled {
+            write.open_table(META)?.remove(FILLING)?;
         }
         write.commit()?;
         Ok(())
@@ -244,6 +317,20 @@ impl NodeStore {
 pub struct Snapshot(Arc<ReadOnlyTable<&'static [u8], &'static [u8]>>);
 
 impl Snapshot {
+    /// Goes through all entries, keys rising, until `take` wants no more.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn each(&self, take: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Stored<()> {
+        for entry in self.0.iter()? {
+            let (key, value) = entry?;
+            if !take(key.value(), value.value()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// All entries whose key begins with a byte.
     ///
     /// # Errors

@@ -188,6 +188,17 @@ fn certificates_and_kill_nine() {
     assert!((1..4).all(|i| block(i) == block(0)), "one history");
 }
 
+/// The body of an answer, as bytes.
+fn file_of(net: &Net, i: usize, path: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(net.address(i)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let start = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    answer.split_off(start)
+}
+
 /// As on four machines: keys, a genesis with short epochs, configurations; certificates over several hand-overs, and from a
 /// checkpoint that a node names.
 #[test]
@@ -232,17 +243,11 @@ fn epochs_and_handovers() {
     let evidence = net.evidence(5);
     let said = net.submit(3, &evidence, "").expect(0).json();
     net.reach(0, 40);
-    let file = |i: usize, path: &str, name: &str| {
-        let mut stream = TcpStream::connect(net.address(i)).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let start = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-        std::fs::write(net.world.path(name), &answer[start..]).unwrap();
+    let file = |net: &Net, i: usize, path: &str, name: &str| {
+        std::fs::write(net.world.path(name), file_of(net, i, path)).unwrap();
     };
     let path = format!("/v1/records/{}/certificate", said["statement"].as_str().unwrap());
-    file(0, &path, "whole.ztc");
+    file(&net, 0, &path, "whole.ztc");
     let whole = net.world.run("certify whole.ztc --genesis net/genesis.bin --json").expect(0).json();
     assert!(whole["handovers"].as_u64().unwrap() >= 3, "{whole}");
     // From a checkpoint that a node names, and not from another.
@@ -251,10 +256,47 @@ fn epochs_and_handovers() {
     let byte = |i: usize| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap();
     std::fs::write(net.world.path("pin.bin"), (0..digits.len() / 2).map(byte).collect::<Vec<u8>>()).unwrap();
     let epoch = named["epoch"].as_u64().unwrap();
-    file(2, &format!("{path}?from={epoch}"), "short.ztc");
+    file(&net, 2, &format!("{path}?from={epoch}"), "short.ztc");
     net.world.run("certify short.ztc --checkpoint pin.bin").expect(0);
     net.world.run("certify whole.ztc --checkpoint pin.bin").expect(1);
     net.world.run("certify short.ztc --genesis net/genesis.bin").expect(1);
+
+    // A validator without data begins with another's state, if its history passes the checkpoint that it was told.
+    let digits = digits.to_string();
+    net.kill(3);
+    let data = net.world.path("net/validator-3/data");
+    std::fs::remove_dir_all(&data).unwrap();
+    let config = net.config(3);
+    let old = std::fs::read_to_string(&config).unwrap();
+    let with = |checkpoint: &str| {
+        let sync = format!("sync = \"http://{}\"\ncheckpoint = \"{checkpoint}\"\n", net.address(1));
+        std::fs::write(&config, sync + &old).unwrap();
+    };
+    let last = if digits.ends_with('0') { "1" } else { "0" };
+    with(&format!("{}{last}", &digits[..digits.len() - 1]));
+    let refused = net.command(3).output().unwrap();
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && words.contains("pinned checkpoint"), "{words}");
+    with("no checkpoint");
+    assert_eq!(net.command(3).output().unwrap().status.code(), Some(2));
+    with(&digits);
+    let height = net.height(0).unwrap();
+    net.start(3);
+    net.reach(3, height + 12);
+    assert!(net.get(3, "/v1/blocks/1").is_none(), "it did not execute the chain again");
+    let record = format!("/v1/records/{}", said["statement"].as_str().unwrap());
+    assert_eq!(net.get(3, &record).unwrap()["status"], "accepted");
+    let theirs = file_of(&net, 3, &path);
+    std::fs::write(net.world.path("late.ztc"), theirs).unwrap();
+    net.world.run("certify late.ztc --genesis net/genesis.bin").expect(0);
+    // And it still has it after it was killed.
+    net.kill(3);
+    net.start(3);
+    net.reach(3, height + 24);
+    // It votes as before: records get their verdict without another that is down.
+    net.kill(0);
+    let evidence = net.evidence(6);
+    assert_eq!(net.submit(3, &evidence, "").expect(0).json()["verdict"], "accepted");
 }
 
 /// What a stranger may send: too much, too slowly, nonsense. The node goes on.

@@ -8,14 +8,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use commonware_consensus::types::{Epoch, Round, View as Turn};
 use commonware_glue::simulate::action::{Action, Crash, Schedule};
 use commonware_glue::simulate::plan::PlanBuilder;
 use commonware_glue::simulate::property::Property;
 use commonware_glue::simulate::tracker::ProgressTracker;
 use ledger::entry::Status;
-use world::{BOND, Done, View, World, link};
+use world::{BOND, Done, View, World, link, snapshot};
 use zerotell_node::scheme::{PeerKey, account_of};
 use zerotell_node::seat::Behaviour;
+use zerotell_node::store::NodeStore;
+use zerotell_node::sync;
 
 fn seeds() -> std::ops::Range<u64> {
     let count = std::env::var("ZEROTELL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
@@ -146,6 +149,60 @@ fn a_canary_finds_a_lazy_seat() {
         world.behaviours.insert(2, Behaviour::Lazy);
         plan(&world, seed, 170, &[2]).run().unwrap();
     }
+}
+
+/// A validator that comes in the third epoch takes the state from another, and does its duties from there.
+#[test]
+fn a_late_validator_begins_with_a_snapshot() {
+    for seed in seeds() {
+        let mut world = network(4);
+        world.late = Some(3);
+        world.records = 40;
+        let late = world.peers()[3].clone();
+        let round = Round::new(Epoch::new(2), Turn::new(6));
+        let delay = Crash::DelayRound { participants: vec![late], round };
+        let found = plan(&world, seed, 160, &[]).crash(delay).run().unwrap();
+        // What it did not see is not there, and what it needs is.
+        drop(found);
+        let chain = world.chain(3);
+        let floor = chain.store.floor().unwrap().unwrap();
+        assert!(floor > 80 && chain.block(floor - 1).unwrap().is_none());
+        assert!(chain.handover(0).unwrap().is_some(), "certificates lead through epochs it never saw");
+        assert!(chain.handover(2).unwrap().is_some());
+    }
+}
+
+/// Whatever a stranger changes of a snapshot, it is refused, and nothing of it stays.
+#[test]
+fn a_bent_snapshot_is_refused() {
+    let world = network(4);
+    plan(&world, 3, 90, &[]).run().unwrap();
+    let chain = world.chain(0);
+    let bytes = snapshot(&chain).expect("the newest block has a certificate");
+    let read = |bytes: &[u8], pinned: Option<&certify::Checkpoint>| {
+        let store = NodeStore::memory().unwrap();
+        let start = (&chain.checkpoint, chain.first.clone());
+        let found = sync::read(&mut &bytes[..], &store, start, pinned).map_err(|why| why.to_string());
+        assert_eq!(found.is_ok(), !store.is_empty().unwrap());
+        found
+    };
+    assert_eq!(read(&bytes, None), Ok(chain.tip().height));
+    assert!(read(&bytes, Some(&chain.checkpoint)).is_ok());
+    let other = certify::Checkpoint { committee: [1; 32], ..chain.checkpoint.clone() };
+    assert!(read(&bytes, Some(&other)).unwrap_err().contains("pinned"));
+    let step = bytes.len() / 97;
+    for at in (0..bytes.len()).step_by(step) {
+        let mut bent = bytes.clone();
+        bent[at] ^= 1;
+        // The last byte of a body's record or a certificate: nothing is left unread.
+        assert!(read(&bent, None).is_err(), "byte {at} of {}", bytes.len());
+        assert!(read(&bytes[..at], None).is_err(), "cut at {at}");
+    }
+    let stranger = World::new(3, &[], World::usual());
+    let elsewhere = stranger.chain(0);
+    let store = NodeStore::memory().unwrap();
+    let start = (&elsewhere.checkpoint, elsewhere.first.clone());
+    assert!(sync::read(&mut &bytes[..], &store, start, None).is_err(), "another network");
 }
 
 #[test]

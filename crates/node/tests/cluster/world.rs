@@ -35,6 +35,7 @@ use zerotell_node::judge::{Finding, Job, Judges, Verifier};
 use zerotell_node::scheme::{Committees, PeerKey, Schemes, peer_key};
 use zerotell_node::seat::{Behaviour, Seat};
 use zerotell_node::store::{NodeStore, list};
+use zerotell_node::sync;
 
 pub const BOND: u64 = 2_000_000_000_000;
 const MONEY: u64 = 1_000_000_000_000_000;
@@ -85,7 +86,20 @@ pub struct World {
     pub records: u64,
     /// Whether all records are; else every second one.
     pub good: bool,
+    /// A validator that begins with the state of the first one.
+    pub late: Option<usize>,
     disks: Arc<Mutex<BTreeMap<usize, Disk>>>,
+}
+
+/// A snapshot's bytes; `None` while the newest block has no certificate.
+pub fn snapshot(chain: &Chain) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut take = |part: Vec<u8>| {
+        bytes.extend(part);
+        true
+    };
+    sync::offer(chain).unwrap()?.write(&mut take).unwrap();
+    Some(bytes)
 }
 
 fn program() -> (Digest, Vec<u8>) {
@@ -119,7 +133,18 @@ impl World {
             parameters,
         };
         let (behaviours, disks) = (BTreeMap::new(), Arc::default());
-        Self { keys, secrets, genesis, owner, program: program(), behaviours, records: 8, good: false, disks }
+        Self {
+            keys,
+            secrets,
+            genesis,
+            owner,
+            program: program(),
+            behaviours,
+            records: 8,
+            good: false,
+            late: None,
+            disks,
+        }
     }
 
     pub fn usual() -> Parameters {
@@ -182,6 +207,12 @@ impl World {
             verifier: 1,
         };
         (self.sign(number + 1, &Body::SubmitRecord { submission }), proof, bytes)
+    }
+
+    /// What a validator has on its disk.
+    pub fn chain(&self, index: usize) -> Chain {
+        let (store, blobs) = self.disk(index);
+        Chain::open(self.genesis.clone(), store, blobs).unwrap()
     }
 
     fn disk(&self, index: usize) -> Disk {
@@ -262,6 +293,13 @@ impl EngineDefinition for World {
     async fn init(&self, init: InitContext<'_, PeerKey>) -> (Handle<()>, View) {
         let (context, me, index) = (init.context, init.public_key.clone(), init.index);
         let (store, blobs) = self.disk(index);
+        if self.late == Some(index) && store.is_empty().unwrap() {
+            let chain = self.chain(0);
+            let snapshot = snapshot(&chain).unwrap();
+            let start = (&chain.checkpoint, chain.first.clone());
+            let height = sync::read(&mut &snapshot[..], &store, start, None).unwrap();
+            assert!(height > 80, "it begins with the state of block {height}");
+        }
         let chain = Arc::new(Chain::open(self.genesis.clone(), store, blobs.clone()).unwrap());
         let judges = Judges::start(Arc::new(Toy), blobs.clone(), 0);
         let behaviour = self.behaviours.get(&index).copied().unwrap_or_default();
