@@ -96,14 +96,17 @@ impl SplitArgs {
     }
 }
 
-/// Memory beside what the memory model counts: files as they are read and written, words, the process.
-const BESIDE: u64 = 12 << 20;
+/// A peak as a limit sees it: an eighth more, by which the memory model may be wrong, and what several proofs in one
+/// process leave behind: files as they are written, blocks that the allocator keeps.
+fn with_room(peak: u64) -> u64 {
+    peak.saturating_add(peak / 8).saturating_add(24 << 20)
+}
 
 /// The largest number of rows, at most `most`, whose proof fits the memory.
 fn largest(owner: &Owner, reveals: &[Reveal], most: usize, limit: u64, held: u64) -> Outcome<usize> {
     let peak = |rows: usize| {
         units::peak_of_rows(&owner.program, rows as u32, reveals)
-            .map(|peak| peak.saturating_add(held).saturating_add(BESIDE))
+            .map(|peak| with_room(peak).saturating_add(held))
     };
     let one = peak(1)?;
     if one > limit {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use certify::receipt::Receipt;
 use certify::{Certificate, Checkpoint, Clock, certificate};
 use clap::Args;
 use ledger::Genesis;
@@ -78,6 +79,27 @@ impl TrustArgs {
     }
 }
 
+/// What else is asked of a certificate.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AskedArgs {
+    /// The certificate must be about this evidence
+    #[arg(long, value_name = "FILE.zte", help_heading = "Network")]
+    pub evidence: Option<PathBuf>,
+    /// Write the checkpoint that the certificate leads to, to start from next time
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    pub pin: Option<PathBuf>,
+    /// Write the certificate's last step as a COSE receipt (RFC 9942), if the certificate holds
+    #[arg(long, value_name = "FILE.cbor", help_heading = "Network")]
+    pub cose: Option<PathBuf>,
+}
+
+impl AskedArgs {
+    /// Whether anything is asked.
+    pub fn is_given(&self) -> bool {
+        self.evidence.is_some() || self.pin.is_some() || self.cose.is_some()
+    }
+}
+
 /// A network that is trusted.
 pub struct Network {
     trusted: Checkpoint,
@@ -127,6 +149,12 @@ impl Says {
 }
 
 impl Network {
+    /// The network's name.
+    #[cfg(feature = "network")]
+    pub fn name(&self) -> [u8; 32] {
+        self.trusted.network
+    }
+
     /// Checks a certificate file.
     pub fn check(&self, bytes: &[u8]) -> Result<Says, String> {
         if bytes.len() > certificate::FILE_MAX {
@@ -134,10 +162,7 @@ impl Network {
         }
         let file: Certificate = certify::decode(bytes).map_err(|why| why.to_string())?;
         let client = file.check(&self.trusted, self.clock).map_err(|why| why.to_string())?;
-        if file.entry.namespace != Records::NAMESPACE {
-            return Err("it is about another kind of entry than a record".into());
-        }
-        let statement = file.entry.key[..].try_into().map_err(|_| "its key is no record's".to_string())?;
+        let statement = about(&file)?;
         let record = certify::decode(&file.entry.value).map_err(|why| why.to_string())?;
         Ok(Says {
             statement,
@@ -176,21 +201,37 @@ pub fn is_certificate(path: &Path) -> bool {
     read.is_ok() && start == certificate::MAGIC
 }
 
+/// The record that a certificate file is about; nothing is checked.
+#[cfg(feature = "network")]
+pub fn statement(bytes: &[u8]) -> Result<[u8; 32], String> {
+    about(&certify::decode(bytes).map_err(|why| why.to_string())?)
+}
+
+fn about(file: &Certificate) -> Result<[u8; 32], String> {
+    if file.entry.namespace != Records::NAMESPACE {
+        return Err("it is about another kind of entry than a record".into());
+    }
+    file.entry.key[..].try_into().map_err(|_| "its key is no record's".into())
+}
+
+/// Writes the receipt of a certificate that was checked; gives its length.
+fn write_receipt(path: &Path, certificate: &[u8]) -> Outcome<usize> {
+    let file: Certificate = certify::decode(certificate)
+        .map_err(|why| Failure::misuse(NETWORK_FILE, path.display(), why, "report this"))?;
+    let receipt = Receipt::from(&file).encode();
+    write_whole(path, &receipt, 0o644)?;
+    Ok(receipt.len())
+}
+
 /// Checks a certificate file for `certify`. Exit code 1: refused.
 // Long because it says the same thing twice, to programs and to people.
-pub fn run(
-    path: &Path,
-    trust: &TrustArgs,
-    evidence: Option<&Path>,
-    pin: Option<&Path>,
-    form: OutputArgs,
-) -> Outcome<ExitCode> {
+pub fn run(path: &Path, trust: &TrustArgs, asked: &AskedArgs, form: OutputArgs) -> Outcome<ExitCode> {
     let network = trust.network()?;
     let bytes = read_bounded(path, certificate::FILE_MAX)?;
     let started = Instant::now();
     let mut says = network.check(&bytes);
     let took = ms(started);
-    if let (Ok(found), Some(path)) = (&says, evidence) {
+    if let (Ok(found), Some(path)) = (&says, &asked.evidence) {
         let bytes = read_bounded(path, crate::files::FILE_BYTES)?;
         let signed = record::Evidence::decode(&bytes).and_then(|evidence| evidence.signed());
         let (statement, _) = signed.map_err(|why| Failure::misuse(BAD_ANNEX, path.display(), why, ""))?;
@@ -213,9 +254,10 @@ pub fn run(
             return Ok(ExitCode::from(1));
         }
     };
-    if let Some(path) = pin {
+    if let Some(path) = &asked.pin {
         write_whole(path, &certify::encode(&says.checkpoint), 0o644)?;
     }
+    let receipt = asked.cose.as_ref().map(|path| write_receipt(path, &bytes)).transpose()?;
     let record = &says.record;
     if form.json() {
         let line = json!({
@@ -233,6 +275,7 @@ pub fn run(
             "signers": says.signers.0,
             "seats": says.signers.1,
             "file_bytes": bytes.len(),
+            "receipt_bytes": receipt,
             "check_ms": took,
         });
         println!("{line}");
@@ -244,6 +287,9 @@ pub fn run(
     anstream::println!("  program   {}", text::hex(&record.program));
     anstream::println!("  proof     {} (BLAKE3 of the dossier)", text::hex(&record.proof));
     anstream::println!("  network   {}", text::hex(&says.checkpoint.network));
+    if let (Some(path), Some(length)) = (&asked.cose, receipt) {
+        anstream::println!("  receipt   {} ({})", path.display(), text::size(length as u64));
+    }
     let age = if trust.trust_days == 0 { "; the age of the checkpoint was NOT checked" } else { "" };
     let hops = says.epoch.1;
     let size = text::size(bytes.len() as u64);

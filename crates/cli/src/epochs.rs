@@ -207,7 +207,7 @@ impl Store {
     }
 
     fn link(&self, root: &[u8; 32]) -> PathBuf {
-        self.directory.join(format!("link-{}.ztl", text::hex(&root[..16])))
+        link_path(&self.directory, root)
     }
 
     fn write(&self, state: &Commitments) -> Outcome<()> {
@@ -268,6 +268,44 @@ pub fn read(directory: &Path) -> Outcome<Commitments> {
     check_mode(&path)?;
     let bytes = read_bounded(&path, 1 << 24)?;
     decode_commitments(&bytes).map_err(|why| damaged(&path, why))
+}
+
+/// Where the link to a commitment is kept.
+fn link_path(directory: &Path, root: &[u8; 32]) -> PathBuf {
+    directory.join(format!("link-{}.ztl", text::hex(&root[..16])))
+}
+
+/// What leads on from a commitment that a ledger has.
+#[cfg(feature = "network")]
+pub enum Next {
+    /// This link.
+    Link(Box<Link>),
+    /// Nothing: it is an epoch of this key without children.
+    Newest,
+    /// Nothing: no epoch of this key is it.
+    Elsewhere,
+}
+
+/// The link from the commitment with the OracleId `from` towards the epoch that proofs open now; if that one is not below
+/// it, towards the newest that is. `identity` is the first commitment's OracleId.
+#[cfg(feature = "network")]
+pub fn next_link(directory: &Path, identity: &[u8; 32], from: &[u8; 32]) -> Outcome<Next> {
+    let _guard = lock(directory, LOCK)?;
+    let state = read(directory)?;
+    let newest_first = (0..state.list.len()).rev();
+    let mut is_known = from == identity;
+    for target in state.for_proofs(1).into_iter().chain(newest_first) {
+        for at in state.path(target).unwrap_or_default() {
+            let path = link_path(directory, &state.list[at].root);
+            let bytes = read_bounded(&path, LINK_BYTES)?;
+            let link = decode_link(&bytes).map_err(|why| damaged(&path, why))?;
+            if link.statement.parent.id() == *from {
+                return Ok(Next::Link(Box::new(link)));
+            }
+            is_known |= link.statement.child.id() == *from;
+        }
+    }
+    Ok(if is_known { Next::Newest } else { Next::Elsewhere })
 }
 
 /// What a key says of its identity.

@@ -253,8 +253,8 @@ pub fn create_input(
     Ok(InputSecret { values: key.values.as_slice().into(), axes, committed, owner })
 }
 
-/// Opens a committed input for this program.
-pub fn open_input(directory: &Path, program: &Program, meaning: &[u8; 32]) -> Outcome<InputSecret> {
+/// The key of a committed input.
+fn input_key(directory: &Path) -> Outcome<(PathBuf, InputKey)> {
     if !has_input(directory) {
         let fix = "commit the input first: zerotell commit --input x.npz --model model.ztm --input-key DIR";
         return Err(Failure::misuse(KEY, directory.display(), "there is no committed input in it", fix));
@@ -264,6 +264,21 @@ pub fn open_input(directory: &Path, program: &Program, meaning: &[u8; 32]) -> Ou
     check_mode(&path)?;
     let bytes = read_bounded(&path, crate::files::FILE_BYTES)?;
     let key = InputKey::decode(&bytes).map_err(|why| damaged(&path, why))?;
+    Ok((path, key))
+}
+
+/// What a committed input is called: OracleId of its identity, and the digest of what its numbers mean.
+#[cfg(feature = "network")]
+pub fn input_name(directory: &Path) -> Outcome<([u8; 32], [u8; 32])> {
+    let (path, key) = input_key(directory)?;
+    let sizing = oracle::Sizing::v1(key.security[0], key.security[1]);
+    let (shape, _) = verify::input_shape(&sizing, &key.axes, true).map_err(|why| damaged(&path, why))?;
+    Ok((shape.id(&key.root), key.meaning))
+}
+
+/// Opens a committed input for this program.
+pub fn open_input(directory: &Path, program: &Program, meaning: &[u8; 32]) -> Outcome<InputSecret> {
+    let (path, key) = input_key(directory)?;
     if key.meaning != *meaning || key.security != [program.lambda, program.grind] {
         let reason = "the input was committed for a model that reads other numbers (scale, range or shape)";
         return Err(Failure::misuse(

@@ -6,6 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod accepted;
+#[cfg(feature = "network")]
+mod account;
+#[cfg(feature = "network")]
+mod advance;
 mod batch;
 mod cache;
 mod certificate;
@@ -27,12 +31,20 @@ mod network;
 mod npz;
 mod output;
 mod owner;
+#[cfg(feature = "network")]
+mod parameters;
 mod pipeline;
 mod progress;
 mod prove;
 mod random;
 mod ranges;
+#[cfg(feature = "network")]
+mod recall;
+#[cfg(feature = "network")]
+mod register;
 mod reports;
+#[cfg(feature = "network")]
+mod sender;
 mod signing;
 mod sim;
 mod text;
@@ -126,6 +138,21 @@ enum Verb {
     /// Submit evidence to a network, and take its certificate
     #[cfg(feature = "network")]
     Submit(network::SubmitArgs),
+    /// Show an account of a network, and move its money and its stake
+    #[cfg(feature = "network")]
+    Account(account::AccountArgs),
+    /// Give a model or a data set a name in a network's ledger
+    #[cfg(feature = "network")]
+    Register(register::RegisterArgs),
+    /// Tell a network that a model goes on under a fresh commitment of the same weights
+    #[cfg(feature = "network")]
+    Advance(advance::AdvanceArgs),
+    /// Take back a record or a program; vote against a version of the verifier
+    #[cfg(feature = "network")]
+    Recall(recall::RecallArgs),
+    /// Show the numbers a network's rules depend on, and vote for others
+    #[cfg(feature = "network")]
+    Parameters(parameters::ParametersArgs),
     /// Ask whether cheating the network would pay, by experiments on the real ledger
     Sim(sim::SimArgs),
     /// List the supported operators
@@ -156,6 +183,16 @@ impl Verb {
             Self::Net(args) => network::net(args),
             #[cfg(feature = "network")]
             Self::Submit(args) => network::submit(args),
+            #[cfg(feature = "network")]
+            Self::Account(args) => account::run(args),
+            #[cfg(feature = "network")]
+            Self::Register(args) => register::run(args),
+            #[cfg(feature = "network")]
+            Self::Advance(args) => advance::run(args),
+            #[cfg(feature = "network")]
+            Self::Recall(args) => recall::run(args),
+            #[cfg(feature = "network")]
+            Self::Parameters(args) => parameters::run(args),
             Self::Sim(args) => sim::run(args),
             Self::Operators(args) => check::operators(args),
             Self::Bench(args) => bench::run(args),
@@ -180,6 +217,16 @@ impl Verb {
             Self::Node(_) | Self::Net(_) => false,
             #[cfg(feature = "network")]
             Self::Submit(args) => args.form.json(),
+            #[cfg(feature = "network")]
+            Self::Account(args) => args.json(),
+            #[cfg(feature = "network")]
+            Self::Register(args) => args.json(),
+            #[cfg(feature = "network")]
+            Self::Advance(args) => args.send.form.json(),
+            #[cfg(feature = "network")]
+            Self::Recall(args) => args.json(),
+            #[cfg(feature = "network")]
+            Self::Parameters(args) => args.json(),
             Self::Bench(_) => true,
         }
     }

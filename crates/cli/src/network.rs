@@ -9,9 +9,9 @@ use certify::wire::Bounded;
 use clap::{Args, Subcommand};
 use ledger::genesis::Founder;
 use ledger::{Genesis, Parameters};
-use node::client::{Client, ClientError, Verdict, dossier_of};
+use node::client::{Client, Verdict, dossier_of};
 use node::config::{Config, ConfigError, Peer};
-use node::keys::{KeyError, Keys};
+use node::keys::Keys;
 use node::localnet::{self, LocalNet, Member};
 use record::Evidence;
 use serde_json::json;
@@ -22,6 +22,7 @@ use crate::failure::{EVIDENCE, Failure, NETWORK_FILE, NODE, Outcome, USAGE};
 use crate::files::{FILE_BYTES, decode_proof, read_bounded, write_new, write_whole};
 use crate::output::OutputArgs;
 use crate::pipeline::ms;
+use crate::sender::{bad, key_failure, node_failure};
 use crate::text::{self, BAD, DIM, GOOD, HEAD, paint};
 
 /// Time in which a node must come up.
@@ -29,14 +30,6 @@ const UP: Duration = Duration::from_secs(60);
 
 fn config_failure(why: ConfigError) -> Failure {
     Failure::misuse(NETWORK_FILE, why.place, why.why, why.fix)
-}
-
-fn key_failure(why: KeyError) -> Failure {
-    Failure::misuse(NETWORK_FILE, why.place.display(), why.why, why.fix)
-}
-
-fn node_failure(why: ClientError) -> Failure {
-    Failure::misuse(NODE, why.place, why.why, why.fix)
 }
 
 // ---- node ----
@@ -145,10 +138,6 @@ fn key(args: &KeyArgs) -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn bad(flag: &str, value: &str, fix: &str) -> Failure {
-    Failure::misuse(USAGE, flag, format!("`{}` cannot be read", value.escape_debug()), fix)
-}
-
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: &u8| char::from(*c).to_digit(16);
     let pair = |two: &[u8]| Some((digit(two.first()?)? * 16 + digit(two.get(1)?)?) as u8);
@@ -184,8 +173,7 @@ fn genesis(args: &GenesisArgs) -> Outcome<ExitCode> {
     let balances: Outcome<Vec<([u8; 32], u64)>> = args.balance.iter().map(balance).collect();
     let mut parameters = Parameters::default();
     for text in &args.set {
-        let set = text.split_once('=').and_then(|(name, value)| parameters.set(name, value.parse().ok()?));
-        set.ok_or_else(|| bad("--set", text, "write NAME=N with a parameter of chapter 8"))?;
+        crate::parameters::set(&mut parameters, text)?;
     }
     let many = |_| Failure::misuse(USAGE, "--founder", "there are too many", "name fewer");
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -510,7 +498,7 @@ pub fn submit(args: &SubmitArgs) -> Outcome<ExitCode> {
         "undecided" => None,
         _ => Some(client.certificate(&statement).map_err(node_failure)?),
     };
-    let checked = check(network.as_ref(), certificate.as_deref(), &statement)?;
+    let checked = checked(network.as_ref(), certificate.as_deref(), &statement)?;
     let written = write(args, &ready, certificate.as_deref(), network.as_ref(), accepted)?;
     if args.form.json() {
         let line = json!({
@@ -530,7 +518,8 @@ pub fn submit(args: &SubmitArgs) -> Outcome<ExitCode> {
     Ok(ExitCode::from(u8::from(!accepted)))
 }
 
-fn check(network: Option<&Network>, certificate: Option<&[u8]>, statement: &[u8; 32]) -> Outcome<bool> {
+/// Whether a certificate was checked; one that does not hold, or is about another record, is a failure.
+pub fn checked(network: Option<&Network>, certificate: Option<&[u8]>, statement: &[u8; 32]) -> Outcome<bool> {
     let (Some(network), Some(bytes)) = (network, certificate) else { return Ok(false) };
     let says = network.check(bytes);
     let fix = "the node does not belong to the network of the genesis, or lies; ask another";

@@ -17,7 +17,7 @@ use prove::random::Seed;
 use serde_json::json;
 use verify::{RangeRefusal, Setup, range_statement};
 
-use crate::certificate::{self, TrustArgs};
+use crate::certificate::{self, AskedArgs, TrustArgs};
 use crate::engine::prover;
 use crate::failure::{Failure, Outcome, USAGE};
 use crate::files::{FILE_BYTES, RangeFile, read_bounded, write_whole};
@@ -45,12 +45,8 @@ pub struct CertifyArgs {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub trust: TrustArgs,
-    /// The certificate must be about this evidence
-    #[arg(long, value_name = "FILE.zte", help_heading = "Network")]
-    pub evidence: Option<PathBuf>,
-    /// Write the checkpoint that the certificate leads to, to start from next time
-    #[arg(long, value_name = "FILE", help_heading = "Network")]
-    pub pin: Option<PathBuf>,
+    #[command(flatten)]
+    pub asked: AskedArgs,
     #[command(flatten)]
     pub form: OutputArgs,
 }
@@ -131,11 +127,11 @@ pub fn certify(owner: &mut Owner, progress: &Progress) -> Outcome<(RangeFile, u6
 
 /// Runs the verb.
 pub fn run(args: &CertifyArgs) -> Outcome<ExitCode> {
-    let (path, evidence, pin) = (&args.model.model, args.evidence.as_deref(), args.pin.as_deref());
+    let path = &args.model.model;
     if certificate::is_certificate(path) {
-        return certificate::run(path, &args.trust, evidence, pin, args.form);
+        return certificate::run(path, &args.trust, &args.asked, args.form);
     }
-    if args.trust.is_given() || evidence.is_some() || pin.is_some() {
+    if args.trust.is_given() || args.asked.is_given() {
         let fix = "give the .ztc file, or leave the flags of networks out";
         return Err(Failure::misuse(USAGE, path.display(), "it is no certificate of a network", fix));
     }

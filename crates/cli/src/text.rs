@@ -17,6 +17,9 @@ pub const HEAD: Style = Style::new().bold();
 /// Style of side remarks.
 pub const DIM: Style = Style::new().dimmed();
 
+/// Milliseconds of an hour.
+const HOUR: f64 = 3_600_000.0;
+
 /// Human-readable start of a model ID.
 const MODEL: &str = "zt";
 /// Human-readable start of an input ID.
@@ -81,13 +84,15 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Milliseconds in words: `3.1 ms`, `2.4 s`, `3 min 10 s`.
+/// Milliseconds in words: `3.1 ms`, `2.4 s`, `3 min 10 s`, `5.2 h`, `21.0 days`.
 pub fn time(ms: f64) -> String {
     match ms {
         _ if ms < 10.0 => format!("{ms:.1} ms"),
         _ if ms < 1_000.0 => format!("{ms:.0} ms"),
         _ if ms < 120_000.0 => format!("{:.1} s", ms / 1e3),
-        _ => format!("{} min {} s", (ms / 60_000.0) as u64, (ms / 1e3) as u64 % 60),
+        _ if ms < 2.0 * HOUR => format!("{} min {} s", (ms / 60_000.0) as u64, (ms / 1e3) as u64 % 60),
+        _ if ms < 48.0 * HOUR => format!("{:.1} h", ms / HOUR),
+        _ => format!("{:.1} days", ms / (24.0 * HOUR)),
     }
 }
 
@@ -145,6 +150,7 @@ mod tests {
     fn words() {
         assert_eq!([size(812), size(64_210), size(1_300_000)], ["812 B", "64.2 kB", "1.3 MB"]);
         assert_eq!([time(3.12), time(840.0), time(2_400.0)], ["3.1 ms", "840 ms", "2.4 s"]);
+        assert_eq!([time(190_000.0), time(1.8e7), time(1.8144e9)], ["3 min 10 s", "5.0 h", "21.0 days"]);
         assert_eq!([real(0.5), real(-12.25), real(1e-9)], ["0.5", "-12.25", "1.0000e-9"]);
         assert_eq!(wrap("aa bb cc", 7, "  "), "  aa bb\n  cc");
     }

@@ -8,12 +8,15 @@ use certify::hash::Digest;
 use certify::wire::encode;
 use dossier::{Dossier, Found, Names, code};
 use ed25519_dalek::SigningKey;
+use ledger::refusal::Failure;
 use ledger::transaction::Submission;
-use ledger::{Body, Envelope, Lane, Unsigned};
+use ledger::{Body, Envelope, Lane, Parameters, Unsigned};
 use serde_json::Value;
 
 /// Bytes of an answer, at most.
 const ANSWER_MAX: u64 = 128 << 20;
+/// Entries of a list that are asked for at once.
+const PAGE: usize = 100;
 /// How much more than the price is offered: prices move until the transaction is in a block.
 const MARGIN: u64 = 2;
 
@@ -58,6 +61,58 @@ pub struct Verdict {
     pub what: String,
     /// From sending it to the answer that it is final.
     pub took: Duration,
+}
+
+/// What a node says of its network and the newest final block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The network's name.
+    pub network: Digest,
+    /// Height of the newest final block.
+    pub height: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Units per microsecond of work.
+    pub work_price: u64,
+    /// Units per byte.
+    pub byte_price: u64,
+}
+
+/// What a transaction of an account would be sent with at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// Network, the first nonce of which nothing waits, and twice the least fee.
+    pub unsigned: Unsigned,
+    /// The account's transactions in final blocks: the least nonce that can be replaced.
+    pub settled: u64,
+    /// Units that the account has.
+    pub balance: u64,
+    /// The rules at present.
+    pub rules: Parameters,
+}
+
+/// What became of a transaction that is in a final block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Height of the block.
+    pub height: u64,
+    /// 0, or the number of the failure (`[H44]`).
+    pub code: u16,
+    /// The failure in words.
+    pub what: String,
+    /// Units paid.
+    pub fee: u64,
+}
+
+/// A model as the ledger has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its program.
+    pub program: Digest,
+    /// OracleId of its present commitment.
+    pub weights: Digest,
+    /// Steps that were accepted.
+    pub links: u64,
 }
 
 impl Client {
@@ -146,14 +201,88 @@ impl Client {
         found.ok_or_else(|| self.fails(path, "the answer is not as expected"))
     }
 
+    fn digest(&self, path: &str, value: &Value) -> Asked<Digest> {
+        let found = value.as_str().and_then(record::json::unhex);
+        found.ok_or_else(|| self.fails(path, "the answer is not as expected"))
+    }
+
     /// The network's name.
     ///
     /// # Errors
     /// As [`Client::json`].
     pub fn network(&self) -> Asked<Digest> {
-        let status = self.json("/v1/status")?;
-        let found = status["network"].as_str().and_then(record::json::unhex);
-        found.ok_or_else(|| self.fails("/v1/status", "the answer is not as expected"))
+        Ok(self.status()?.network)
+    }
+
+    /// What the node says of its network and the newest block.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn status(&self) -> Asked<Status> {
+        let path = "/v1/status";
+        let found = self.json(path)?;
+        let number = |name: &str| self.number(path, &found[name]);
+        Ok(Status {
+            network: self.digest(path, &found["network"])?,
+            height: number("height")?,
+            epoch: number("epoch")?,
+            work_price: number("workPrice")?,
+            byte_price: number("bytePrice")?,
+        })
+    }
+
+    /// The rules at present.
+    ///
+    /// # Errors
+    /// As [`Client::json`], and rules of another version.
+    pub fn parameters(&self) -> Asked<Parameters> {
+        let path = "/v1/parameters";
+        let found = self.json(path)?;
+        let mut rules = Parameters::default();
+        for (name, _) in Parameters::default().named() {
+            let value = self.number(path, &found[name])?;
+            rules.set(name, value).ok_or_else(|| self.fails(path, format!("{name} is out of range")))?;
+        }
+        Ok(rules)
+    }
+
+    /// A model by its owner and identity; `None` if the node lists none.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn model(&self, owner: &Digest, model: &Digest) -> Asked<Option<Model>> {
+        let mut before = u64::MAX;
+        loop {
+            let path = format!("/v1/models?limit={PAGE}&before={before}");
+            let found = self.json(&path)?;
+            for one in found["models"].as_array().into_iter().flatten() {
+                if self.digest(&path, &one["owner"])? == *owner
+                    && self.digest(&path, &one["model"])? == *model
+                {
+                    return Ok(Some(Model {
+                        program: self.digest(&path, &one["program"])?,
+                        weights: self.digest(&path, &one["weights"])?,
+                        links: self.number(&path, &one["links"])?,
+                    }));
+                }
+            }
+            // A list that does not go down would not end.
+            match found["next"].as_u64().filter(|next| *next < before) {
+                Some(next) => before = next,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// What the node says of an account's stake; `None` if it has neither a seat nor the least bond.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn validator(&self, account: &Digest) -> Asked<Option<Value>> {
+        let mut found = self.json("/v1/validators")?;
+        let name = record::json::hex(account);
+        let list = found["validators"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        Ok(list.into_iter().find(|one| one["account"] == name.as_str()))
     }
 
     /// Waits until the node answers.
@@ -171,25 +300,31 @@ impl Client {
         }
     }
 
+    /// What a transaction of this account would be sent with, for this work and these bytes beside its own.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn quote(&self, account: &Digest, body: &Body, work: u64, bytes: u64) -> Asked<Quote> {
+        let (status, rules) = (self.status()?, self.parameters()?);
+        let path = format!("/v1/accounts/{}", record::json::hex(account));
+        let found = self.json(&path)?;
+        let number = |name: &str| self.number(&path, &found[name]);
+        let own = u64::try_from(encode(body).len()).unwrap_or(u64::MAX).saturating_add(256);
+        let work = status.work_price.saturating_mul(work.saturating_add(rules.transaction_work));
+        let bytes = status.byte_price.saturating_mul(own.saturating_add(bytes));
+        let fee = work.saturating_add(bytes).saturating_mul(MARGIN);
+        let unsigned =
+            Unsigned { network: status.network, lane: Lane::Paid, nonce: number("nextNonce")?, fee };
+        Ok(Quote { unsigned, settled: number("nonce")?, balance: number("balance")?, rules })
+    }
+
     /// Sends a paid transaction at the present price for this work and these bytes beside its own.
     ///
     /// # Errors
     /// As [`Client::json`].
     pub fn send(&self, key: &SigningKey, body: &Body, work: u64, bytes: u64) -> Asked<Digest> {
-        let status = self.json("/v1/status")?;
-        let network = status["network"].as_str().and_then(record::json::unhex);
-        let network = network.ok_or_else(|| self.fails("/v1/status", "the answer is not as expected"))?;
-        let account = record::json::hex(&key.verifying_key().to_bytes());
-        let path = format!("/v1/accounts/{account}");
-        let nonce = self.number(&path, &self.json(&path)?["nextNonce"])?;
-        let rules = self.json("/v1/parameters")?;
-        let base = self.number("/v1/parameters", &rules["transaction_work"])?;
-        let price = |name: &str| self.number("/v1/status", &status[name]);
-        let own = u64::try_from(encode(body).len()).unwrap_or(u64::MAX).saturating_add(256);
-        let work = price("workPrice")?.saturating_mul(work.saturating_add(base));
-        let bytes = price("bytePrice")?.saturating_mul(own.saturating_add(bytes));
-        let fee = work.saturating_add(bytes).saturating_mul(MARGIN);
-        self.send_as(key, Unsigned { network, lane: Lane::Paid, nonce, fee }, body)
+        let quote = self.quote(&key.verifying_key().to_bytes(), body, work, bytes)?;
+        self.send_as(key, quote.unsigned, body)
     }
 
     /// Sends a paid transaction with this nonce and fee, asking nothing first.
@@ -213,20 +348,23 @@ impl Client {
         Ok(proof)
     }
 
-    /// Waits until a transaction is final.
+    /// Waits until a transaction is in a final block, and tells what became of it.
     ///
     /// # Errors
-    /// That it failed, or is not final in this time.
-    pub fn wait(&self, id: &Digest, patience: Duration) -> Asked<u64> {
+    /// That it is in none in this time.
+    pub fn outcome(&self, id: &Digest, patience: Duration) -> Asked<Settled> {
         let path = format!("/v1/transactions/{}", record::json::hex(id));
         let began = Instant::now();
         loop {
             match self.json(&path) {
-                Ok(found) if found["code"] == 0 => return self.number(&path, &found["height"]),
                 Ok(found) => {
-                    let why = found["what"].as_str().unwrap_or("it failed").to_string();
-                    let fix = "see chapter 8 of the specification".to_string();
-                    return Err(ClientError { place: path, why, fix });
+                    let number = |name: &str| self.number(&path, &found[name]);
+                    return Ok(Settled {
+                        height: number("height")?,
+                        code: u16::try_from(number("code")?).unwrap_or(u16::MAX),
+                        what: found["what"].as_str().unwrap_or("it failed").to_string(),
+                        fee: number("fee")?,
+                    });
                 }
                 Err(why) if began.elapsed() > patience => return Err(why),
                 Err(_) => sleep(Duration::from_millis(20)),
@@ -234,28 +372,44 @@ impl Client {
         }
     }
 
-    /// Registers the model of a dossier, unless it is, and waits for it.
+    /// Waits until a transaction is final, and gives its height.
     ///
     /// # Errors
-    /// As [`Client::send`] and [`Client::wait`].
+    /// That it failed, or is not final in this time.
+    pub fn wait(&self, id: &Digest, patience: Duration) -> Asked<u64> {
+        let settled = self.outcome(id, patience)?;
+        if settled.code == 0 { Ok(settled.height) } else { Err(failed(id, settled)) }
+    }
+
+    /// Uploads a program, with its contents, under its digest.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn upload_program(&self, digest: &Digest, program: &[u8]) -> Asked<()> {
+        self.put(&format!("/v1/programs/{}", record::json::hex(digest)), program).map(drop)
+    }
+
+    /// Registers the model of a dossier, unless its program is, and waits for it.
+    ///
+    /// # Errors
+    /// As [`Client::send`] and [`Client::outcome`]; that the registration failed.
     pub fn register(&self, key: &SigningKey, found: &Found, program: &[u8], patience: Duration) -> Asked<()> {
         let digest = found.names.program;
-        let path = format!("/v1/programs/{}", record::json::hex(&digest));
-        if self.get(&path).is_ok() {
+        if self.get(&format!("/v1/programs/{}", record::json::hex(&digest))).is_ok() {
             return Ok(());
         }
-        self.put(&path, program)?;
+        self.upload_program(&digest, program)?;
         let weights = found.facts.commitments.first().map_or(found.facts.model, |one| one.identity);
         let length = u32::try_from(program.len()).unwrap_or(u32::MAX);
         let body =
             Body::RegisterModel { model: found.facts.model, program: digest, program_bytes: length, weights };
         let id = self.send(key, &body, 0, length.into())?;
-        match self.wait(&id, patience) {
-            Ok(_) => Ok(()),
-            // Somebody was faster; the name is taken, which is all that is needed.
-            Err(why) if why.why.contains("taken") => Ok(()),
-            Err(why) => Err(why),
+        let settled = self.outcome(&id, patience)?;
+        // Taken: somebody was faster, and that it is registered is all that is needed.
+        if settled.code == 0 || settled.code == Failure::Taken.code() {
+            return Ok(());
         }
+        Err(failed(&id, settled))
     }
 
     /// Uploads a dossier and submits its record.
@@ -308,6 +462,11 @@ impl Client {
     pub fn certificate(&self, statement: &Digest) -> Asked<Vec<u8>> {
         self.get(&format!("/v1/records/{}/certificate", record::json::hex(statement)))
     }
+}
+
+fn failed(id: &Digest, settled: Settled) -> ClientError {
+    let fix = "see chapter 8 of the specification".to_string();
+    ClientError { place: format!("transaction {}", record::json::hex(id)), why: settled.what, fix }
 }
 
 /// What is submitted with a dossier.

@@ -243,7 +243,7 @@ fn memory_decides_how_rows_are_spread() {
     let (one, all) = (estimate(1), estimate(40));
     assert!(one < all, "{one} {all}");
     // A little more than the estimate is set aside.
-    let between = ((one + all) / 2 + (12 << 20)).to_string();
+    let between = ((one + all) / 2 * 9 / 8 + (24 << 20)).to_string();
     let split = go(&between, "0..40").expect(0).json();
     assert!(split["proofs"].as_array().unwrap().len() > 1, "{split}");
     assert_eq!(split["label"], whole["label"]);

@@ -1,6 +1,8 @@
 //! The built binary, end to end.
 
 mod abuse;
+#[cfg(feature = "network")]
+mod accounts;
 mod batch;
 mod epochs;
 mod evidence;

@@ -12,13 +12,20 @@ use crate::world::{Ran, World, asset};
 
 /// The first of eight ports that no other test, and hardly another run of the tests, uses.
 fn ports(test: u16) -> u16 {
-    let run = u16::try_from(std::process::id() % 900).expect("below 900");
-    10_000 + run * 24 + test * 8
+    let run = u16::try_from(std::process::id() % 700).expect("below 700");
+    10_000 + run * 32 + test * 8
+}
+
+/// The word after a name, on the line that begins with it.
+pub fn part(text: &str, name: &str) -> String {
+    let line = text.lines().find(|line| line.starts_with(name)).expect("a line");
+    line.split_whitespace().nth(1).expect("a value").to_string()
 }
 
 /// Processes that end with the test.
-struct Net {
-    world: World,
+pub struct Net {
+    /// Their files.
+    pub world: World,
     nodes: Vec<Option<Child>>,
     port: u16,
 }
@@ -40,6 +47,47 @@ impl Net {
         world.run(&format!("net new --directory net --port {port}")).expect(0);
         let mut net = Self { world, nodes: vec![None, None, None, None], port };
         (0..4).for_each(|i| net.start(i));
+        net
+    }
+
+    /// Four validators as on four machines: keys, a genesis with these parameters, configurations.
+    pub fn founded(test: u16, set: &str) -> Self {
+        let world = World::new();
+        let keys: Vec<(String, String)> = (0..4)
+            .map(|i| world.run(&format!("node key net/validator-{i}/keys")).expect(0).out)
+            .map(|out| (part(&out, "account"), part(&out, "consensus")))
+            .collect();
+        let owner = part(&world.run("node key net/owner --account-only").expect(0).out, "account");
+        let founders: Vec<String> =
+            keys.iter().map(|(account, key)| format!("--founder {account},{key},2000000000000")).collect();
+        let set = format!("{set} --set commit_blocks=4 --set reveal_blocks=4 --set dissent=3333");
+        let purse = |(account, _): &(String, String)| format!("--balance {account},1000000000000");
+        let purses: Vec<String> = keys.iter().map(purse).collect();
+        let words = format!(
+            "node genesis {} {} --balance {owner},1000000000000000 {set} -o net/genesis.bin",
+            founders.join(" "),
+            purses.join(" ")
+        );
+        world.run(&words).expect(0);
+        let port = ports(test);
+        for i in 0..4u16 {
+            let peer = |j: u16| format!("--peer {}@127.0.0.1:{}", keys[usize::from(j)].0, port + 2 * j);
+            let peers: Vec<String> = (0..4).filter(|j| *j != i).map(peer).collect();
+            let (listen, http) = (port + 2 * i, port + 2 * i + 1);
+            let words = format!(
+                "node config --genesis ../genesis.bin --listen 127.0.0.1:{listen} --http 127.0.0.1:{http} {} \
+                 -o net/validator-{i}/node.toml",
+                peers.join(" ")
+            );
+            world.run(&words).expect(0);
+            // No waiting between blocks: the test wants epochs, not rest.
+            let path = world.path(&format!("net/validator-{i}/node.toml"));
+            let config = std::fs::read_to_string(&path).unwrap().replace("idle_ms = 500", "idle_ms = 50");
+            std::fs::write(path, config).unwrap();
+        }
+        let mut net = Self { world, nodes: vec![None, None, None, None], port };
+        (0..4).for_each(|i| net.start(i));
+        (0..4).for_each(|i| net.reach(i, 1));
         net
     }
 
@@ -65,7 +113,8 @@ impl Net {
         node.wait().unwrap();
     }
 
-    fn address(&self, i: usize) -> String {
+    /// A validator's HTTP address.
+    pub fn address(&self, i: usize) -> String {
         format!("127.0.0.1:{}", self.port + 2 * i as u16 + 1)
     }
 
@@ -82,17 +131,20 @@ impl Net {
         Some((status, body))
     }
 
-    fn get(&self, i: usize, path: &str) -> Option<Value> {
+    /// A JSON answer.
+    pub fn get(&self, i: usize, path: &str) -> Option<Value> {
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let (status, body) = self.raw(i, request.as_bytes())?;
         (status == 200).then(|| serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
     }
 
-    fn height(&self, i: usize) -> Option<u64> {
+    /// Height of the newest final block.
+    pub fn height(&self, i: usize) -> Option<u64> {
         self.get(i, "/v1/status")?["height"].as_u64()
     }
 
-    fn reach(&self, i: usize, height: u64) {
+    /// Waits for a height.
+    pub fn reach(&self, i: usize, height: u64) {
         let began = Instant::now();
         while self.height(i).is_none_or(|found| found < height) {
             assert!(began.elapsed() < Duration::from_secs(90), "validator {i} is at {:?}", self.height(i));
@@ -100,7 +152,8 @@ impl Net {
         }
     }
 
-    fn evidence(&self, row: usize) -> String {
+    /// Evidence of a proof of this patient, made now.
+    pub fn evidence(&self, row: usize) -> String {
         let (proof, evidence) = (format!("{row}.ztp"), format!("{row}.zte"));
         if !self.world.path("k").exists() {
             self.world.run("key new k").expect(0);
@@ -115,7 +168,8 @@ impl Net {
         evidence
     }
 
-    fn submit(&self, i: usize, evidence: &str, more: &str) -> Ran {
+    /// Submits evidence as the owner, and waits.
+    pub fn submit(&self, i: usize, evidence: &str, more: &str) -> Ran {
         let node = format!("http://{}", self.address(i));
         let words = format!(
             "submit {evidence} --node {node} --key net/owner --genesis net/genesis.bin --wait --json {more}"
@@ -139,6 +193,10 @@ fn certificates_and_kill_nine() {
     let said = net.world.run(&certify).expect(0).json();
     assert_eq!(said["statement"], first["statement"]);
     net.world.run("certify a.ztc --checkpoint pin.bin --json").expect(0);
+    let said = net.world.run("certify a.ztc --checkpoint pin.bin --cose a.cbor --json").expect(0).json();
+    let receipt = certify::receipt::Receipt::decode(&net.world.read("a.cbor")).expect("a receipt");
+    assert_eq!(said["receipt_bytes"].as_u64(), Some(net.world.read("a.cbor").len() as u64));
+    assert_eq!(Some(receipt.header.height), said["height"].as_u64());
     net.world.run("certify a.ztc").expect(2);
     // A changed byte is refused, wherever it is.
     let bytes = std::fs::read(net.world.path("a.ztc")).unwrap();
@@ -199,47 +257,10 @@ fn file_of(net: &Net, i: usize, path: &str) -> Vec<u8> {
     answer.split_off(start)
 }
 
-/// As on four machines: keys, a genesis with short epochs, configurations; certificates over several hand-overs, and from a
-/// checkpoint that a node names.
+/// Short epochs: certificates over several hand-overs, and from a checkpoint that a node names.
 #[test]
 fn epochs_and_handovers() {
-    let world = World::new();
-    let part = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name)).expect("a line");
-        line.split_whitespace().nth(1).expect("a value").to_string()
-    };
-    let keys: Vec<(String, String)> = (0..4)
-        .map(|i| world.run(&format!("node key net/validator-{i}/keys")).expect(0).out)
-        .map(|out| (part(&out, "account"), part(&out, "consensus")))
-        .collect();
-    let owner = part(&world.run("node key net/owner --account-only").expect(0).out, "account");
-    let founders: Vec<String> =
-        keys.iter().map(|(account, key)| format!("--founder {account},{key},2000000000000")).collect();
-    let set = "--set epoch_blocks=12 --set commit_blocks=4 --set reveal_blocks=4 --set dissent=3333";
-    let words = format!(
-        "node genesis {} --balance {owner},1000000000000000 {set} -o net/genesis.bin",
-        founders.join(" ")
-    );
-    world.run(&words).expect(0);
-    let port = ports(2);
-    for i in 0..4u16 {
-        let peer = |j: u16| format!("--peer {}@127.0.0.1:{}", keys[usize::from(j)].0, port + 2 * j);
-        let peers: Vec<String> = (0..4).filter(|j| *j != i).map(peer).collect();
-        let (listen, http) = (port + 2 * i, port + 2 * i + 1);
-        let words = format!(
-            "node config --genesis ../genesis.bin --listen 127.0.0.1:{listen} --http 127.0.0.1:{http} {} \
-             -o net/validator-{i}/node.toml",
-            peers.join(" ")
-        );
-        world.run(&words).expect(0);
-        // No waiting between blocks: the test wants epochs, not rest.
-        let path = world.path(&format!("net/validator-{i}/node.toml"));
-        let config = std::fs::read_to_string(&path).unwrap().replace("idle_ms = 500", "idle_ms = 50");
-        std::fs::write(path, config).unwrap();
-    }
-    let mut net = Net { world, nodes: vec![None, None, None, None], port };
-    (0..4).for_each(|i| net.start(i));
-    (0..4).for_each(|i| net.reach(i, 1));
+    let net = Net::founded(2, "--set epoch_blocks=12");
     let evidence = net.evidence(5);
     let said = net.submit(3, &evidence, "").expect(0).json();
     net.reach(0, 40);
@@ -357,11 +378,7 @@ fn strangers_are_answered_and_bounded() {
 fn a_node_that_cannot_start_says_why() {
     let world = World::new();
     let key = world.run("node key keys").expect(0).out;
-    let part = |name: &str| {
-        let line = key.lines().find(|line| line.starts_with(name)).expect("a line");
-        line.split_whitespace().nth(1).expect("a value").to_string()
-    };
-    let (account, consensus) = (part("account"), part("consensus"));
+    let (account, consensus) = (part(&key, "account"), part(&key, "consensus"));
     world.run("node key keys").expect(2);
     let founder = format!("--founder {account},{consensus},2000000000000");
     world.run(&format!("node genesis {founder} --set seats=0")).expect(2);
