@@ -13,8 +13,10 @@ use ledger::entry::{AccountKey, Models, Ordered, Records, Rounds, Validators};
 use ledger::pool::Pool;
 use ledger::store::{Changes, Fault};
 use ledger::{
-    BlockRefusal, Body, Context, Envelope, Genesis, Hooks as _, Outcome, State, Stop, genesis::Beginning,
-    present, transaction::Accusation,
+    BlockRefusal, Body, Context, Envelope, Genesis, Hooks as _, Outcome, State, Stop,
+    genesis::Beginning,
+    present,
+    transaction::{Accusation, TRANSACTION_MAX},
 };
 
 use crate::blobs::Blobs;
@@ -449,8 +451,16 @@ impl Chain {
     /// # Errors
     /// [`Stop`] with the step that it failed.
     pub fn admit(&self, bytes: &[u8]) -> Result<Digest, Stop> {
+        // The dear part is done, and remembered, before anybody has to wait for the pool.
+        if bytes.len() <= TRANSACTION_MAX
+            && let Ok(envelope) = decode::<Envelope>(bytes)
+        {
+            self.world.is_signed(&envelope);
+        }
+        let mut pool = lock(&self.pool);
+        // Not before: what became final meanwhile would be missing both from the state and from the pool.
         let snapshot = self.store.snapshot().map_err(|_| Fault::World { what: "the disk" })?;
-        lock(&self.pool).add_signed(&State::new(&snapshot), bytes, |envelope| self.world.is_signed(envelope))
+        pool.add_signed(&State::new(&snapshot), bytes, |envelope| self.world.is_signed(envelope))
     }
 
     /// Transactions and bytes that wait.
