@@ -211,6 +211,7 @@ fn config(args: &ConfigArgs) -> Outcome<ExitCode> {
         block_ms: 50,
         sync: None,
         checkpoint: None,
+        keep_proofs: None,
         idle_ms: 500,
         behaviour: String::new(),
         peers: args.peer.iter().map(peer).collect::<Outcome<_>>()?,

@@ -144,6 +144,24 @@ impl Blobs {
         found.map_or(Ok(()), |(digest, bytes)| self.keep(&digest, bytes))
     }
 
+    /// Deletes what nobody need serve any more.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn forget(&self, digest: &Digest) -> io::Result<()> {
+        drop(self.recent().take(digest));
+        match &self.place {
+            Place::Memory(map) => {
+                map.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+                Ok(())
+            }
+            Place::Directory(directory) => match fs::remove_file(directory.join(hex(digest))) {
+                Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Keeps bytes. The caller has compared them with their digest.
     ///
     /// # Errors
@@ -195,6 +213,9 @@ mod tests {
         let again = Blobs::open(directory.clone()).unwrap();
         assert_eq!(again.get(&first).map(|bytes| bytes.len()), Some(STAGED / 2));
         assert!(!again.has(&[3; 32]), "what nobody paid for is forgotten");
+        again.forget(&first).unwrap();
+        assert!(!again.has(&first) && again.get(&first).is_none());
+        again.forget(&first).unwrap();
         fs::write(directory.join(hex(&first)), b"cut short").unwrap();
         assert!(again.get(&first).is_none() && !again.has(&first), "what is damaged is fetched again");
         fs::remove_dir_all(directory).unwrap();

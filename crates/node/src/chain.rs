@@ -27,6 +27,8 @@ use crate::store::{Batch, NodeStore, Overlay, StoreError, index, list};
 
 /// Bytes of paid transactions that may wait.
 const POOL: usize = 64 << 20;
+/// Records whose proofs are deleted after one block.
+const PRUNED_AT_ONCE: usize = 1024;
 /// Bytes that a block's transactions may have in all; the rest of [`BLOCK_MAX`] is for the header and lengths.
 const BODY_MAX: usize = BLOCK_MAX - (1 << 16);
 
@@ -442,6 +444,35 @@ impl Chain {
                 self.blobs.keep_staged(&program).map_err(|why| disk(&why))?;
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Deletes proofs of records that were ordered so many blocks ago and are in no doubt; some at a time.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn prune(&self, keep: u64) -> Result<(), Stuck> {
+        let (tip, snapshot) = self.latest()?;
+        let state = State::new(&snapshot);
+        let (first, mut next) = (self.store.pruned()?, self.store.pruned()?);
+        for (number, entry) in self.store.oldest(list::RECORDS, first, PRUNED_AT_ONCE)? {
+            let statement = entry.get(8..).and_then(|bytes| Digest::try_from(bytes).ok());
+            let Some((statement, record)) =
+                statement.and_then(|s| Some((s, state.get::<Records>(&s).ok().flatten()?)))
+            else {
+                next = number.saturating_add(1);
+                continue;
+            };
+            let is_open = record.held > 0 || state.has::<ledger::entry::Cases>(&statement)?;
+            if is_open || record.ordered.saturating_add(keep) > tip.height {
+                break;
+            }
+            self.blobs.forget(&record.proof).map_err(|why| disk(&why))?;
+            next = number.saturating_add(1);
+        }
+        if next > first {
+            self.store.set_pruned(next)?;
         }
         Ok(())
     }

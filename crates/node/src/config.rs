@@ -19,6 +19,8 @@ use crate::seat::Behaviour;
 const GENESIS_MAX: u64 = 16 << 20;
 /// Bytes of a configuration, at most.
 const CONFIG_MAX: u64 = 1 << 20;
+/// Least blocks for which proofs are kept: a case needs them.
+const KEEP_LEAST: u64 = 1000;
 
 /// Why a node cannot be started: where, why, and what to do.
 #[derive(Debug)]
@@ -74,6 +76,9 @@ pub struct Config {
     /// after genesis takes one from somebody trusted: old committees may have sold their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+    /// Blocks for which a proof is kept and served; without it, for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_proofs: Option<u64>,
     /// How it is made to misbehave, for tests: honest, lazy, liar or silent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub behaviour: String,
@@ -156,6 +161,10 @@ impl Config {
         self.peers()?;
         if !(1..=64).contains(&self.verifiers) {
             return Err(fails(place, "verifiers is not between 1 and 64", "set it to the cores to spare"));
+        }
+        if self.keep_proofs.is_some_and(|blocks| blocks < KEEP_LEAST) {
+            let fix = "keep proofs for longer than a verdict can be doubted, or leave it out";
+            return Err(fails(place, format!("keep_proofs is below {KEEP_LEAST} blocks"), fix));
         }
         if self.block_ms == 0 || self.idle_ms < self.block_ms || self.idle_ms > 1000 {
             let fix = "keep 1 <= block_ms <= idle_ms <= 1000";
@@ -253,6 +262,7 @@ mod tests {
             assert!(why.contains(word), "{why}");
         };
         refused("verifiers = 0\n", "verifiers");
+        refused("keep_proofs = 5\n", "keep_proofs");
         refused("block_ms = 600\n", "block_ms");
         refused("idle_ms = 6000\n", "idle_ms");
         refused("behaviour = \"kind\"\n", "kind");

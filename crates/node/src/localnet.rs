@@ -144,6 +144,7 @@ pub fn create(
             idle_ms: 500,
             sync: None,
             checkpoint: None,
+            keep_proofs: None,
             behaviour: member(i).behaviour.into(),
             peers: peers.iter().filter(|peer| peer.account != own.account).cloned().collect(),
         };

@@ -32,6 +32,8 @@ use crate::scheme::{Committees, Schemes, peer_key};
 use crate::seat::Seat;
 use crate::store::NodeStore;
 
+/// Blocks after which old proofs are looked for.
+const PRUNE_EVERY: u64 = 16;
 /// Final blocks that a slow listener may be behind.
 const EVENTS: usize = 256;
 
@@ -203,7 +205,15 @@ async fn network(
     let committees: Arc<dyn Committees> = chain.clone();
     let announce = {
         let shared = shared.clone();
-        Arc::new(move |block: &Finalised| shared.announce(block))
+        let (chain, keep) = (chain.clone(), config.keep_proofs);
+        Arc::new(move |block: &Finalised| {
+            shared.announce(block);
+            if let Some(keep) = keep.filter(|_| block.header.height.is_multiple_of(PRUNE_EVERY))
+                && let Err(why) = chain.prune(keep)
+            {
+                tracing::warn!(%why, "old proofs could not be deleted");
+            }
+        })
     };
     engine::start(
         Setup {

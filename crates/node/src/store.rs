@@ -20,6 +20,8 @@ const META: Bytes = TableDefinition::new("meta");
 /// In META: a snapshot is being read; the height it was of.
 const FILLING: &[u8] = b"filling";
 const FLOOR: &[u8] = b"floor";
+/// In META: number of the first record whose proof may still be here.
+const PRUNED: &[u8] = b"pruned";
 /// Version of the layout of all tables.
 const LAYOUT: u8 = 1;
 /// Bytes of pages kept in memory.
@@ -185,6 +187,7 @@ impl NodeStore {
             let mut meta = write.open_table(META)?;
             meta.remove(FILLING)?;
             meta.remove(FLOOR)?;
+            meta.remove(PRUNED)?;
         }
         write.commit()?;
         Ok(())
@@ -300,6 +303,38 @@ impl NodeStore {
             list.push((number.value(), value.value().to_vec()));
         }
         Ok(list)
+    }
+
+    /// At most `limit` values of numbers from `first` on, the smallest first.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn oldest(&self, table: Numbered, first: u64, limit: usize) -> Stored<Vec<(u64, Vec<u8>)>> {
+        let table = self.0.begin_read()?.open_table(table)?;
+        let mut list = Vec::new();
+        for entry in table.range(first..)?.take(limit) {
+            let (number, value) = entry?;
+            list.push((number.value(), value.value().to_vec()));
+        }
+        Ok(list)
+    }
+
+    /// Number of the first record whose proof may still be here.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn pruned(&self) -> Stored<u64> {
+        let found = self.meta(PRUNED)?.and_then(|bytes| bytes.try_into().ok());
+        Ok(found.map_or(0, u64::from_le_bytes))
+    }
+
+    /// Notes that number.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn set_pruned(&self, number: u64) -> Stored<()> {
+        let indexed = vec![(META, PRUNED.to_vec(), number.to_le_bytes().to_vec())];
+        self.write(Batch { indexed, ..Batch::default() }, false)
     }
 
     /// A value by digest.

@@ -172,6 +172,27 @@ fn a_late_validator_begins_with_a_snapshot() {
     }
 }
 
+/// Proofs that are old enough are deleted, each once, and nothing else is.
+#[test]
+fn old_proofs_are_deleted() {
+    let world = network(4);
+    let views = plan(&world, 5, 70, &[]);
+    views.run().unwrap();
+    let chain = world.chain(0);
+    let view = View { chain: chain.into(), records: world.records };
+    let records: Vec<_> = (0..world.records).map(|number| view.record(number).unwrap()).collect();
+    let kept = || records.iter().filter(|record| view.chain.blobs.has(&record.proof)).count();
+    assert_eq!(kept(), 8);
+    view.chain.prune(1_000).unwrap();
+    assert_eq!(kept(), 8);
+    // All that was ordered before the fifth record, or with it.
+    let fifth = records[4].ordered;
+    view.chain.prune(view.chain.tip().height - fifth).unwrap();
+    assert_eq!(kept(), records.iter().filter(|record| record.ordered > fifth).count());
+    view.chain.prune(1).unwrap();
+    assert_eq!((kept(), view.chain.store.pruned().unwrap()), (0, 8));
+}
+
 /// Whatever a stranger changes of a snapshot, it is refused, and nothing of it stays.
 #[test]
 fn a_bent_snapshot_is_refused() {
