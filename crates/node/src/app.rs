@@ -17,6 +17,8 @@ use crate::scheme::{Multisig, PeerKey, account_of};
 
 /// Shortest wait before something is looked at again.
 const POLL: Duration = Duration::from_millis(5);
+/// Transactions that may wait before blocks are made half as often.
+const CROWD: usize = 64;
 
 /// When blocks are made.
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +128,10 @@ impl<E: Clock + Spawner> commonware_consensus::Application<E> for App {
         let (least, idle) = (millis(self.pace.least), millis(self.pace.idle));
         loop {
             let waited = now(&clock).saturating_sub(parent.time);
+            // A block costs every validator some milliseconds whatever is in it: where many wait, fewer and larger ones
+            // leave more for proofs.
+            let crowded = self.chain.waiting().0 > CROWD;
+            let least = if crowded { least.saturating_mul(2).min(idle) } else { least };
             if waited >= idle || (waited >= least && self.chain.is_busy(&id)) {
                 break;
             }
