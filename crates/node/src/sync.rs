@@ -16,7 +16,7 @@ use certify::map::{path, value_digest};
 use certify::wire::{Bounded, decode, encode};
 use certify::{Checkpoint, Client};
 use certify::{Handover, spell_struct};
-use ledger::entry::{Record, Records, Table as _, read_value};
+use ledger::entry::{Models, Record, Records, Table as _, read_value};
 use ledger::store::Fault;
 use ledger::tree::{self, NODES};
 use ledger::{Changes, MemoryStore, State, present};
@@ -238,7 +238,7 @@ fn fill(
     client.accept(&block.header, &finality).map_err(Refused::Untrusted)?;
 
     store.begin_filling()?;
-    let (leaves, mut records, next) = entries(source, store)?;
+    let (leaves, found, next) = entries(source, store)?;
     // The nodes above the entries are made here: they are what the root says.
     let mut changes = Changes::new();
     let root = tree::update(&MemoryStore::default(), &leaves, &mut changes)?;
@@ -248,12 +248,14 @@ fn fill(
     drop(leaves);
     store.write(Batch { state: Some(&changes), ..Batch::default() }, false)?;
     drop(changes);
-    bodies(source, store, &records, next)?;
+    bodies(source, store, &found.records, next)?;
     let snapshot = store.snapshot()?;
     let chain = present(&State::new(&snapshot))?;
     if chain.network != start.network || chain.height != block.header.height {
         return Err(Refused::Form("its state is of another block"));
     }
+    let Found { mut records, mut models } = found;
+    models.sort();
     records.sort_by_key(|(statement, record)| (record.ordered, *statement));
     for part in records.chunks(TOGETHER) {
         let entry = |(statement, record): &(Digest, Record)| {
@@ -263,6 +265,7 @@ fn fill(
     }
     let height = block.header.height;
     let mut last = Batch::default();
+    last.append = models.into_iter().map(|(_, model)| (list::MODELS, model)).collect();
     last.numbered.push((list::BLOCKS, height, head.block.to_vec()));
     last.numbered.push((list::FINALITY, height, head.finality.to_vec()));
     for step in head.steps.iter() {
@@ -274,12 +277,18 @@ fn fill(
 
 type Leaves = Vec<tree::Change>;
 
-/// Records by statement, which rise.
-type Found = Vec<(Digest, Record)>;
+/// What lists are made of.
+#[derive(Default)]
+struct Found {
+    /// By statement, which rise.
+    records: Vec<(Digest, Record)>,
+    /// Heights, and owners and names.
+    models: Vec<(u64, Vec<u8>)>,
+}
 
 /// Reads all entries and writes them; also gives the byte that follows them.
 fn entries(source: &mut Source<'_>, store: &NodeStore) -> Result<(Leaves, Found, u8), Refused> {
-    let (mut leaves, mut records, mut last) = (Leaves::new(), Vec::new(), Vec::new());
+    let (mut leaves, mut found, mut last) = (Leaves::new(), Found::default(), Vec::new());
     let mut changes = Changes::new();
     loop {
         match source.array()? {
@@ -287,7 +296,7 @@ fn entries(source: &mut Source<'_>, store: &NodeStore) -> Result<(Leaves, Found,
             [next] => {
                 store.write(Batch { state: Some(&changes), ..Batch::default() }, false)?;
                 leaves.sort_unstable();
-                return Ok((leaves, records, next));
+                return Ok((leaves, found, next));
             }
         }
         let (key, value) = (source.length(KEY)?, source.length(VALUE)?);
@@ -302,7 +311,12 @@ fn entries(source: &mut Source<'_>, store: &NodeStore) -> Result<(Leaves, Found,
         if *namespace == Records::NAMESPACE
             && let (Ok(statement), Ok(record)) = (Digest::try_from(rest), read_value::<Records>(&value))
         {
-            records.push((statement, record));
+            found.records.push((statement, record));
+        }
+        if *namespace == Models::NAMESPACE
+            && let Ok(model) = read_value::<Models>(&value)
+        {
+            found.models.push((model.height, rest.to_vec()));
         }
         last.clone_from(&key);
         changes.insert(key, Some(value));
@@ -314,7 +328,12 @@ fn entries(source: &mut Source<'_>, store: &NodeStore) -> Result<(Leaves, Found,
 }
 
 /// Reads the bodies of records, each of which the state names by its digest.
-fn bodies(source: &mut Source<'_>, store: &NodeStore, records: &Found, mut next: u8) -> Result<(), Refused> {
+fn bodies(
+    source: &mut Source<'_>,
+    store: &NodeStore,
+    records: &[(Digest, Record)],
+    mut next: u8,
+) -> Result<(), Refused> {
     let mut batch = Batch::default();
     while next == 2 {
         let statement: Digest = source.array()?;

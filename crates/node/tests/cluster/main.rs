@@ -17,7 +17,7 @@ use ledger::entry::Status;
 use world::{BOND, Done, View, World, link, snapshot};
 use zerotell_node::scheme::{PeerKey, account_of};
 use zerotell_node::seat::Behaviour;
-use zerotell_node::store::NodeStore;
+use zerotell_node::store::{NodeStore, list};
 use zerotell_node::sync;
 
 fn seeds() -> std::ops::Range<u64> {
@@ -169,6 +169,14 @@ fn a_late_validator_begins_with_a_snapshot() {
         assert!(floor > 80 && chain.block(floor - 1).unwrap().is_none());
         assert!(chain.handover(0).unwrap().is_some(), "certificates lead through epochs it never saw");
         assert!(chain.handover(2).unwrap().is_some());
+        let whole = world.chain(0);
+        let listed = |chain: &zerotell_node::chain::Chain, table| {
+            let list = chain.store.newest(table, u64::MAX, 100).unwrap();
+            list.into_iter().map(|(_, value)| value).collect::<std::collections::BTreeSet<_>>()
+        };
+        for table in [list::RECORDS, list::MODELS] {
+            assert_eq!(listed(&chain, table), listed(&whole, table));
+        }
     }
 }
 
