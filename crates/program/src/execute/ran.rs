@@ -14,13 +14,21 @@ use super::round;
 /// Nothing by default. Secret: wiped when nobody else holds it.
 #[derive(Clone, Default)]
 pub struct Ran {
-    /// The columns of every step of an operator, in order.
-    steps: Vec<(Site, Vec<Arc<[i64]>>)>,
+    /// What every step of an operator made, in order.
+    steps: Vec<Made>,
+}
+
+/// The columns of one step.
+#[derive(Clone)]
+struct Made {
+    site: Site,
+    columns: Vec<Arc<[i64]>>,
 }
 
 impl Drop for Ran {
     fn drop(&mut self) {
-        for values in self.steps.iter_mut().flat_map(|(_, columns)| columns).filter_map(Arc::get_mut) {
+        let columns = self.steps.iter_mut().flat_map(|made| &mut made.columns);
+        for values in columns.filter_map(Arc::get_mut) {
             values.zeroize();
         }
     }
@@ -28,30 +36,31 @@ impl Drop for Ran {
 
 impl Ran {
     pub(super) fn of(lowered: &Lowered, values: &Values) -> Self {
-        let own = |step| columns(step).into_iter().filter_map(|column| values[column as usize].clone());
-        Self { steps: operators(lowered).map(|(_, step, site)| (site, own(step).collect())).collect() }
+        let own =
+            |step: &Step| columns(step).into_iter().filter_map(|column| values[column as usize].clone());
+        let made = |(_, step, site): (usize, &Step, Site)| Made { site, columns: own(step).collect() };
+        Self { steps: operators(lowered).map(made).collect() }
     }
 
     /// Hands the columns on to a lowered Program that has the same operators; tells of each step whether it
     /// is done.
     pub(super) fn hand_on(&self, lowered: &Lowered, values: &mut Values) -> Vec<bool> {
         let mut done = vec![false; lowered.steps.len()];
-        let fits = |column: &u32, own: &Arc<[i64]>| {
-            own.len() == lowered.tensors[*column as usize].axes.iter().product::<usize>()
+        let fits = |(&column, own): (&u32, &Arc<[i64]>)| {
+            own.len() == lowered.tensors[column as usize].axes.iter().product::<usize>()
         };
-        let same = |((_, step, site), (own_site, own)): ((usize, &Step, Site), &(Site, Vec<Arc<[i64]>>))| {
+        let same = |((_, step, site), own): ((usize, &Step, Site), &Made)| {
             let columns = columns(step);
-            site == *own_site
-                && columns.len() == own.len()
-                && columns.iter().zip(own).all(|(column, own)| fits(column, own))
+            let lengths = columns.len() == own.columns.len() && columns.iter().zip(&own.columns).all(fits);
+            site == own.site && lengths
         };
         let count = operators(lowered).count();
         if count != self.steps.len() || !operators(lowered).zip(&self.steps).all(same) {
             return done;
         }
-        for ((number, step, _), (_, own)) in operators(lowered).zip(&self.steps) {
+        for ((number, step, _), own) in operators(lowered).zip(&self.steps) {
             done[number] = true;
-            for (column, own) in columns(step).into_iter().zip(own) {
+            for (column, own) in columns(step).into_iter().zip(&own.columns) {
                 values[column as usize] = Some(Arc::clone(own));
             }
         }
