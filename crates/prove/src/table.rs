@@ -330,13 +330,26 @@ impl Rows {
         }
     }
 
-    /// Adds entry c of row i, times `factors[c]`, to entry c of a shorter vector, round and round. Rows over F.
+    /// As [`Self::add_twisted`] to zeros: every run of the vector is wiped while it is at hand anyway.
+    fn twisted(&self, i: usize, width: usize, factors: &[F], out: &mut [F]) {
+        self.twist(i, width, factors, (out, true));
+    }
+
+    /// Adds entry c of row i, times `factors[c]`, to entry c of a vector that is no longer, round and round. Rows
+    /// over F.
     fn add_twisted(&self, i: usize, width: usize, factors: &[F], out: &mut [F]) {
+        self.twist(i, width, factors, (out, false));
+    }
+
+    fn twist(&self, i: usize, width: usize, factors: &[F], (out, first): (&mut [F], bool)) {
         let step = out.len().min(STEP);
         let mut buffer = Zeroizing::new([F::ZERO; STEP]);
         for (start, factors) in (0..width).step_by(step).zip(factors.chunks(step)) {
             let at = start % out.len();
             let (from, count) = (i * width + start, factors.len());
+            if first && start < out.len() {
+                out[at..at + count].fill(F::ZERO);
+            }
             let entries = match self {
                 Self::Small(data) => {
                     data.all().part(from, from + count).write(&mut buffer[..count]);
@@ -448,8 +461,7 @@ fn hash_cosets(
         let mut words: Vec<F> = scratch.take().unwrap_or_else(|| zeros(shape.rows * stride));
         words.par_chunks_exact_mut(stride).enumerate().for_each(|(row, word)| {
             let word = &mut word[..length];
-            word.fill(F::ZERO);
-            data.add_twisted(row, shape.data(), of_data, word);
+            data.twisted(row, shape.data(), of_data, word);
             masks.add_twisted(row, shape.masks(), of_masks, word);
             ntt.forward(word);
         });
