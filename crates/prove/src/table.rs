@@ -57,9 +57,9 @@ impl Code {
 }
 
 /// F-values of code words that a model's table keeps, where a proof commits so many fresh values besides: at
-/// about 32 bytes each, both have the room of [`KEPT`].
+/// 40 bytes each, both have the room of [`KEPT`].
 pub(crate) fn kept_beside(fresh: usize) -> usize {
-    KEPT.1.saturating_sub(fresh.saturating_mul(4))
+    KEPT.1.saturating_sub(fresh.saturating_mul(5))
 }
 
 impl Table {

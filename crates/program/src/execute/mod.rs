@@ -214,6 +214,14 @@ where
     Ok(Assignment { values: values?, prepared })
 }
 
+impl Lowered {
+    /// Entries of all tensors together.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.axes.iter().product::<usize>()).sum()
+    }
+}
+
 /// A Program made ready to run many times with one batch size.
 #[derive(Clone, Debug)]
 pub struct Runner {
@@ -229,6 +237,12 @@ impl Runner {
     /// When the Program or the batch size is refused.
     pub fn new(program: &Program, batch: u32) -> Result<Runner, Invalid> {
         Ok(Runner { lowered: lower_operators(program, batch)?, outputs: program.outputs.clone() })
+    }
+
+    /// Entries of all tensors together.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.lowered.entries()
     }
 
     /// Values of the outputs, in order, row-major over their axes with the batch in place.
