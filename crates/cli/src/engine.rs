@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use program::types::{Home, Reveal};
 use program::wire::{Statement, encode_statement};
-use program::{Assignment, Disclosure, ExecuteError, InputMode};
+use program::{Assignment, Disclosure, ExecuteError, InputMode, Runner};
 use prove::Table;
 use prove::random::Seed;
 use verify::{Link, Setup, links_digest};
@@ -149,7 +149,8 @@ fn executed(why: ExecuteError) -> Failure {
 pub fn prepare(owner: &Owner, request: &Request) -> Outcome<Prepared> {
     let started = Instant::now();
     let (integers, batch, saturated) = integers(owner, &request.inputs)?;
-    let outputs = program::run(&owner.program, batch, &integers, &owner.weights.0).map_err(prover)?;
+    let runner = Runner::new(&owner.program, batch).map_err(prover)?;
+    let (outputs, ran) = prove::run(&runner, &integers, &owner.weights.0).map_err(prover)?;
     check_bounds(owner, &request.reveals, &outputs, 0)?;
     let mode = match &request.inputs {
         Inputs::Rows { public: true, .. } => InputMode::Public,
@@ -176,7 +177,7 @@ pub fn prepare(owner: &Owner, request: &Request) -> Outcome<Prepared> {
     integers.values().flat_map(|v| v.iter()).for_each(|x| {
         hasher.update(&x.to_le_bytes());
     });
-    let assignment = program::execute(&setup.lowered, &integers, &owner.weights.0).map_err(executed)?;
+    let assignment = prove::execute(&setup.lowered, &integers, &owner.weights.0, ran).map_err(executed)?;
     Ok(Prepared {
         setup,
         statement,

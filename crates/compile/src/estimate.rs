@@ -330,7 +330,10 @@ mod held {
     /// A position of a code: its leaf of the tree with the nodes above, its salt.
     pub const POSITION: u64 = 112;
     /// Code words of up to so many entries are kept: of a table made for one proof, and of one that serves many.
+    /// The room of the latter is shared with the fresh values of a proof.
     pub const CODE_WORDS: (u64, u64) = (1 << 23, 1 << 26);
+    /// What a fresh value takes of this room.
+    pub const WORDS_PER_VALUE: u64 = 5;
     /// Positions that others are encoded at, at least: one coset after the other.
     pub const COSET: u64 = 1 << 17;
 }
@@ -366,14 +369,19 @@ impl Oracle {
         f64::from(queries) * self.column_bytes as f64 + 32.0 * siblings.max(0.0)
     }
 
-    /// Bytes of its code words, or of those that are held at one time, and of its tree.
-    fn memory(&self) -> u64 {
-        let most = if self.made { held::CODE_WORDS.0 } else { held::CODE_WORDS.1 };
+    /// Bytes of its code words, or of those that are held at one time, and of its tree; beside so many fresh values.
+    fn memory(&self, values: u64) -> u64 {
+        let words = self.rows * self.positions;
+        let beside = held::CODE_WORDS.1.saturating_sub(held::WORDS_PER_VALUE * values);
+        let most = if self.made { held::CODE_WORDS.0 } else { beside };
         let data = 1 << self.dimension.saturating_sub(1).checked_ilog2().unwrap_or(0);
-        let at_once = if self.rows * self.positions > most {
-            data.min(held::COSET.max(data / 4))
-        } else {
+        let coset = data.min(held::COSET.max(data / 4));
+        let at_once = if words <= most {
             self.positions
+        } else if self.made || words > held::CODE_WORDS.1 {
+            coset
+        } else {
+            coset * (most / (self.rows * coset)).max(1)
         };
         8 * self.rows * at_once + held::POSITION * self.positions
     }
@@ -430,7 +438,7 @@ impl Estimate {
             + held::VALUE * sizes.values
             + held::LEAF * sizes.leaves
             + held::FIRST_LEAF * sizes.leaves.min(held::FIRST_LEAVES)
-            + sizes.oracles.iter().map(Oracle::memory).sum::<u64>()
+            + sizes.oracles.iter().map(|oracle| oracle.memory(sizes.values)).sum::<u64>()
     }
 }
 
@@ -645,7 +653,7 @@ mod tests {
             proof_bytes: 460578,
             prove_ms: 980.0,
             verify_ms: 4.2,
-            peak_mb: 1342,
+            peak_mb: 1121,
         },
     ];
 
@@ -726,9 +734,12 @@ mod tests {
             folded: true,
         };
         let tree = held::POSITION << 19;
-        assert_eq!(oracle(16, true).memory(), ((8 * 16) << 19) + tree, "kept");
-        assert_eq!(oracle(17, true).memory(), ((8 * 17) << 17) + tree, "one coset");
-        assert_eq!(oracle(128, false).memory(), ((8 * 128) << 19) + tree, "kept for many proofs");
-        assert_eq!(oracle(129, false).memory(), ((8 * 129) << 17) + tree);
+        assert_eq!(oracle(16, true).memory(0), ((8 * 16) << 19) + tree, "kept");
+        assert_eq!(oracle(17, true).memory(0), ((8 * 17) << 17) + tree, "one coset");
+        assert_eq!(oracle(128, false).memory(0), ((8 * 128) << 19) + tree, "kept for many proofs");
+        assert_eq!(oracle(129, false).memory(0), ((8 * 129) << 17) + tree);
+        let beside = |words: u64| oracle(128, false).memory(words / held::WORDS_PER_VALUE);
+        assert_eq!(beside((1 << 25) - 5), ((8 * 128) << 18) + tree, "half");
+        assert_eq!(beside((1 << 25) + 5), ((8 * 128) << 17) + tree, "a quarter");
     }
 }

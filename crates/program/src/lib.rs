@@ -47,7 +47,8 @@ pub mod wire;
 
 pub use builder::Builder;
 pub use execute::{
-    Assignment, ExecuteError, Prepared, Runner, check_all, execute, form_values, run, run_tensors,
+    Assignment, ExecuteError, Hands, Job, Prepared, Ran, Runner, check_all, execute, execute_ran,
+    form_values, run, run_tensors,
 };
 pub use invalid::{Invalid, Reason, Site};
 pub use lower::{Lowered, Shape, lower};

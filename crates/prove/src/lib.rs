@@ -16,6 +16,7 @@
 mod fractions;
 mod functional;
 mod grind;
+mod hands;
 mod inner;
 mod integers;
 mod leaves;
@@ -32,6 +33,7 @@ mod tests;
 mod tiled;
 mod values;
 
+pub use hands::{execute, run};
 pub use integers::Integers;
 pub use link::{LinkAbout, prove_link, recommit};
 pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at, prove_observed};

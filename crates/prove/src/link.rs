@@ -13,7 +13,7 @@ use crate::functional::Functional;
 use crate::product::Data;
 use crate::random::Source;
 use crate::rungs::Ladder;
-use crate::table::Table;
+use crate::table::{Rows, Table};
 
 /// Commits a table's data again under fresh masks and salts. `shape` may have other R, C, T and n;
 /// `seed` must be used for this commitment only.
@@ -25,9 +25,12 @@ pub fn recommit(table: &Table, shape: Shape, seed: &impl Source) -> Result<Table
     match table.data() {
         Data::Small(_) => {
             let data = table.integers().and_then(|data| data.resized(size)).ok_or(ProveError::OtherData)?;
-            Ok(Table::small(shape, data, seed, "z"))
+            Ok(Table::within(shape, Rows::Small(data), (seed, "z"), table.most_kept()))
         }
-        Data::Base(data) => Ok(Table::base(shape, resized(data, size, F::ZERO)?, seed, "z")),
+        Data::Base(data) => {
+            let data = Rows::Base(Zeroizing::new(resized(data, size, F::ZERO)?));
+            Ok(Table::within(shape, data, (seed, "z"), table.most_kept()))
+        }
         Data::Extension(_) => Err(ProveError::OtherData),
     }
 }

@@ -25,7 +25,7 @@ use crate::leaves::Leaves;
 use crate::memory::{recycle, zeros};
 use crate::random::{Seed, Source};
 use crate::rungs::Ladder;
-use crate::table::Table;
+use crate::table::{Rows, Table, kept_beside};
 use crate::values::Values;
 
 /// Why no proof was made.
@@ -168,18 +168,12 @@ fn by_block<'a, 'b, T>(layout: &'a Layout, mut entries: &'b mut [T]) -> Vec<(&'a
     layout.blocks.iter().map(|block| (block, cut(block))).collect()
 }
 
-/// Commits an oracle's rows, laid out from its tensors; as small integers if at most so many are wide.
-fn commit(
-    shape: Shape,
-    layout: &Layout,
-    tensors: &Tensors<'_>,
-    most_wide: Option<usize>,
-    source: &impl Source,
-) -> Table {
+/// An oracle's rows, laid out from its tensors; as small integers if at most so many are wide.
+fn rows(shape: &Shape, layout: &Layout, tensors: &Tensors<'_>, most_wide: Option<usize>) -> Rows {
     let size = shape.rows * shape.data();
     match most_wide.and_then(|most_wide| small_rows(layout, tensors, size, most_wide)) {
-        Some(rows) => Table::small(shape, rows, source, "z"),
-        None => Table::base(shape, base_rows(layout, tensors, size), source, "z"),
+        Some(rows) => Rows::Small(rows),
+        None => Rows::Base(Zeroizing::new(base_rows(layout, tensors, size))),
     }
 }
 
@@ -202,7 +196,11 @@ pub fn commit_model(
             tensors.push((axes, Entries::Integers(values)));
         }
     }
-    Ok(Some(rayon::scope(|_| commit(shape, &layout, &tensors, Some(most_wide(layout.total)), seed))))
+    let most = kept_beside(Setup::fresh_entries(program, 1, true).unwrap_or(0));
+    Ok(Some(rayon::scope(|_| {
+        let rows = rows(&shape, &layout, &tensors, Some(most_wide(layout.total)));
+        Table::within(shape, rows, (seed, "z"), most)
+    })))
 }
 
 /// Commits an input of these (batch-expanded) axes. `seed` must be used for this input only.
@@ -218,13 +216,9 @@ pub fn commit_input(
     if values.len() != axes.iter().product::<usize>() {
         return Err(SetupError::Oracle("X: the input has another size"));
     }
-    Ok(commit(
-        shape,
-        &layout,
-        &[(axes.to_vec(), Entries::Integers(values))],
-        Some(most_wide(layout.total)),
-        seed,
-    ))
+    let tensors = [(axes.to_vec(), Entries::Integers(values))];
+    let rows = rows(&shape, &layout, &tensors, Some(most_wide(layout.total)));
+    Ok(Table::commit(shape, rows, seed, "z"))
 }
 
 /// Proves a Statement. `long_term` are the tables it opens, in its order; `seed` must be fresh.
@@ -351,7 +345,8 @@ pub(crate) fn commit_fresh_as(
     };
     let tensors: Vec<_> =
         group.tensors.iter().map(|&tensor| (setup.axes(tensor).to_vec(), entries(tensor))).collect();
-    let table = commit(group.shape.clone(), &group.layout, &tensors, most_wide, source);
+    let rows = rows(&group.shape, &group.layout, &tensors, most_wide);
+    let table = Table::commit(group.shape.clone(), rows, source, "z");
     Fresh { table, pads: Zeroizing::new(pads), pairs }
 }
 

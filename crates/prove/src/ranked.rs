@@ -7,7 +7,7 @@
 
 use algebra::K;
 use algebra::layout::Block;
-use algebra::slices::add_scaled;
+use algebra::slices::{add_scaled, scale};
 use rayon::prelude::*;
 use sumcheck::Term;
 use verify::Group;
@@ -98,6 +98,14 @@ impl Ranked {
 
 /// x ⊗ y, y fastest.
 pub(crate) fn outer(x: &[K], y: &[K]) -> Vec<K> {
+    // One long run instead of many of one entry.
+    if let ([factor], long) | (long, [factor]) = (x, y) {
+        let mut product = long.to_vec();
+        if *factor != K::ONE {
+            scale(&mut product, *factor);
+        }
+        return product;
+    }
     let mut product = zeros(x.len() * y.len());
     let runs = product.par_chunks_exact_mut(y.len().max(1)).zip(x);
     runs.with_min_len(GRAIN / y.len().max(1) + 1).for_each(|(run, &a)| add_scaled(run, a, y));

@@ -1,7 +1,7 @@
 //! A committed table: rows, masks, tree, and code words unless they are many.
 //!
-//! The code words of a large table are made coset by coset, hashed and forgotten; columns that are
-//! opened are worked out again from the rows. See ADR 019.
+//! The code words of a large table are made coset by coset, hashed and, all or some of them, forgotten;
+//! columns that are opened there are worked out again from the rows. See ADR 019.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::product::Data;
 use crate::random::Source;
 
 /// Rows over F, or over K as pairs of rows over F.
-enum Rows {
+pub(crate) enum Rows {
     /// Rows over F with small entries: weights and inputs.
     Small(Integers),
     Base(Zeroizing<Vec<F>>),
@@ -31,12 +31,35 @@ pub struct Table {
     shape: Shape,
     data: Rows,
     masks: Rows,
-    /// Code words in transform order: for each F-row its n values. K-rows are c0 then c1. None if they
-    /// are not kept.
-    code: Option<Zeroizing<Vec<F>>>,
+    code: Code,
+    /// F-values of code words that are kept at most.
+    most: usize,
     salts: Vec<[u8; 16]>,
     tree: Tree,
     ntt: Arc<Ntt>,
+}
+
+/// Code words, as far as they are kept: in transform order, so many positions at a time, from the first on.
+struct Code {
+    /// For each F-row its values at these positions; K-rows are c0 then c1.
+    parts: Vec<Zeroizing<Vec<F>>>,
+    /// Positions of a part.
+    length: usize,
+    /// From one row of a part to the next.
+    stride: usize,
+}
+
+impl Code {
+    /// The part that has a slot, and where in its rows; none if it is not kept.
+    fn at(&self, slot: usize) -> Option<(&[F], usize)> {
+        Some((self.parts.get(slot / self.length)?, slot % self.length))
+    }
+}
+
+/// F-values of code words that a model's table keeps, where a proof commits so many fresh values besides: at
+/// 40 bytes each, both have the room of [`KEPT`].
+pub(crate) fn kept_beside(fresh: usize) -> usize {
+    KEPT.1.saturating_sub(fresh.saturating_mul(5))
 }
 
 impl Table {
@@ -55,13 +78,27 @@ impl Table {
         Self::commit(shape, Rows::Extension(Zeroizing::new(data)), source, name)
     }
 
-    fn commit(shape: Shape, data: Rows, source: &impl Source, name: &str) -> Self {
-        let coset = forgotten(&shape);
-        Self::commit_as(shape, data, source, name, coset)
+    /// Commits rows; how much of their code words is kept depends on the role.
+    pub(crate) fn commit(shape: Shape, data: Rows, source: &impl Source, name: &str) -> Self {
+        let most = if shape.role == Role::Fresh { KEPT.0 } else { KEPT.1 };
+        Self::within(shape, data, (source, name), most)
     }
 
-    /// As [`Self::commit`]; with `coset` its code words are not kept but made on cosets of 2^coset <= C positions.
-    fn commit_as(shape: Shape, data: Rows, source: &impl Source, name: &str, coset: Option<usize>) -> Self {
+    /// Commits rows and keeps at most so many F-values of their code words.
+    pub(crate) fn within(shape: Shape, data: Rows, random: (&impl Source, &str), most: usize) -> Self {
+        let cosets = forgotten(&shape, most);
+        let mut table = Self::commit_as(shape, data, random, cosets);
+        table.most = most;
+        table
+    }
+
+    /// As [`Self::within`]; code words are kept as `cosets` tells.
+    fn commit_as(
+        shape: Shape,
+        data: Rows,
+        (source, name): (&impl Source, &str),
+        cosets: Option<Cosets>,
+    ) -> Self {
         let count = shape.rows * shape.masks();
         let stream = format!("{name}.mask");
         let masks = match data {
@@ -71,16 +108,20 @@ impl Table {
         let ntt = Ntt::shared(shape.log_n as u32);
         let salts = salts(&shape, source, name);
         let mut by_slot = vec![[0; 32]; ntt.len()];
-        let code = if let Some(coset) = coset {
-            hash_cosets(&shape, &data, &masks, (&ntt, &salts), coset, &mut by_slot);
-            None
+        let code = if let Some(cosets) = cosets {
+            hash_cosets(&shape, &data, &masks, (&ntt, &salts), cosets, &mut by_slot)
         } else {
             let code = encode(&shape, &data, &masks, &ntt);
             hash_columns(&shape, (&code, ntt.len()), (&ntt, &salts), 0, &mut by_slot);
-            Some(code)
+            Code { parts: vec![code], length: ntt.len(), stride: ntt.len() }
         };
         let tree = tree(&shape, &ntt, &by_slot);
-        Self { shape, data, masks, code, salts, tree, ntt }
+        Self { shape, data, masks, code, most: usize::MAX, salts, tree, ntt }
+    }
+
+    /// F-values of code words that this table keeps at most, and its next epochs.
+    pub(crate) fn most_kept(&self) -> usize {
+        self.most
     }
 
     /// The root.
@@ -149,18 +190,23 @@ impl Table {
 
     /// Salts and columns at these positions.
     pub(crate) fn columns(&self, positions: &[usize]) -> Vec<u8> {
-        let again = if self.code.is_none() { self.evaluated(positions) } else { Vec::new() };
-        let column = |(i, &position): (usize, &usize)| {
+        let kept = |&position: &usize| self.code.at(self.ntt.slot(position));
+        let forgotten: Vec<usize> = positions.iter().filter(|&at| kept(at).is_none()).copied().collect();
+        let again = if forgotten.is_empty() { Vec::new() } else { self.evaluated(&forgotten) };
+        let mut next = 0..forgotten.len();
+        let column = |position: &usize| match kept(position) {
+            Some((part, slot)) => (*position, part, self.code.stride, slot),
+            None => (*position, again.as_slice(), forgotten.len(), next.next().unwrap_or(0)),
+        };
+        let columns: Vec<_> = positions.iter().map(column).collect();
+        let bytes = |(position, rows, stride, at): (usize, &[F], usize, usize)| {
             let mut bytes = Vec::with_capacity(self.shape.column_bytes());
             bytes.extend(self.salts.get(position).into_iter().flatten());
-            match &self.code {
-                Some(code) => push_column(&mut bytes, code, self.ntt.len(), self.ntt.slot(position)),
-                None => push_column(&mut bytes, &again, positions.len(), i),
-            }
+            push_column(&mut bytes, rows, stride, at);
             bytes
         };
         // Every entry lies on another page: both threads fetch.
-        positions.par_iter().enumerate().map(column).collect::<Vec<_>>().concat()
+        columns.into_par_iter().map(bytes).collect::<Vec<_>>().concat()
     }
 
     /// The values of all rows over F at these positions, row by row.
@@ -223,9 +269,7 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        if let Some(code) = &mut self.code {
-            recycle(std::mem::take(&mut **code));
-        }
+        self.code.parts.iter_mut().for_each(|part| recycle(std::mem::take(&mut **part)));
     }
 }
 
@@ -286,13 +330,26 @@ impl Rows {
         }
     }
 
-    /// Adds entry c of row i, times `factors[c]`, to entry c of a shorter vector, round and round. Rows over F.
+    /// As [`Self::add_twisted`] to zeros: every run of the vector is wiped while it is at hand anyway.
+    fn twisted(&self, i: usize, width: usize, factors: &[F], out: &mut [F]) {
+        self.twist(i, width, factors, (out, true));
+    }
+
+    /// Adds entry c of row i, times `factors[c]`, to entry c of a vector that is no longer, round and round. Rows
+    /// over F.
     fn add_twisted(&self, i: usize, width: usize, factors: &[F], out: &mut [F]) {
+        self.twist(i, width, factors, (out, false));
+    }
+
+    fn twist(&self, i: usize, width: usize, factors: &[F], (out, first): (&mut [F], bool)) {
         let step = out.len().min(STEP);
         let mut buffer = Zeroizing::new([F::ZERO; STEP]);
         for (start, factors) in (0..width).step_by(step).zip(factors.chunks(step)) {
             let at = start % out.len();
             let (from, count) = (i * width + start, factors.len());
+            if first && start < out.len() {
+                out[at..at + count].fill(F::ZERO);
+            }
             let entries = match self {
                 Self::Small(data) => {
                     data.all().part(from, from + count).write(&mut buffer[..count]);
@@ -320,7 +377,8 @@ impl Rows {
     }
 }
 
-/// Code words are kept up to so many F-values of a table that serves one proof, and of one that serves many.
+/// Code words are kept up to so many F-values of a table that serves one proof; of one that serves many,
+/// some are kept up to so many.
 const KEPT: (usize, usize) = (1 << 23, 1 << 26);
 /// Least lg of the positions encoded at once: 512 KiB of a row, which stay in a core's own cache.
 const COSET: usize = 17;
@@ -333,11 +391,25 @@ const DIFFERENT: usize = 64;
 /// Rows evaluated together.
 const TOGETHER: usize = 4;
 
-/// lg of the positions to encode at once, if the code words are too many to be kept.
-fn forgotten(shape: &Shape) -> Option<usize> {
-    let most = if shape.role == Role::Fresh { KEPT.0 } else { KEPT.1 };
-    let some = !shape.extension && shape.rows << shape.log_n > most;
-    some.then(|| COSET.max(shape.log_c.saturating_sub(2)).min(shape.log_c))
+/// How code words are made that are not all kept.
+#[derive(Clone, Copy)]
+struct Cosets {
+    /// lg of the positions encoded at once, at most C.
+    log: usize,
+    /// How many of the first cosets are kept.
+    kept: usize,
+}
+
+/// How to make code words of which at most so many F-values are kept, if they are more. What is kept of few
+/// serves often; of very many it would hardly ever be asked for.
+fn forgotten(shape: &Shape, most: usize) -> Option<Cosets> {
+    let words = shape.rows << shape.log_n;
+    if shape.extension || words <= most {
+        return None;
+    }
+    let log = COSET.max(shape.log_c.saturating_sub(2)).min(shape.log_c);
+    let some = shape.role != Role::Fresh && words <= KEPT.1;
+    Some(Cosets { log, kept: if some { most / (shape.rows << log) } else { 0 } })
 }
 
 /// x^0, x^1, ..
@@ -367,7 +439,7 @@ fn encode(shape: &Shape, data: &Rows, masks: &Rows, ntt: &Ntt) -> Zeroizing<Vec<
     Zeroizing::new(code)
 }
 
-/// Hashes all columns; their code words are made coset by coset and not kept. Position S·i + s is the value at
+/// Hashes all columns; their code words are made coset by coset, and those of the first cosets kept. Position S·i + s is the value at
 /// ω_n^s·ω^i, ω of order 2^coset: a transform of the coefficients times the powers of ω_n^s. In transform order
 /// such positions are neighbours.
 fn hash_cosets(
@@ -375,27 +447,33 @@ fn hash_cosets(
     data: &Rows,
     masks: &Rows,
     about: (&Ntt, &[[u8; 16]]),
-    coset: usize,
+    cosets: Cosets,
     by_slot: &mut [[u8; 32]],
-) {
-    let length = 1 << coset;
-    let (ntt, whole) = (Ntt::shared(coset as u32), Ntt::shared((shape.log_n - coset) as u32));
+) -> Code {
+    let length = 1 << cosets.log;
+    let (ntt, whole) = (Ntt::shared(cosets.log as u32), Ntt::shared((shape.log_n - cosets.log) as u32));
     let root = F::root_of_unity(shape.log_n as u32).unwrap_or(F::ONE);
     let stride = length + APART;
-    let mut words = zeros(shape.rows * stride);
+    let (mut parts, mut scratch) = (Vec::new(), None);
     for (i, by_slot) in by_slot.chunks_exact_mut(length).enumerate() {
         let factors = powers(root.pow(whole.slot(i) as u64), shape.dimension());
         let (of_data, of_masks) = factors.split_at(shape.data());
+        let mut words: Vec<F> = scratch.take().unwrap_or_else(|| zeros(shape.rows * stride));
         words.par_chunks_exact_mut(stride).enumerate().for_each(|(row, word)| {
             let word = &mut word[..length];
-            word.fill(F::ZERO);
-            data.add_twisted(row, shape.data(), of_data, word);
+            data.twisted(row, shape.data(), of_data, word);
             masks.add_twisted(row, shape.masks(), of_masks, word);
             ntt.forward(word);
         });
         hash_columns(shape, (&words, stride), about, i * length, by_slot);
+        if i < cosets.kept {
+            parts.push(Zeroizing::new(words));
+        } else {
+            scratch = Some(words);
+        }
     }
-    recycle(words);
+    scratch.into_iter().for_each(recycle);
+    Code { parts, length, stride }
 }
 
 /// Leaves or parents hashed by one task.
@@ -470,13 +548,15 @@ mod tests {
                 Rows::Small(integers)
             };
             let base = || Rows::Base(Zeroizing::new(entries.iter().map(|&x| F::from_i64(x)).collect()));
-            let table = |rows, coset| Table::commit_as(shape.clone(), rows, &Seed::new([3; 32]), "z", coset);
+            let seed = Seed::new([3; 32]);
+            let table = |rows, cosets| Table::commit_as(shape.clone(), rows, (&seed, "z"), cosets);
             let expected = table(base(), None);
             let positions: Vec<usize> = (0..1 << log_n).filter(|i| i % 5 < 2 || i % 64 == 4).collect();
-            for coset in [log_c, log_c - 1, log_c - 3] {
-                for again in [table(base(), Some(coset)), table(small(), Some(coset))] {
-                    assert!(again.code.is_none());
-                    assert_eq!(again.root(), expected.root(), "{shape:?}, cosets of 2^{coset}");
+            for (log, kept) in [(log_c, 0), (log_c - 1, 0), (log_c - 3, 0), (log_c - 1, 1), (log_c - 3, 5)] {
+                let cosets = Some(Cosets { log, kept });
+                for again in [table(base(), cosets), table(small(), cosets)] {
+                    assert_eq!(again.code.parts.len(), kept);
+                    assert_eq!(again.root(), expected.root(), "{shape:?}, cosets of 2^{log}");
                     for positions in [&positions[..], &positions[..1], &positions[..0]] {
                         assert_eq!(again.columns(positions), expected.columns(positions), "{shape:?}");
                     }

@@ -30,10 +30,9 @@ pub fn columns(a: &[i16], b: &[i16], length: usize, block: usize, out: &mut [i64
     columns_at(Level::best(), a, b, length, block, out, width);
 }
 
-/// The values in 16 bits; none if one does not fit.
-pub fn narrow(values: &[i64]) -> Option<Vec<i16>> {
-    let mut narrow = vec![0; values.len()];
-    Level::best().narrow(values, &mut narrow).then_some(narrow)
+/// Writes the values in 16 bits; whether all fit.
+pub fn narrow(values: &[i64], to: &mut [i16]) -> bool {
+    Level::best().narrow(values, to)
 }
 
 /// Whether all values fit 16 bits; writes them.

@@ -4,7 +4,9 @@
 //! sums stay in bounds; inputs and parameters are checked against their declared intervals first.
 
 mod contract;
+mod hands;
 mod prepared;
+mod ran;
 mod read;
 mod round;
 mod small;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use zeroize::Zeroize;
 
 use crate::invalid::{Invalid, Site};
-use crate::lower::{Lowered, Place, Step, lower_operators};
+use crate::lower::{Lowered, Place, Placed, Step, lower_operators};
 use crate::types::{Form, Program};
 
 use contract::contract;
@@ -26,7 +28,9 @@ use round::round_step;
 use tables::{multiplicities, table_step};
 
 pub use crate::check::{Broken, check_all};
+pub use hands::{Hands, Job};
 pub use prepared::Prepared;
+pub use ran::Ran;
 
 /// Values of every tensor of a [`Lowered`], by number.
 #[derive(Clone)]
@@ -179,15 +183,43 @@ where
     I: Clone + Into<Prepared>,
     M: Clone + Into<Prepared>,
 {
-    let (mut values, known) = start(lowered, inputs, model)?;
+    execute_ran(lowered, inputs, model, Ran::default(), Hands::ALONE)
+}
+
+/// As [`execute`], by these hands; columns that were computed before, of the same Program on the same values, are
+/// taken from there.
+///
+/// # Errors
+/// As [`execute`].
+pub fn execute_ran<I, M>(
+    lowered: &Lowered,
+    inputs: &BTreeMap<u32, I>,
+    model: &BTreeMap<u32, M>,
+    ran: Ran,
+    hands: Hands,
+) -> Result<Assignment, ExecuteError>
+where
+    I: Clone + Into<Prepared>,
+    M: Clone + Into<Prepared>,
+{
+    let (mut values, known) = start(lowered, inputs, model, hands)?;
     let prepared = model.values().cloned().map(Into::into).filter(|given: &Prepared| given.facts.is_some());
     let prepared = prepared.collect();
-    steps(lowered, &mut values, &known, true)?;
+    steps(lowered, &mut values, &known, (true, &ran))?;
+    drop(ran);
     lins(lowered, &values)?;
     multiplicities(lowered, &mut values)?;
-    let known = |(tensor, value): (u32, Option<_>)| value.ok_or(ExecuteError::Missing { tensor });
-    let values: Result<Vec<_>, _> = (0..).zip(values).map(known).collect();
+    let known = |(tensor, value): (u32, &Option<_>)| value.clone().ok_or(ExecuteError::Missing { tensor });
+    let values: Result<Vec<_>, _> = (0..).zip(values.iter()).map(known).collect();
     Ok(Assignment { values: values?, prepared })
+}
+
+impl Lowered {
+    /// Entries of all tensors together.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.axes.iter().product::<usize>()).sum()
+    }
 }
 
 /// A Program made ready to run many times with one batch size.
@@ -207,6 +239,12 @@ impl Runner {
         Ok(Runner { lowered: lower_operators(program, batch)?, outputs: program.outputs.clone() })
     }
 
+    /// Entries of all tensors together.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.lowered.entries()
+    }
+
     /// Values of the outputs, in order, row-major over their axes with the batch in place.
     ///
     /// # Errors
@@ -220,7 +258,30 @@ impl Runner {
         I: Clone + Into<Prepared>,
         M: Clone + Into<Prepared>,
     {
-        let values = self.compute(inputs, model)?;
+        let values = self.compute(inputs, model, (false, Hands::ALONE))?;
+        self.outputs(&values)
+    }
+
+    /// As [`Runner::run`], by these hands; also keeps every column, so that [`execute_ran`] need not compute
+    /// them again.
+    ///
+    /// # Errors
+    /// As [`Runner::run`], and where a value is out of the range that a proof must show.
+    pub fn run_and_keep<I, M>(
+        &self,
+        inputs: &BTreeMap<u32, I>,
+        model: &BTreeMap<u32, M>,
+        hands: Hands,
+    ) -> Result<(Vec<Vec<i64>>, Ran), ExecuteError>
+    where
+        I: Clone + Into<Prepared>,
+        M: Clone + Into<Prepared>,
+    {
+        let values = self.compute(inputs, model, (true, hands))?;
+        Ok((self.outputs(&values)?, Ran::of(&self.lowered, &values)))
+    }
+
+    fn outputs(&self, values: &Values) -> Result<Vec<Vec<i64>>, ExecuteError> {
         let read = |&tensor: &u32| match values.get(tensor as usize) {
             Some(Some(value)) => Ok(value.to_vec()),
             _ => Err(ExecuteError::Missing { tensor }),
@@ -242,21 +303,22 @@ impl Runner {
         I: Clone + Into<Prepared>,
         M: Clone + Into<Prepared>,
     {
-        let values = self.compute(inputs, model)?.into_iter().enumerate();
-        Ok(values.filter_map(|(tensor, value)| Some((tensor as u32, value?))).collect())
+        let values = self.compute(inputs, model, (false, Hands::ALONE))?;
+        Ok((0..).zip(values.iter()).filter_map(|(tensor, value)| Some((tensor, value.clone()?))).collect())
     }
 
     fn compute<I, M>(
         &self,
         inputs: &BTreeMap<u32, I>,
         model: &BTreeMap<u32, M>,
+        (full, hands): (bool, Hands),
     ) -> Result<Values, ExecuteError>
     where
         I: Clone + Into<Prepared>,
         M: Clone + Into<Prepared>,
     {
-        let (mut values, known) = start(&self.lowered, inputs, model)?;
-        steps(&self.lowered, &mut values, &known, false)?;
+        let (mut values, known) = start(&self.lowered, inputs, model, hands)?;
+        steps(&self.lowered, &mut values, &known, (full, &Ran::default()))?;
         Ok(values)
     }
 }
@@ -298,7 +360,7 @@ where
 /// Values of a Form of `lowered` over `axes`, row-major, under an assignment.
 #[must_use]
 pub fn form_values(form: &Form, axes: &[usize], lowered: &Lowered, assignment: &Assignment) -> Vec<i64> {
-    let values: Values = assignment.values.iter().cloned().map(Some).collect();
+    let values = Values::new(assignment.values.iter().cloned().map(Some).collect(), Hands::ALONE);
     let order: Vec<usize> = (0..axes.len()).collect();
     read(form, &order, axes, lowered, &values).into_owned()
 }
@@ -308,19 +370,17 @@ fn start<I, M>(
     lowered: &Lowered,
     inputs: &BTreeMap<u32, I>,
     model: &BTreeMap<u32, M>,
+    hands: Hands,
 ) -> Result<(Values, Known), ExecuteError>
 where
     I: Clone + Into<Prepared>,
     M: Clone + Into<Prepared>,
 {
-    let mut values: Values = lowered
-        .tensors
-        .iter()
-        .map(|tensor| match tensor.place {
-            Place::Ones => Some(vec![1; tensor.axes.iter().product()].into()),
-            _ => tensor.content.clone(),
-        })
-        .collect();
+    let content = |tensor: &Placed| match tensor.place {
+        Place::Ones => Some(vec![1; tensor.axes.iter().product()].into()),
+        _ => tensor.content.clone(),
+    };
+    let mut values = Values::new(lowered.tensors.iter().map(content).collect(), hands);
     for (&tensor, given) in inputs {
         give(lowered, &mut values, tensor, &given.clone().into(), false)?;
     }
@@ -374,14 +434,21 @@ fn give(
     }
 }
 
-/// Runs all steps. Without `full`, columns that only serve the proof are skipped.
-fn steps(lowered: &Lowered, values: &mut Values, known: &Known, full: bool) -> Result<(), ExecuteError> {
+/// Runs all steps but those that ran before. Without `full`, columns that only serve the proof are skipped.
+fn steps(
+    lowered: &Lowered,
+    values: &mut Values,
+    known: &Known,
+    (full, ran): (bool, &Ran),
+) -> Result<(), ExecuteError> {
     for (tensor, placed) in lowered.tensors.iter().enumerate().take(lowered.declared) {
         if values[tensor].is_none() && placed.place == Place::Fresh {
             return Err(ExecuteError::Missing { tensor: tensor as u32 });
         }
     }
-    for (step, &site) in lowered.steps.iter().zip(&lowered.step_sites) {
+    let done = ran.hand_on(lowered, values);
+    let steps = lowered.steps.iter().zip(&lowered.step_sites).zip(done);
+    for ((step, &site), _) in steps.filter(|(_, done)| !done) {
         match step {
             Step::Limbs { axes, form, limb_bits, columns, bits } if full => {
                 let cut = Cut { limb_bits: *limb_bits, bits: *bits, site };
@@ -432,14 +499,19 @@ fn limbs(
     columns: &[u32],
     cut: Cut,
 ) -> Result<(), ExecuteError> {
-    let whole = dense(form, axes, lowered, values).into_owned();
+    let whole = dense(form, axes, lowered, values);
     if let Some(position) = whole.iter().position(|&value| value < 0 || value >> cut.bits != 0) {
         return Err(ExecuteError::NotInRange { site: cut.site, position, bits: cut.bits });
     }
     let mask = (1i64 << cut.limb_bits) - 1;
-    for (place, &column) in columns.iter().enumerate() {
+    let limb = |place: usize| {
         let offset = usize::from(cut.limb_bits) * (place + 1);
-        values[column as usize] = Some(whole.iter().map(|&value| (value >> offset) & mask).collect());
+        whole.iter().map(|&value| (value >> offset) & mask).collect::<Arc<[i64]>>()
+    };
+    let limbs = values.hands.each(0..columns.len(), limb);
+    drop(whole);
+    for (limb, &column) in limbs.into_iter().zip(columns) {
+        values[column as usize] = Some(limb);
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use algebra::arch::factors::narrow;
 use zeroize::Zeroize;
 
+use super::hands::{Hands, PIECE};
+
 /// Values of one tensor for [`execute`](crate::execute()) and [`Runner`](crate::Runner), row-major.
 ///
 /// `Vec<i64>` and `Arc<[i64]>` turn into it as they are. [`Prepared::new`] also keeps what every run
@@ -33,10 +35,15 @@ pub(super) struct Small<'a> {
 
 impl Small<'_> {
     /// The values in 16 bits; none if one does not fit.
-    pub(super) fn of(values: &[i64]) -> Option<Small<'static>> {
-        let entries = narrow(values)?;
-        let ends = entries.iter().fold((0, 0), |(lo, hi), &entry| (entry.min(lo), entry.max(hi)));
-        let most = i64::from(ends.1).max(-i64::from(ends.0));
+    pub(super) fn of(values: &[i64], hands: Hands) -> Option<Small<'static>> {
+        let mut entries = vec![0; values.len()];
+        let most = |(to, from): (&mut [i16], &[i64])| {
+            let fit = narrow(from, to);
+            let (lo, hi) = to.iter().fold((0, 0), |(lo, hi), &entry| (entry.min(lo), entry.max(hi)));
+            fit.then_some(i64::from(hi).max(-i64::from(lo)))
+        };
+        let pieces = entries.chunks_mut(PIECE).zip(values.chunks(PIECE));
+        let most = hands.each(pieces, most).into_iter().try_fold(0, |most, own| Some(own?.max(most)))?;
         Some(Small { entries: entries.into(), most })
     }
 }
@@ -63,7 +70,7 @@ impl Prepared {
     pub fn new(values: impl Into<Arc<[i64]>>) -> Prepared {
         let values = values.into();
         let ends = values.iter().min().copied().zip(values.iter().max().copied());
-        let facts = Facts { ends, small: Small::of(&values) };
+        let facts = Facts { ends, small: Small::of(&values, Hands::ALONE) };
         Prepared { values, facts: Some(Arc::new(facts)) }
     }
 

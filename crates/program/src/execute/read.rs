@@ -2,16 +2,40 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::interval::axes_of;
 use crate::lower::Lowered;
 use crate::types::{Form, Map, View};
 
+use super::hands::{Hands, PIECE};
 use super::prepared::Facts;
 
-/// Values by tensor number, as far as they are known.
-pub(super) type Values = Vec<Option<Arc<[i64]>>>;
+/// Values by tensor number, as far as they are known, and who computes more.
+pub(super) struct Values {
+    of: Vec<Option<Arc<[i64]>>>,
+    pub(super) hands: Hands,
+}
+
+impl Values {
+    pub(super) fn new(of: Vec<Option<Arc<[i64]>>>, hands: Hands) -> Self {
+        Self { of, hands }
+    }
+}
+
+impl Deref for Values {
+    type Target = Vec<Option<Arc<[i64]>>>;
+    fn deref(&self) -> &Self::Target {
+        &self.of
+    }
+}
+
+impl DerefMut for Values {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.of
+    }
+}
 
 /// Facts of prepared values by tensor number.
 pub(super) type Known = BTreeMap<u32, Arc<Facts>>;
@@ -42,7 +66,8 @@ pub(super) fn read<'a>(
             add_slice(&mut out, *coef, known(view));
         } else {
             let reduced = reduce(view, dims, lengths, known(view));
-            Reader::new(&reduced.maps, &reduced.dims, order, lengths).add(&reduced.data, &mut out, *coef);
+            let reader = Reader::new(&reduced.maps, &reduced.dims, order, lengths);
+            reader.add(&reduced.data, &mut out, *coef, values.hands);
         }
     }
     Cow::Owned(out)
@@ -167,10 +192,51 @@ impl Reader {
     }
 
     /// Adds `coef` times the view to `out`.
-    fn add(&self, data: &[i64], out: &mut [i64], coef: i64) {
-        let mut at = vec![0usize; self.sizes.len()];
-        self.walk(0, self.base, &mut at, out, &mut |level, base, at, out: &mut [i64]| {
+    fn add(&self, data: &[i64], out: &mut [i64], coef: i64, hands: Hands) {
+        let (outer, length) = (self.outer(hands), out.len());
+        self.parts(out, (outer, length), hands, &|level, base, at, out: &mut [i64]| {
             self.row(data, (level, base), at, out, coef);
+        });
+    }
+
+    /// How many outer axes to cut along, so that there is a part for everyone.
+    pub(super) fn outer(&self, hands: Hands) -> usize {
+        let enough = 4 * hands.count;
+        let mut parts = 1;
+        let counts = self.sizes.iter().map(|&size| {
+            parts *= size;
+            parts
+        });
+        let inner = self.sizes.len().saturating_sub(1);
+        if hands.count > 1 {
+            counts.take(inner).take_while(|&parts| parts < enough).count().min(inner)
+        } else {
+            0
+        }
+    }
+
+    /// Calls `row` for every row of the innermost axis. The axes from `outer` on fill the first `width` entries of
+    /// each part of `to` that belongs to one position of the axes before.
+    fn parts<T: Send>(
+        &self,
+        to: &mut [T],
+        (outer, width): (usize, usize),
+        hands: Hands,
+        row: &(impl Fn(usize, i64, &[usize], &mut [T]) + Sync),
+    ) {
+        let parts: usize = self.sizes[..outer].iter().product();
+        let stride = (to.len() / parts.max(1)).max(1);
+        let together = (PIECE / stride).max(1);
+        hands.each(to.chunks_mut(together * stride).enumerate(), |(piece, to)| {
+            let mut at = vec![0usize; self.sizes.len()];
+            for (part, to) in to.chunks_exact_mut(stride).enumerate() {
+                if let Some(base) = self.enter(piece * together + part, &mut at[..outer]) {
+                    let to = &mut to[..width.min(stride)];
+                    self.walk(outer, base, &mut at, to, &mut |level, base, at, out| {
+                        row(level, base, at, out)
+                    });
+                }
+            }
         });
     }
 
@@ -212,18 +278,11 @@ impl Reader {
 
     /// Copies the view. The axes from `outer` on fill the first `width` entries of each part of `to`
     /// that belongs to one position of the axes before; entries outside the tensor are left.
-    pub(super) fn copy(&self, data: &[i16], to: &mut [i16], (outer, width): (usize, usize)) {
+    pub(super) fn copy(&self, data: &[i16], to: &mut [i16], cut: (usize, usize), hands: Hands) {
         let runs = self.runs();
-        let parts: usize = self.sizes[..outer].iter().product();
-        let stride = to.len() / parts.max(1);
-        let mut at = vec![0usize; self.sizes.len()];
-        for (part, to) in to.chunks_exact_mut(stride.max(1)).enumerate() {
-            if let Some(base) = self.enter(part, &mut at[..outer]) {
-                self.walk(outer, base, &mut at, &mut to[..width], &mut |level, base, at, out: &mut [i16]| {
-                    self.copy_row(data, (level, base), at, &runs, out);
-                });
-            }
-        }
+        self.parts(to, cut, hands, &|level, base, at, out: &mut [i16]| {
+            self.copy_row(data, (level, base), at, &runs, out);
+        });
     }
 
     /// The innermost axis.

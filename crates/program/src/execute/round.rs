@@ -7,6 +7,7 @@ use crate::invalid::Site;
 use crate::lower::{LookTable, Lowered, Multiplier, Quotient, RoundStep};
 
 use super::contract::contract;
+use super::hands::{Hands, PIECE};
 use super::read::{Known, Values};
 use super::tables::{CHUNK, rows_of};
 use super::{ExecuteError, dense};
@@ -75,7 +76,7 @@ fn zero_limbs(rest: i64, shift: u8, limb_bits: u8) -> i64 {
 
 /// What a column of a Round holds.
 #[derive(Clone, Copy)]
-enum Part {
+pub(super) enum Part {
     Result,
     Quotient,
     Low,
@@ -88,7 +89,7 @@ enum Part {
 }
 
 /// The columns to compute. Without `full`, those that only serve the proof are left out.
-fn columns(round: &RoundStep, full: bool) -> Vec<(u32, Part)> {
+pub(super) fn columns(round: &RoundStep, full: bool) -> Vec<(u32, Part)> {
     let mut columns: Vec<(u32, Part)> = round.table.iter().map(|&(_, out)| (out, Part::Result)).collect();
     match round.quotient {
         Quotient::Narrow { q } if full || round.table.is_none() => columns.push((q, Part::Quotient)),
@@ -114,29 +115,47 @@ pub(super) fn round_step(
 ) -> Result<(), ExecuteError> {
     let totals = Totals::new(lowered, values, known, round);
     let columns = columns(round, full);
-    let zeros = || std::iter::repeat_n(0i64, totals.length).collect::<Arc<[i64]>>();
-    let mut made: Vec<Arc<[i64]>> = columns.iter().map(|_| zeros()).collect();
+    let hands = values.hands;
+    let mut made = zeros(columns.len(), totals.length, hands);
     let table = round.table.map(|(table, _)| &lowered.tables[table]);
-    let mut chunk = Chunk::new();
-    for first in (0..totals.length).step_by(CHUNK) {
-        let count = CHUNK.min(totals.length - first);
-        totals.divide(first, round.shift, &mut chunk.quotients[..count], &mut chunk.rests[..count]);
-        chunk.cut(round, count);
-        if let Some(table) = table {
-            let missing = |position| ExecuteError::NotARow { site, position: first + position };
-            chunk.look_up(round, table, count).map_err(missing)?;
+    let piece = |(first, mut made): (usize, Vec<&mut [i64]>)| -> Result<(), ExecuteError> {
+        let mut chunk = Chunk::new();
+        let length = made.first().map_or(0, |part| part.len());
+        for at in (0..length).step_by(CHUNK) {
+            let (first, count) = (first + at, CHUNK.min(length - at));
+            totals.divide(first, round.shift, &mut chunk.quotients[..count], &mut chunk.rests[..count]);
+            chunk.cut(round, count);
+            if let Some(table) = table {
+                let missing = |position| ExecuteError::NotARow { site, position: first + position };
+                chunk.look_up(round, table, count).map_err(missing)?;
+            }
+            for (&(_, part), made) in columns.iter().zip(&mut made) {
+                chunk.write(part, round, &mut made[at..at + count]);
+            }
         }
-        for ((_, part), made) in columns.iter().zip(&mut made) {
-            // Nobody else holds it yet.
-            let Some(made) = Arc::get_mut(made) else { continue };
-            chunk.write(*part, round, &mut made[first..first + count]);
-        }
-    }
+        Ok(())
+    };
+    hands.each(pieces(&mut made).into_iter(), piece).into_iter().collect::<Result<(), _>>()?;
     drop(totals);
     for ((tensor, _), made) in columns.iter().zip(made) {
         values[*tensor as usize] = Some(made);
     }
     Ok(())
+}
+
+/// Columns of zeros.
+pub(super) fn zeros(count: usize, length: usize, hands: Hands) -> Vec<Arc<[i64]>> {
+    hands.each(0..count, |_| std::iter::repeat_n(0i64, length).collect())
+}
+
+/// Where the pieces of new columns start, and the part of each column.
+pub(super) fn pieces(columns: &mut [Arc<[i64]>]) -> Vec<(usize, Vec<&mut [i64]>)> {
+    // Nobody else holds them yet.
+    let mut parts: Vec<_> =
+        columns.iter_mut().filter_map(Arc::get_mut).map(|column| column.chunks_mut(PIECE)).collect();
+    let count = parts.first().map_or(0, ExactSizeIterator::len);
+    let part = |i: usize| (i * PIECE, parts.iter_mut().filter_map(Iterator::next).collect());
+    (0..count).map(part).collect()
 }
 
 /// Some positions of a Round.

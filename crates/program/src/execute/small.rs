@@ -8,6 +8,7 @@ use crate::lower::{Ip, Lowered};
 use crate::types::{Form, Map, View};
 
 use super::contract::{Roles, Shape};
+use super::hands::Hands;
 use super::prepared::Small;
 use super::read::{Known, Reader, Values, add_slice, is_plain, read};
 
@@ -62,25 +63,82 @@ pub(super) fn products(scene: Scene<'_>, places: &[Vec<usize>; 3], out: &mut [i6
         return None;
     }
     let block = usize::try_from(block).unwrap_or(usize::MAX).min(sum.next_multiple_of(2));
-    let (count, mut sums) = (joint.len().max(1), vec![0i64; left * right]);
-    let parts = a.entries.chunks_exact(a.entries.len() / count);
-    let parts = parts.zip(b.entries.chunks_exact(b.entries.len() / count));
-    for (&base, (a, b)) in joint.iter().zip(parts) {
-        sums.fill(0);
-        match way {
-            Way::Rows => rows(a, b, sum, block, &mut sums),
-            Way::Across => columns(a, b, sum, block, &mut sums, right),
-            Way::Turned => columns(b, a, sum, block, &mut sums, left),
-        }
-        let (slow, fast) = match way {
-            Way::Turned => (right_places, left_places),
-            Way::Rows | Way::Across => (left_places, right_places),
-        };
-        for (sums, &row) in sums.chunks_exact(fast.len()).zip(slow) {
-            sums.iter().zip(fast).for_each(|(&sum, &column)| out[base + row + column] = sum);
-        }
+    let (slow, fast) = match way {
+        Way::Turned => (right_places, left_places),
+        Way::Rows | Way::Across => (left_places, right_places),
+    };
+    let (first, second) = if way == Way::Turned { (&b, &a) } else { (&a, &b) };
+    let task = Task { along: way == Way::Rows, sum, block, rows: slow.len(), width: fast.len() };
+    let factors = [&*first.entries, &*second.entries];
+    // The sums are made in the order of (joint, slow, fast), which often is that of the output.
+    let place = |(j, (s, f)): (usize, (usize, usize))| (j * slow.len() + s) * fast.len() + f;
+    let lies =
+        |list: &[usize], at: &dyn Fn(usize) -> usize| list.iter().enumerate().all(|(i, &x)| x == at(i));
+    let straight =
+        lies(joint, &|j| place((j, (0, 0)))) && lies(slow, &|s| place((0, (s, 0)))) && lies(fast, &|f| f);
+    if straight {
+        task.all(factors, joint.len(), out, scene.values.hands);
+        return Some(());
+    }
+    let mut sums = vec![0i64; joint.len() * slow.len() * fast.len()];
+    task.all(factors, joint.len(), &mut sums, scene.values.hands);
+    let each = joint.iter().flat_map(|&base| slow.iter().map(move |&row| base + row));
+    for (sums, base) in sums.chunks_exact(fast.len()).zip(each) {
+        sums.iter().zip(fast).for_each(|(&sum, &column)| out[base + column] = sum);
     }
     Some(())
+}
+
+/// Products that are worth another thread.
+const TASK: usize = 1 << 18;
+
+/// Matrix products of one size.
+#[derive(Clone, Copy)]
+struct Task {
+    /// Whether the second factor is read along the sum, too.
+    along: bool,
+    sum: usize,
+    block: usize,
+    /// Rows of the first factor, and entries of a row of sums.
+    rows: usize,
+    width: usize,
+}
+
+impl Task {
+    /// Adds the sums of `count` products of factors that lie end to end.
+    fn all(self, [first, second]: [&[i16]; 2], count: usize, out: &mut [i64], hands: Hands) {
+        let Self { sum, rows, width, .. } = self;
+        let own = second.len() / count.max(1);
+        if count == 1 && rows == 1 && self.along {
+            // A single row is cut itself.
+            let together = width.div_ceil(4 * hands.count).max(TASK / sum.max(1)).max(1);
+            let pieces = out.chunks_mut(together).zip(second.chunks(together * sum.max(1)));
+            hands.each(pieces, |(out, second)| Self { width: out.len(), ..self }.one(first, second, out));
+            return;
+        }
+        let together = (count * rows).div_ceil(4 * hands.count).max(TASK / (sum * width).max(1));
+        // The kernels take four rows at a time.
+        let together = together.next_multiple_of(4);
+        hands.each(out.chunks_mut(together * width).enumerate(), |(piece, out)| {
+            let (mut row, end) = (piece * together, piece * together + out.len() / width);
+            let mut rest = out;
+            while row < end {
+                let j = row / rows;
+                let to = end.min((j + 1) * rows);
+                let (part, other) = std::mem::take(&mut rest).split_at_mut((to - row) * width);
+                self.one(&first[row * sum..to * sum], &second[j * own..][..own], part);
+                (row, rest) = (to, other);
+            }
+        });
+    }
+
+    fn one(self, first: &[i16], second: &[i16], out: &mut [i64]) {
+        if self.along {
+            rows(first, second, self.sum, self.block, out);
+        } else {
+            columns(first, second, self.sum, self.block, out, self.width);
+        }
+    }
 }
 
 impl Scene<'_> {
@@ -144,7 +202,8 @@ impl Scene<'_> {
     fn factor(&self, form: &Form, order: &[usize], padding: Option<Padding>) -> Option<Small<'_>> {
         let padding = padding.filter(|padding| padding.stride != padding.width);
         let Some(view) = self.one_view(form) else {
-            let all = Small::of(&read(form, order, self.lengths, self.lowered, self.values))?;
+            let all = read(form, order, self.lengths, self.lowered, self.values);
+            let all = Small::of(&all, self.values.hands)?;
             return Some(match padding {
                 Some(padding) => Small { entries: padding.spread(&all.entries).into(), most: all.most },
                 None => all,
@@ -159,10 +218,11 @@ impl Scene<'_> {
             _ => {
                 let reader = Reader::new(&view.maps, dims, order, self.lengths);
                 let count: usize = order.iter().map(|&axis| self.lengths[axis]).product();
+                let hands = self.values.hands;
                 let (outer, width, stride) =
-                    padding.map_or((0, count, count), |p| (p.outer, p.width, p.stride));
+                    padding.map_or((reader.outer(hands), count, count), |p| (p.outer, p.width, p.stride));
                 let mut entries = vec![0i16; count / width.max(1) * stride];
-                reader.copy(&whole.entries, &mut entries, (outer, width));
+                reader.copy(&whole.entries, &mut entries, (outer, width), hands);
                 entries
             }
         };
@@ -187,11 +247,11 @@ impl Scene<'_> {
                 let small = facts.small.as_ref()?;
                 return Some(Small { entries: Cow::Borrowed(&small.entries), most: small.most });
             }
-            return Small::of(known(view));
+            return Small::of(known(view), self.values.hands);
         }
         let mut sum = vec![0i64; form.0.first().map_or(0, |(_, view)| known(view).len())];
         form.0.iter().for_each(|(coef, view)| add_slice(&mut sum, *coef, known(view)));
-        Small::of(&sum)
+        Small::of(&sum, self.values.hands)
     }
 }
 
@@ -221,6 +281,7 @@ mod tests {
 
     use crate::execute::Prepared;
     use crate::execute::contract::{contract, offsets, plain};
+    use crate::execute::hands::Job;
     use crate::invalid::Site;
     use crate::lower::{Multiplier, Place, Placed};
 
@@ -309,6 +370,9 @@ mod tests {
     impl Case {
         fn new(seed: u64) -> Case {
             let mut random = Random(seed);
+            // All pieces at once, the last first.
+            let backwards = |jobs: Vec<Job<'_>>| jobs.into_iter().rev().for_each(|job| job());
+            let hands = [Hands::ALONE, Hands { count: 3, all: backwards }][random.below(2)];
             let most = [1, 127, 255, 2000, 32_767, 32_768, 1 << 20][random.below(7)];
             let (outputs, sums) = (1 + random.below(3), 1 + random.below(2));
             let mut length = |_| 1 + if random.chance(30) { random.below(40) } else { random.below(8) };
@@ -324,7 +388,8 @@ mod tests {
                 b: Form::default(),
                 site: Site::Operator(0),
             };
-            let mut case = Case { lowered, values: Vec::new(), known: BTreeMap::new(), ip };
+            let mut case =
+                Case { lowered, values: Values::new(Vec::new(), hands), known: BTreeMap::new(), ip };
             case.ip.a = case.form(&mut random, &lengths, most);
             case.ip.b = case.form(&mut random, &lengths, most.min(255));
             case

@@ -4,7 +4,9 @@ use crate::invalid::Site;
 use crate::lower::{LookTable, Lowered};
 use crate::types::Form;
 
+use super::hands::PIECE;
 use super::read::Values;
+use super::round::{pieces, zeros};
 use super::{ExecuteError, dense};
 
 /// Positions whose rows are found together.
@@ -60,21 +62,25 @@ pub(super) fn table_step(
 ) -> Result<(), ExecuteError> {
     let table = &lowered.tables[table];
     let coords: Vec<_> = keys.iter().map(|key| dense(key, axes, lowered, values)).collect();
-    let length: usize = axes.iter().product();
-    let mut results: Vec<Vec<i64>> = outs.iter().map(|_| Vec::with_capacity(length)).collect();
-    let mut rows = [0; CHUNK];
-    for first in (0..length).step_by(CHUNK) {
-        let part = first..length.min(first + CHUNK);
-        let columns: Vec<&[i64]> = coords.iter().map(|coord| &coord[part.clone()]).collect();
-        let missing = |position| ExecuteError::NotARow { site, position: first + position };
-        let rows = rows_of(&table.keys, &columns, &mut rows).map_err(missing)?;
-        for (result, out) in results.iter_mut().zip(&table.outs) {
-            result.extend(rows.iter().map(|&row| out[row]));
+    let mut results = zeros(outs.len(), axes.iter().product(), values.hands);
+    let piece = |(first, mut parts): (usize, Vec<&mut [i64]>)| -> Result<(), ExecuteError> {
+        let mut rows = [0; CHUNK];
+        let length = parts.first().map_or(0, |part| part.len());
+        for at in (0..length).step_by(CHUNK) {
+            let (first, count) = (first + at, CHUNK.min(length - at));
+            let columns: Vec<&[i64]> = coords.iter().map(|coord| &coord[first..first + count]).collect();
+            let missing = |position| ExecuteError::NotARow { site, position: first + position };
+            let rows = rows_of(&table.keys, &columns, &mut rows).map_err(missing)?;
+            for (part, out) in parts.iter_mut().zip(&table.outs) {
+                part[at..].iter_mut().zip(rows).for_each(|(slot, &row)| *slot = out[row]);
+            }
         }
-    }
+        Ok(())
+    };
+    values.hands.each(pieces(&mut results).into_iter(), piece).into_iter().collect::<Result<(), _>>()?;
     drop(coords);
     for (&column, result) in outs.iter().zip(results) {
-        values[column as usize] = Some(result.into());
+        values[column as usize] = Some(result);
     }
     Ok(())
 }
@@ -82,16 +88,34 @@ pub(super) fn table_step(
 /// Counts how often each row of each table is looked up.
 pub(super) fn multiplicities(lowered: &Lowered, values: &mut Values) -> Result<(), ExecuteError> {
     let rows = |keys: &[(i64, usize)]| keys.iter().map(|&(_, count)| count).product();
-    let mut counts: Vec<Vec<i64>> = lowered.tables.iter().map(|table| vec![0; rows(&table.keys)]).collect();
+    let none = |_| lowered.tables.iter().map(|table| vec![0; rows(&table.keys)]).collect();
+    // Everyone counts a share of each long lookup, the first the short ones.
+    let mut shares: Vec<Vec<Vec<i64>>> = (0..values.hands.count.max(1)).map(none).collect();
     for look in &lowered.looks {
         let coords: Vec<_> =
             look.coords.iter().map(|form| dense(form, &look.axes, lowered, values)).collect();
         let length: usize = look.axes.iter().product();
-        for first in (0..length).step_by(CHUNK) {
-            let part = first..length.min(first + CHUNK);
-            let columns: Vec<&[i64]> = coords.iter().map(|coord| &coord[part.clone()]).collect();
-            let missing = |position| ExecuteError::NotARow { site: look.site, position: first + position };
-            count(&lowered.tables[look.table], &columns, &mut counts[look.table]).map_err(missing)?;
+        let own = length.div_ceil(shares.len()).max(PIECE).next_multiple_of(CHUNK);
+        let starts = (0..length).step_by(own);
+        let share = |(start, counts): (usize, &mut Vec<Vec<i64>>)| -> Result<(), ExecuteError> {
+            let end = length.min(start + own);
+            for first in (start..end).step_by(CHUNK) {
+                let part = first..end.min(first + CHUNK);
+                let columns: Vec<&[i64]> = coords.iter().map(|coord| &coord[part.clone()]).collect();
+                let missing =
+                    |position| ExecuteError::NotARow { site: look.site, position: first + position };
+                count(&lowered.tables[look.table], &columns, &mut counts[look.table]).map_err(missing)?;
+            }
+            Ok(())
+        };
+        let found = values.hands.each(starts.zip(&mut shares), share);
+        found.into_iter().collect::<Result<(), _>>()?;
+    }
+    let mut shares = shares.into_iter();
+    let mut counts = shares.next().unwrap_or_default();
+    for share in shares {
+        for (count, own) in counts.iter_mut().flatten().zip(share.iter().flatten()) {
+            *count += own;
         }
     }
     for (table, count) in lowered.tables.iter().zip(counts) {

@@ -3,7 +3,8 @@
 use crate::common::{Random, changed, columns, given, random_program};
 use zerotell_program::types::{Domain, Home, Operator};
 use zerotell_program::{
-    Disclosure, InputMode, Reveal, Runner, Shape, check_all, execute, lower, run, run_tensors,
+    Disclosure, Hands, InputMode, Job, Ran, Reveal, Runner, Shape, check_all, execute, execute_ran, lower,
+    run, run_tensors,
 };
 
 fn disclosure(inputs: usize, random: &mut Random) -> Disclosure {
@@ -107,6 +108,31 @@ fn running_alone_agrees_with_executing() {
                 assert_eq!(values, full.values[tensor as usize], "seed {seed}, tensor {tensor}");
             }
         }
+    }
+}
+
+/// Several hands compute what one does, and columns of a run are taken only from a run of the same operators.
+#[test]
+fn many_hands_compute_the_same() {
+    let all = |jobs: Vec<Job<'_>>| jobs.into_iter().rev().for_each(|job| job());
+    let hands = Hands { count: 3, all };
+    let mut other = Ran::default();
+    // Long batches fall into pieces.
+    for (seed, batch) in (0..40).map(|seed| (seed, 3)).chain((40..52).map(|seed| (seed, 5000))) {
+        let mut random = Random(6000 + seed);
+        let program = random_program(&mut random);
+        let (inputs, model) = given(&program, batch, &mut random);
+        let disclosure = disclosure(inputs.len(), &mut random);
+        let lowered = lower(&program, &Shape { batch, disclosure: &disclosure, slots: &[] }).unwrap();
+        let expected = execute(&lowered, &inputs, &model).unwrap();
+        let (outputs, ran) =
+            Runner::new(&program, batch).unwrap().run_and_keep(&inputs, &model, hands).unwrap();
+        assert_eq!(outputs, run(&program, batch, &inputs, &model).unwrap(), "seed {seed}");
+        for ran in [std::mem::take(&mut other), Ran::default(), ran.clone()] {
+            let found = execute_ran(&lowered, &inputs, &model, ran, hands).unwrap();
+            assert!(found.values == expected.values, "seed {seed}");
+        }
+        other = ran;
     }
 }
 
