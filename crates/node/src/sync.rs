@@ -264,8 +264,8 @@ fn fill(
         store.write(Batch { records: part.iter().map(entry).collect(), ..Batch::default() }, false)?;
     }
     let height = block.header.height;
-    let mut last = Batch::default();
-    last.append = models.into_iter().map(|(_, model)| (list::MODELS, model)).collect();
+    let append = models.into_iter().map(|(_, model)| (list::MODELS, model)).collect();
+    let mut last = Batch { append, ..Batch::default() };
     last.numbered.push((list::BLOCKS, height, head.block.to_vec()));
     last.numbered.push((list::FINALITY, height, head.finality.to_vec()));
     for step in head.steps.iter() {
