@@ -260,7 +260,7 @@ fn file_of(net: &Net, i: usize, path: &str) -> Vec<u8> {
 /// Short epochs: certificates over several hand-overs, and from a checkpoint that a node names.
 #[test]
 fn epochs_and_handovers() {
-    let net = Net::founded(2, "--set epoch_blocks=12");
+    let mut net = Net::founded(2, "--set epoch_blocks=12");
     let evidence = net.evidence(5);
     let said = net.submit(3, &evidence, "").expect(0).json();
     net.reach(0, 40);
