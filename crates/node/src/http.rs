@@ -52,10 +52,10 @@ const CONNECTIONS: usize = 512;
 const LISTENERS: usize = 256;
 /// Snapshots that are given away at one time: each keeps an old state on the disk.
 const SNAPSHOTS: usize = 2;
-/// Time that a part of a snapshot may take.
-const PART: Duration = Duration::from_secs(30);
 /// Entries of a list, at most.
 const PAGE: usize = 100;
+/// Largest number in JSON that every reader has exactly.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
 /// Time that a request's head may take.
 const HEAD: Duration = Duration::from_secs(10);
 /// Time that a request's body may take.
@@ -68,12 +68,12 @@ const LEAVING: usize = 512 << 20;
 const LEAVING_EACH: usize = 128 << 20;
 /// Bytes of them that are handed to a connection at once.
 const SLICE: usize = 1 << 16;
-/// Time for which a connection may take nothing of what it asked for.
-const STALL: Duration = Duration::from_secs(30);
+/// Time for which a connection may take nothing of what it asked for, and that a part of a snapshot may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Age of the newest block from which on the node says that it is behind.
 const BEHIND: Duration = Duration::from_secs(15);
 /// Time that a certificate is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
+const CERTIFIED: Duration = Duration::from_secs(3);
 
 /// What the interface and the node share.
 pub struct Shared {
@@ -90,6 +90,7 @@ pub struct Shared {
     listeners: Arc<Semaphore>,
     arriving: Budget,
     leaving: Budget,
+    patience: Duration,
     engine: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
 }
 
@@ -117,8 +118,15 @@ impl Shared {
             listeners: Arc::new(Semaphore::new(LISTENERS)),
             arriving: Budget::new(ARRIVING, ARRIVING_EACH),
             leaving: Budget::new(LEAVING, LEAVING_EACH),
+            patience: PATIENCE,
             engine: OnceLock::new(),
         }
+    }
+
+    /// With another patience with those who do not read than the usual half minute.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// How many peers it is told of.
@@ -250,6 +258,9 @@ impl Range {
         let limit = self.limit.unwrap_or(20);
         if !(1..=PAGE).contains(&limit) {
             return Err(Refused::field(format!("limit is between 1 and {PAGE}")));
+        }
+        if self.before.is_some_and(|before| before > NUMBER_MAX) {
+            return Err(Refused::field(format!("before is at most {NUMBER_MAX}")));
         }
         Ok((self.before.unwrap_or(u64::MAX), limit))
     }
@@ -560,10 +571,11 @@ async fn submit(Extract(app): App, Extension(caller): Asker, request: Message) -
 
 // ---- proofs and programs ----
 
-/// Most bytes of an upload.
-fn upload_max(app: &Shared) -> usize {
-    let most = usize::try_from(app.chain.genesis.parameters.block_bytes).unwrap_or(usize::MAX);
-    most.min(dossier::DOSSIER_MAX)
+/// Most bytes of an upload: what fits into a block now.
+fn upload_max(app: &Shared) -> Answer<usize> {
+    let (_, snapshot) = app.chain.latest()?;
+    let most = usize::try_from(present(&State::new(&snapshot))?.parameters.block_bytes);
+    Ok(most.unwrap_or(usize::MAX).min(dossier::DOSSIER_MAX))
 }
 
 async fn put_proof(
@@ -573,7 +585,7 @@ async fn put_proof(
     request: Message,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
-    let (found, _held) = body(&app, caller, request, upload_max(&app)).await?;
+    let (found, _held) = body(&app, caller, request, upload_max(&app)?).await?;
     let (hashed, length) = (found.clone(), found.len());
     if aside(move || *blake3::hash(&hashed).as_bytes()).await? != name {
         let what = "the bytes have another BLAKE3 hash than the address says";
@@ -590,7 +602,7 @@ async fn put_program(
     request: Message,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
-    let (found, _held) = body(&app, caller, request, upload_max(&app)).await?;
+    let (found, _held) = body(&app, caller, request, upload_max(&app)?).await?;
     let (read, length) = (found.clone(), found.len());
     let Some(facts) = aside(move || program_facts(&name, &read)).await? else {
         let what = "the bytes are no valid program, or one with another digest";
@@ -780,7 +792,7 @@ async fn get_certificate(Extract(app): App, At(statement): At, Ask(from): Ask<Si
         if let Some(found) = certificate(&app, &statement, from.from.unwrap_or(0))? {
             return Ok(bytes(encode(&found)));
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > CERTIFIED {
             let what = "the newest block has no certificate yet";
             return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "ZN007", what, "try again"));
         }
@@ -892,17 +904,17 @@ async fn snapshot(Extract(app): App) -> Answer<Response> {
         if let Some(offer) = crate::sync::offer(&app.chain)? {
             break offer;
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > CERTIFIED {
             let what = "the newest block has no certificate yet";
             return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "ZN007", what, "try again"));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     let (sender, parts) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(4);
-    let runtime = tokio::runtime::Handle::current();
+    let (runtime, patience) = (tokio::runtime::Handle::current(), app.patience);
     let give = move || {
         // Whoever reads too slowly is left: the next one may be faster.
-        let send = |part| runtime.block_on(async { tokio::time::timeout(PART, sender.send(part)).await });
+        let send = |part| runtime.block_on(async { tokio::time::timeout(patience, sender.send(part)).await });
         let written = offer.write(&mut |part| matches!(send(Ok(part.into())), Ok(Ok(()))));
         if let Err(why) = written {
             tracing::error!(%why, "a snapshot could not be given away");
@@ -1053,6 +1065,7 @@ pub fn serve(address: SocketAddr, shared: Arc<Shared>) -> std::io::Result<Server
 async fn accept(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let patience = shared.patience;
     let router = router(shared);
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
@@ -1066,7 +1079,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<(
             }
         };
         drop(stream.set_nodelay(true));
-        let (caller, stream) = (Caller::from(address.ip()), Impatient::new(stream, STALL));
+        let (caller, stream) = (Caller::from(address.ip()), Impatient::new(stream, patience));
         let inner = TowerToHyperService::new(router.clone());
         let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(caller);
