@@ -251,9 +251,10 @@ impl Client {
     /// # Errors
     /// As [`Client::json`].
     pub fn model(&self, owner: &Digest, model: &Digest) -> Asked<Option<Model>> {
-        let mut before = u64::MAX;
+        let mut before = None;
         loop {
-            let path = format!("/v1/models?limit={PAGE}&before={before}");
+            let below = before.map_or_else(String::new, |number: u64| format!("&before={number}"));
+            let path = format!("/v1/models?limit={PAGE}{below}");
             let found = self.json(&path)?;
             for one in found["models"].as_array().into_iter().flatten() {
                 if self.digest(&path, &one["owner"])? == *owner
@@ -267,8 +268,8 @@ impl Client {
                 }
             }
             // A list that does not go down would not end.
-            match found["next"].as_u64().filter(|next| *next < before) {
-                Some(next) => before = next,
+            match found["next"].as_u64().filter(|next| before.is_none_or(|before| *next < before)) {
+                Some(next) => before = Some(next),
                 None => return Ok(None),
             }
         }

@@ -9,20 +9,21 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::Router;
-use axum::body::{Body as HttpBody, to_bytes};
+use axum::body::{Body as Message, HttpBody as _};
 use axum::extract::{FromRequestParts, Path, Query, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use certify::certificate::{Certificate, Entry};
 use certify::hash::Digest;
 use certify::wire::{Bounded, decode, encode};
 use certify::{Checkpoint, Committee};
 use dossier::code;
 use futures::StreamExt as _;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ledger::entry::{
@@ -43,6 +44,7 @@ use crate::engine::Outbox;
 use crate::hooks::program_facts;
 use crate::judge::Judges;
 use crate::store::{Snapshot, StoreError, index, list};
+use crate::strangers::{Budget, Caller, Full, Held, Impatient};
 
 /// Connections at one time.
 const CONNECTIONS: usize = 512;
@@ -50,18 +52,28 @@ const CONNECTIONS: usize = 512;
 const LISTENERS: usize = 256;
 /// Snapshots that are given away at one time: each keeps an old state on the disk.
 const SNAPSHOTS: usize = 2;
-/// Time that a part of a snapshot may take.
-const PART: Duration = Duration::from_secs(30);
 /// Entries of a list, at most.
 const PAGE: usize = 100;
+/// Largest number in JSON that every reader has exactly.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
 /// Time that a request's head may take.
 const HEAD: Duration = Duration::from_secs(10);
 /// Time that a request's body may take.
 const BODY: Duration = Duration::from_secs(60);
+/// Bytes of bodies that are arriving, in all, and from one address: two of the largest.
+const ARRIVING: usize = 512 << 20;
+const ARRIVING_EACH: usize = 128 << 20;
+/// Bytes of proofs and programs that are on their way out, in all and to one address.
+const LEAVING: usize = 512 << 20;
+const LEAVING_EACH: usize = 128 << 20;
+/// Bytes of them that are handed to a connection at once.
+const SLICE: usize = 1 << 16;
+/// Time for which a connection may take nothing of what it asked for, and that a part of a snapshot may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Age of the newest block from which on the node says that it is behind.
 const BEHIND: Duration = Duration::from_secs(15);
 /// Time that a certificate is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
+const CERTIFIED: Duration = Duration::from_secs(3);
 
 /// What the interface and the node share.
 pub struct Shared {
@@ -76,6 +88,9 @@ pub struct Shared {
     requests: AtomicU64,
     snapshots: Arc<Semaphore>,
     listeners: Arc<Semaphore>,
+    arriving: Budget,
+    leaving: Budget,
+    patience: Duration,
     engine: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
 }
 
@@ -101,8 +116,17 @@ impl Shared {
             requests: zero(),
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            arriving: Budget::new(ARRIVING, ARRIVING_EACH),
+            leaving: Budget::new(LEAVING, LEAVING_EACH),
+            patience: PATIENCE,
             engine: OnceLock::new(),
         }
+    }
+
+    /// With another patience with those who do not read than the usual half minute.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// How many peers it is told of.
@@ -206,6 +230,9 @@ impl<S: Send + Sync> FromRequestParts<S> for At {
     }
 }
 
+/// Who asks: [`accept`] notes it with each request.
+type Asker = Extension<Caller>;
+
 fn hex(bytes: &[u8]) -> String {
     record::json::hex(bytes)
 }
@@ -231,6 +258,9 @@ impl Range {
         let limit = self.limit.unwrap_or(20);
         if !(1..=PAGE).contains(&limit) {
             return Err(Refused::field(format!("limit is between 1 and {PAGE}")));
+        }
+        if self.before.is_some_and(|before| before > NUMBER_MAX) {
+            return Err(Refused::field(format!("before is at most {NUMBER_MAX}")));
         }
         Ok((self.before.unwrap_or(u64::MAX), limit))
     }
@@ -439,13 +469,42 @@ async fn transaction(Extract(app): App, At(id): At) -> Answer<Json<Value>> {
     })))
 }
 
-async fn body(request: HttpBody, most: usize) -> Answer<bytes::Bytes> {
-    let large = |_| {
+impl From<Full> for Refused {
+    fn from(_: Full) -> Self {
+        let what = "too many bytes are on their way to or from this address, or in all";
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "ZN011",
+            what,
+            "wait until they have arrived, then try again",
+        )
+    }
+}
+
+/// A request's body, while it counts as what its sender has under way.
+async fn body(app: &Shared, caller: Caller, request: Message, most: usize) -> Answer<(bytes::Bytes, Held)> {
+    let large = || {
         let what = format!("the body is cut short, or has more than {most} bytes");
         Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "ZN005", what, "see /openapi.json")
     };
-    match tokio::time::timeout(BODY, to_bytes(request, most)).await {
-        Ok(found) => found.map_err(large),
+    if usize::try_from(request.size_hint().lower()).is_ok_and(|length| length > most) {
+        return Err(large());
+    }
+    let mut held = app.arriving.begin(caller);
+    let read = async {
+        let (mut parts, mut found) = (request.into_data_stream(), Vec::new());
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|_| large())?;
+            if part.len() > most.saturating_sub(found.len()) {
+                return Err(large());
+            }
+            held.grow(part.len())?;
+            found.extend_from_slice(&part);
+        }
+        Ok(found)
+    };
+    match tokio::time::timeout(BODY, read).await {
+        Ok(found) => Ok((found?.into(), held)),
         Err(_) => {
             let what = "the body did not arrive in time";
             Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "ZN006", what, "send it faster"))
@@ -453,8 +512,27 @@ async fn body(request: HttpBody, most: usize) -> Answer<bytes::Bytes> {
     }
 }
 
-async fn submit(Extract(app): App, request: HttpBody) -> Answer<Json<Value>> {
-    let bytes = body(request, TRANSACTION_MAX).await?;
+/// Does what takes long without keeping others waiting.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| full("there is no thread to spare"))
+}
+
+/// Bytes that count as what the asker has under way until it has taken them.
+fn handed(app: &Shared, caller: Caller, bytes: bytes::Bytes) -> Answer<Response> {
+    let mut held = app.leaving.begin(caller);
+    held.grow(bytes.len())?;
+    let length = HeaderValue::from(bytes.len());
+    let slices = futures::stream::unfold((bytes, held), async |(mut rest, held)| {
+        let slice = rest.split_to(rest.len().min(SLICE));
+        (!slice.is_empty()).then_some((Ok::<_, std::convert::Infallible>(slice), (rest, held)))
+    });
+    let kind = HeaderValue::from_static("application/octet-stream");
+    let heads = [(header::CONTENT_TYPE, kind), (header::CONTENT_LENGTH, length)];
+    Ok((heads, Message::from_stream(slices)).into_response())
+}
+
+async fn submit(Extract(app): App, Extension(caller): Asker, request: Message) -> Answer<Json<Value>> {
+    let (bytes, _held) = body(&app, caller, request, TRANSACTION_MAX).await?;
     let refused = |status, why: &Refusal| {
         let fix = match why {
             Refusal::Price { .. } => "offer more: /v1/status has the prices",
@@ -481,34 +559,52 @@ async fn submit(Extract(app): App, request: HttpBody) -> Answer<Json<Value>> {
         Stop::Failed(why) => Refused::field(why),
         Stop::Fault(why) => why.into(),
     })?;
+    match read(&bytes) {
+        Some((_, Body::SubmitRecord { submission })) => app.chain.blobs.named(&submission.proof),
+        Some((_, Body::AdvanceEpoch { step })) => app.chain.blobs.named(&step.proof),
+        Some((_, Body::RegisterModel { program, .. })) => app.chain.blobs.named(&program),
+        _ => {}
+    }
     app.outbox.add([bytes.to_vec()]);
     Ok(Json(json!({"id": hex(&id)})))
 }
 
 // ---- proofs and programs ----
 
-async fn put_proof(Extract(app): App, At(name): At, request: HttpBody) -> Answer<(StatusCode, Json<Value>)> {
+/// Most bytes of an upload: what fits into a block now.
+fn upload_max(app: &Shared) -> Answer<usize> {
+    let (_, snapshot) = app.chain.latest()?;
+    let most = usize::try_from(present(&State::new(&snapshot))?.parameters.block_bytes);
+    Ok(most.unwrap_or(usize::MAX).min(dossier::DOSSIER_MAX))
+}
+
+async fn put_proof(
+    Extract(app): App,
+    Extension(caller): Asker,
+    At(name): At,
+    request: Message,
+) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
-    let most = usize::try_from(app.chain.genesis.parameters.block_bytes).unwrap_or(usize::MAX);
-    let found = body(request, most.min(dossier::DOSSIER_MAX)).await?;
-    if *blake3::hash(&found).as_bytes() != name {
+    let (found, _held) = body(&app, caller, request, upload_max(&app)?).await?;
+    let (hashed, length) = (found.clone(), found.len());
+    if aside(move || *blake3::hash(&hashed).as_bytes()).await? != name {
         let what = "the bytes have another BLAKE3 hash than the address says";
         return Err(Refused::new(StatusCode::BAD_REQUEST, "ZN003", what, "compute it again"));
     }
-    let length = found.len();
-    app.chain.blobs.stage(name, found);
+    app.chain.blobs.stage_from(caller, name, found);
     Ok((StatusCode::CREATED, Json(json!({"digest": hex(&name), "bytes": length}))))
 }
 
 async fn put_program(
     Extract(app): App,
+    Extension(caller): Asker,
     At(name): At,
-    request: HttpBody,
+    request: Message,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
-    let most = usize::try_from(app.chain.genesis.parameters.block_bytes).unwrap_or(usize::MAX);
-    let found = body(request, most.min(dossier::DOSSIER_MAX)).await?;
-    let Some(facts) = program_facts(&name, &found) else {
+    let (found, _held) = body(&app, caller, request, upload_max(&app)?).await?;
+    let (read, length) = (found.clone(), found.len());
+    let Some(facts) = aside(move || program_facts(&name, &read)).await? else {
         let what = "the bytes are no valid program, or one with another digest";
         return Err(Refused::new(
             StatusCode::BAD_REQUEST,
@@ -517,16 +613,15 @@ async fn put_program(
             "send the program with its contents",
         ));
     };
-    let length = found.len();
-    app.chain.blobs.stage(name, found);
+    app.chain.blobs.stage_from(caller, name, found);
     let answer = json!({"digest": hex(&name), "bytes": length, "work": facts.work.to_string()});
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-async fn get_program(Extract(app): App, At(name): At) -> Answer<Response> {
-    let found = app.chain.blobs.get(&digest(&name)?);
-    let found = found.filter(|bytes| program_facts(&digest(&name).unwrap_or_default(), bytes).is_some());
-    found.map(|found| bytes(found.to_vec())).ok_or_else(|| Refused::missing("this node has no such program"))
+async fn get_program(Extract(app): App, Extension(caller): Asker, At(name): At) -> Answer<Response> {
+    let (name, blobs) = (digest(&name)?, app.chain.blobs.clone());
+    let found = aside(move || blobs.get(&name).filter(|bytes| program_facts(&name, bytes).is_some())).await?;
+    handed(&app, caller, found.ok_or_else(|| Refused::missing("this node has no such program"))?)
 }
 
 // ---- records ----
@@ -631,10 +726,11 @@ async fn one_record(Extract(app): App, At(statement): At) -> Answer<Json<Value>>
     Ok(Json(answer))
 }
 
-async fn proof(Extract(app): App, At(statement): At) -> Answer<Response> {
+async fn proof(Extract(app): App, Extension(caller): Asker, At(statement): At) -> Answer<Response> {
     let (_, record) = find(&app, &digest(&statement)?)?;
-    let found = app.chain.blobs.get(&record.proof);
-    found.map(|found| bytes(found.to_vec())).ok_or_else(|| Refused::missing("this node has not the proof"))
+    let blobs = app.chain.blobs.clone();
+    let found = aside(move || blobs.get(&record.proof)).await?;
+    handed(&app, caller, found.ok_or_else(|| Refused::missing("this node has not the proof"))?)
 }
 
 #[derive(Deserialize)]
@@ -696,7 +792,7 @@ async fn get_certificate(Extract(app): App, At(statement): At, Ask(from): Ask<Si
         if let Some(found) = certificate(&app, &statement, from.from.unwrap_or(0))? {
             return Ok(bytes(encode(&found)));
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > CERTIFIED {
             let what = "the newest block has no certificate yet";
             return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "ZN007", what, "try again"));
         }
@@ -808,17 +904,17 @@ async fn snapshot(Extract(app): App) -> Answer<Response> {
         if let Some(offer) = crate::sync::offer(&app.chain)? {
             break offer;
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > CERTIFIED {
             let what = "the newest block has no certificate yet";
             return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "ZN007", what, "try again"));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     let (sender, parts) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(4);
-    let runtime = tokio::runtime::Handle::current();
+    let (runtime, patience) = (tokio::runtime::Handle::current(), app.patience);
     let give = move || {
         // Whoever reads too slowly is left: the next one may be faster.
-        let send = |part| runtime.block_on(async { tokio::time::timeout(PART, sender.send(part)).await });
+        let send = |part| runtime.block_on(async { tokio::time::timeout(patience, sender.send(part)).await });
         let written = offer.write(&mut |part| matches!(send(Ok(part.into())), Ok(Ok(()))));
         if let Err(why) = written {
             tracing::error!(%why, "a snapshot could not be given away");
@@ -828,7 +924,7 @@ async fn snapshot(Extract(app): App) -> Answer<Response> {
     };
     let thread = thread::Builder::new().name("snapshot".into()).spawn(give);
     thread.map_err(|_| full("there is no thread to spare"))?;
-    let body = HttpBody::from_stream(tokio_stream::wrappers::ReceiverStream::new(parts));
+    let body = Message::from_stream(tokio_stream::wrappers::ReceiverStream::new(parts));
     let kind = HeaderValue::from_static("application/octet-stream");
     Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
 }
@@ -969,11 +1065,12 @@ pub fn serve(address: SocketAddr, shared: Arc<Shared>) -> std::io::Result<Server
 async fn accept(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let patience = shared.patience;
     let router = router(shared);
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             // Out of descriptors, or a peer that went away: others may still come.
             Err(why) => {
                 tracing::warn!(%why, "a connection was not accepted");
@@ -982,7 +1079,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<(
             }
         };
         drop(stream.set_nodelay(true));
-        let service = TowerToHyperService::new(router.clone());
+        let (caller, stream) = (Caller::from(address.ip()), Impatient::new(stream, patience));
+        let inner = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(caller);
+            inner.call(request)
+        });
         tokio::spawn(async move {
             let mut builder = hyper::server::conn::http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(1 << 16);

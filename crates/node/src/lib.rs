@@ -7,6 +7,7 @@
 //! | `seat.rs`, `canary.rs`, `judge.rs` | what a seat does about rounds, and what it owes; the verifier beside consensus |
 //! | `sync.rs` | the state of a final block, for a node that begins late |
 //! | `store.rs`, `blobs.rs`, `hooks.rs` | the disk; dossiers and programs; what the ledger asks of the world |
+//! | `http.rs`, `strangers.rs` | what it tells anyone, and what anyone may take of it |
 //!
 //! The rules are chapter 11 of the specification; code cites its anchors, such as `[U8]`.
 #![forbid(unsafe_code)]
@@ -29,4 +30,5 @@ pub mod run;
 pub mod scheme;
 pub mod seat;
 pub mod store;
+pub mod strangers;
 pub mod sync;

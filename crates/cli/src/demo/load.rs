@@ -84,7 +84,7 @@ fn watch(client: &Client, times: &Times, sent_all: &AtomicBool) -> Outcome<()> {
             continue;
         }
         seen = height;
-        let mut before = u64::MAX;
+        let mut before = (1u64 << 53) - 1;
         // Newest first; as far back as something was not final yet.
         loop {
             let list = client.json(&format!("/v1/records?before={before}&limit=100")).map_err(asked)?;

@@ -6,7 +6,11 @@ mod accounts;
 mod batch;
 mod epochs;
 mod evidence;
+#[cfg(feature = "network")]
+mod faults;
 mod inputs;
+#[cfg(feature = "network")]
+mod interface;
 mod keys;
 mod modes;
 #[cfg(feature = "network")]

@@ -12,8 +12,8 @@ use crate::world::{Ran, World, asset};
 
 /// The first of eight ports that no other test, and hardly another run of the tests, uses.
 fn ports(test: u16) -> u16 {
-    let run = u16::try_from(std::process::id() % 700).expect("below 700");
-    10_000 + run * 32 + test * 8
+    let run = u16::try_from(std::process::id() % 350).expect("below 350");
+    10_000 + run * 64 + test * 8
 }
 
 /// The word after a name, on the line that begins with it.
@@ -26,7 +26,8 @@ pub fn part(text: &str, name: &str) -> String {
 pub struct Net {
     /// Their files.
     pub world: World,
-    nodes: Vec<Option<Child>>,
+    /// What runs of them.
+    pub nodes: Vec<Option<Child>>,
     port: u16,
 }
 
@@ -41,7 +42,7 @@ impl Drop for Net {
 
 impl Net {
     /// Four validators. Tests run beside each other: each has its own ports.
-    fn new(test: u16) -> Self {
+    pub fn new(test: u16) -> Self {
         let port = ports(test);
         let world = World::new();
         world.run(&format!("net new --directory net --port {port}")).expect(0);
@@ -52,8 +53,17 @@ impl Net {
 
     /// Four validators as on four machines: keys, a genesis with these parameters, configurations.
     pub fn founded(test: u16, set: &str) -> Self {
+        Self::with(test, 4, set)
+    }
+
+    /// One validator, which decides alone.
+    pub fn alone(test: u16, set: &str) -> Self {
+        Self::with(test, 1, set)
+    }
+
+    fn with(test: u16, validators: u16, set: &str) -> Self {
         let world = World::new();
-        let keys: Vec<(String, String)> = (0..4)
+        let keys: Vec<(String, String)> = (0..validators)
             .map(|i| world.run(&format!("node key net/validator-{i}/keys")).expect(0).out)
             .map(|out| (part(&out, "account"), part(&out, "consensus")))
             .collect();
@@ -70,9 +80,9 @@ impl Net {
         );
         world.run(&words).expect(0);
         let port = ports(test);
-        for i in 0..4u16 {
+        for i in 0..validators {
             let peer = |j: u16| format!("--peer {}@127.0.0.1:{}", keys[usize::from(j)].0, port + 2 * j);
-            let peers: Vec<String> = (0..4).filter(|j| *j != i).map(peer).collect();
+            let peers: Vec<String> = (0..validators).filter(|j| *j != i).map(peer).collect();
             let (listen, http) = (port + 2 * i, port + 2 * i + 1);
             let words = format!(
                 "node config --genesis ../genesis.bin --listen 127.0.0.1:{listen} --http 127.0.0.1:{http} {} \
@@ -85,29 +95,33 @@ impl Net {
             let config = std::fs::read_to_string(&path).unwrap().replace("idle_ms = 500", "idle_ms = 50");
             std::fs::write(path, config).unwrap();
         }
-        let mut net = Self { world, nodes: vec![None, None, None, None], port };
-        (0..4).for_each(|i| net.start(i));
-        (0..4).for_each(|i| net.reach(i, 1));
+        let count = usize::from(validators);
+        let mut net = Self { world, nodes: (0..count).map(|_| None).collect(), port };
+        (0..count).for_each(|i| net.start(i));
+        (0..count).for_each(|i| net.reach(i, 1));
         net
     }
 
-    fn config(&self, i: usize) -> PathBuf {
+    /// A validator's configuration.
+    pub fn config(&self, i: usize) -> PathBuf {
         self.world.path(&format!("net/validator-{i}/node.toml"))
     }
 
-    fn command(&self, i: usize) -> Command {
+    /// What starts a validator.
+    pub fn command(&self, i: usize) -> Command {
         let mut command = self.world.command();
         command.args(["node", "run", "--config"]).arg(self.config(i));
         command
     }
 
-    fn start(&mut self, i: usize) {
+    /// Starts a validator.
+    pub fn start(&mut self, i: usize) {
         let mut command = self.command(i);
         self.nodes[i] = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     }
 
     /// SIGKILL: nothing is said to it, nothing is written.
-    fn kill(&mut self, i: usize) {
+    pub fn kill(&mut self, i: usize) {
         let mut node = self.nodes[i].take().unwrap();
         node.kill().unwrap();
         node.wait().unwrap();
@@ -119,7 +133,7 @@ impl Net {
     }
 
     /// A request as bytes; the status and the body of the answer.
-    fn raw(&self, i: usize, request: &[u8]) -> Option<(u16, String)> {
+    pub fn raw(&self, i: usize, request: &[u8]) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(self.address(i)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
         stream.write_all(request).ok()?;
@@ -260,7 +274,7 @@ fn file_of(net: &Net, i: usize, path: &str) -> Vec<u8> {
 /// Short epochs: certificates over several hand-overs, and from a checkpoint that a node names.
 #[test]
 fn epochs_and_handovers() {
-    let net = Net::founded(2, "--set epoch_blocks=12");
+    let mut net = Net::founded(2, "--set epoch_blocks=12");
     let evidence = net.evidence(5);
     let said = net.submit(3, &evidence, "").expect(0).json();
     net.reach(0, 40);
