@@ -216,9 +216,8 @@ impl Blobs {
     /// # Errors
     /// A disk that fails; then it stays staged.
     pub fn keep_staged(&self, digest: &Digest) -> io::Result<()> {
-        let Some(bytes) = self.staged().take(digest) else { return Ok(()) };
-        self.keep(digest, bytes.clone())
-            .inspect_err(|_| self.staged().push(*digest, bytes, Owner::Sender, STAGED))
+        let found = self.staged().take(digest);
+        found.map_or(Ok(()), |bytes| self.keep(digest, bytes))
     }
 
     /// Deletes what nobody need serve any more.
@@ -242,7 +241,7 @@ impl Blobs {
     /// Keeps bytes. The caller has compared them with their digest.
     ///
     /// # Errors
-    /// A disk that fails; then nothing is kept.
+    /// A disk that fails; then they are staged: else they would be fetched again and again.
     pub fn keep(&self, digest: &Digest, bytes: Bytes) -> io::Result<()> {
         match &self.place {
             Place::Memory(map) => {
@@ -260,7 +259,11 @@ impl Blobs {
                 // The disk is not waited for: what a power cut takes is fetched again, and a file that it leaves cut short
                 // is found when its name is compared.
                 let write = fs::write(&part, &bytes).and_then(|()| fs::rename(&part, &path));
-                write.inspect_err(|_| drop(fs::remove_file(&part)))?;
+                if let Err(why) = write {
+                    drop(fs::remove_file(&part));
+                    self.staged().push(*digest, bytes, Owner::Sender, STAGED);
+                    return Err(why);
+                }
                 self.recent().push(*digest, bytes, Owner::Own, RECENT);
                 Ok(())
             }
@@ -348,6 +351,8 @@ mod tests {
         blobs.stage_from(caller(1), [1; 32], Bytes::from_static(b"x"));
         fs::remove_dir_all(&directory).unwrap();
         assert!(blobs.keep_staged(&[1; 32]).is_err() && blobs.has(&[1; 32]));
+        assert!(blobs.keep(&[2; 32], Bytes::from_static(b"y")).is_err());
+        assert_eq!(blobs.get(&[2; 32]), Some(Bytes::from_static(b"y")), "it need not be fetched again");
         fs::create_dir_all(&directory).unwrap();
         blobs.keep_staged(&[1; 32]).unwrap();
         assert_eq!(fs::read(directory.join(hex(&[1; 32]))).unwrap(), b"x");

@@ -17,6 +17,8 @@ use serde_json::Value;
 const ANSWER_MAX: u64 = 128 << 20;
 /// Entries of a list that are asked for at once.
 const PAGE: usize = 100;
+/// Before an upload is tried again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
 /// How much more than the price is offered: prices move until the transaction is in a block.
 const MARGIN: u64 = 2;
 
@@ -186,9 +188,28 @@ impl Client {
         Err(self.answer(path, Ok(sent)).err().unwrap_or_else(|| self.fails(path, "no snapshot")))
     }
 
+    /// Uploads bytes. A node that has too much under way says so, or ends the connection: then it is asked again.
     fn put(&self, path: &str, bytes: &[u8]) -> Asked<Value> {
-        let sent = self.agent.put(format!("{}{path}", self.base)).send(bytes);
-        serde_json::from_slice(&self.answer(path, sent)?).map_err(|why| self.fails(path, why))
+        let mut pauses = PAUSES.iter();
+        loop {
+            // What is too large is refused before it is sent.
+            let put = self.agent.put(format!("{}{path}", self.base)).header("expect", "100-continue");
+            let sent = put.send(bytes);
+            let is_full = match &sent {
+                Ok(response) => response.status() == ureq::http::StatusCode::TOO_MANY_REQUESTS,
+                Err(ureq::Error::Io(why)) => {
+                    matches!(why.kind(), std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset)
+                }
+                Err(_) => false,
+            };
+            match pauses.next().filter(|_| is_full) {
+                Some(pause) => sleep(*pause),
+                None => {
+                    let answer = self.answer(path, sent)?;
+                    return serde_json::from_slice(&answer).map_err(|why| self.fails(path, why));
+                }
+            }
+        }
     }
 
     fn post(&self, path: &str, bytes: &[u8]) -> Asked<Value> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ use crate::store::NodeStore;
 
 /// Blocks after which old proofs are looked for.
 const PRUNE_EVERY: u64 = 16;
+/// What to do when a part of the node ended.
+const AGAIN: &str =
+    "see that the disk works and has space, then start the node again: it goes on where it was";
 /// Final blocks that a slow listener may be behind.
 const EVENTS: usize = 256;
 
@@ -81,26 +85,38 @@ pub fn run(config: &Config) -> Result<(), ConfigError> {
             .with_worker_threads(2)
             .with_catch_panics(false),
     );
-    let ended = runner.start(|context| async move {
-        let metrics = context.child("metrics");
-        shared.set_engine_metrics(Box::new(move || metrics.encode()));
-        let server = config.http.map(|address| http::serve(address, shared.clone()));
-        let server = server.transpose().map_err(|why| {
-            fails(config.http.map_or_else(String::new, |a| a.to_string()), why, "choose a free address")
-        })?;
-        let running = network(context, config, &keys, chain, seat, shared, outbox).await?;
-        tracing::info!(listen = %config.listen, http = ?config.http, "the node runs");
-        let ended = tokio::select! {
-            () = told_to_stop() => Ok(()),
-            _ = running.handle => {
-                Err(fails("engine", "it stopped", "the log says why; start the node again"))
-            }
-        };
-        drop(server);
-        ended
+    let ended = unless_it_breaks(|| {
+        runner.start(|context| async move {
+            let metrics = context.child("metrics");
+            shared.set_engine_metrics(Box::new(move || metrics.encode()));
+            let server = config.http.map(|address| http::serve(address, shared.clone()));
+            let server = server.transpose().map_err(|why| {
+                fails(config.http.map_or_else(String::new, |a| a.to_string()), why, "choose a free address")
+            })?;
+            let running = network(context, config, &keys, chain, seat, shared, outbox).await?;
+            tracing::info!(listen = %config.listen, http = ?config.http, "the node runs");
+            let ended = tokio::select! {
+                () = told_to_stop() => Ok(()),
+                _ = running.handle => {
+                    Err(fails("engine", "it stopped; the log says why", AGAIN))
+                }
+            };
+            drop(server);
+            ended
+        })
     });
     judges.stop();
     ended
+}
+
+/// The engine panics when its disk fails, which is no fault of the program: whoever runs the node is told what to do.
+fn unless_it_breaks(run: impl FnOnce() -> Result<(), ConfigError>) -> Result<(), ConfigError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|why| {
+        let words = why.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it says nothing");
+        let why = format!("it broke off: {words}");
+        Err(fails("engine", why, AGAIN))
+    })
 }
 
 /// Fills an empty store with the state that another node gives away.
