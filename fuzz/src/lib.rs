@@ -1,6 +1,8 @@
 //! What must hold for any bytes. A target is one line that calls one of these.
 #![forbid(unsafe_code)]
 
+use std::sync::LazyLock;
+
 use model::ImportOptions;
 use program::types::{Operator, Program};
 use program::wire::{Statement, decode, decode_statement, encode_statement, encode_with_contents};
@@ -165,6 +167,39 @@ pub fn evidence_parse(bytes: &[u8]) {
             zerotell::parsers::evidence(bytes);
         }
     }
+}
+
+/// A dossier is judged the same whatever was judged before it, and only honest bytes are accepted.
+///
+/// The bytes are a dossier, or, after a zero, changes of an honest one: places of three bytes, each with what is put there.
+pub fn dossier_judge(bytes: &[u8]) {
+    static HONEST: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let evidence = include_bytes!("../../vectors/evidence/v1/p256.zte");
+        let evidence = record::Evidence::decode(evidence).expect("the vector is evidence");
+        let record::Evidence { proof, salts, statement, signer, ranges, .. } = evidence;
+        dossier::Dossier { proof, salts, statement, signer, ranges }.encode()
+    });
+    // As a node has it: one for all.
+    static KEPT: LazyLock<dossier::Kept> = LazyLock::new(|| dossier::Kept::new(1 << 24));
+    let mut bent = HONEST.clone();
+    let judged = match bytes.split_first() {
+        Some((0, changes)) => {
+            for change in changes.chunks_exact(4) {
+                let &[a, b, c, put] = change else { continue };
+                let place = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                let place = place % bent.len();
+                bent[place] = put;
+            }
+            bent.as_slice()
+        }
+        _ => bytes,
+    };
+    let fresh = dossier::judge(judged, None);
+    let with = dossier::judge_with(&KEPT, judged, None);
+    assert_eq!((fresh.code, fresh.trace, fresh.what), (with.code, with.trace, with.what), "what was kept decides");
+    let names = with.found.map(|found| found.names);
+    assert_eq!(names, fresh.found.map(|found| found.names), "what was kept decides");
+    assert!(fresh.code != 0 || judged == HONEST.as_slice(), "other bytes are accepted");
 }
 
 /// An array file is read or refused.
