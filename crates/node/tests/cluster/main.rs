@@ -14,7 +14,7 @@ use commonware_glue::simulate::plan::PlanBuilder;
 use commonware_glue::simulate::property::Property;
 use commonware_glue::simulate::tracker::ProgressTracker;
 use ledger::entry::Status;
-use world::{BOND, Done, View, World, link, snapshot};
+use world::{BOND, Done, Serves, View, World, link, snapshot};
 use zerotell_node::scheme::{PeerKey, account_of};
 use zerotell_node::seat::Behaviour;
 use zerotell_node::store::{NodeStore, list};
@@ -323,6 +323,33 @@ fn a_silent_seat_stalls_nothing_and_pays_in_the_end() {
         let mut world = with(1, Behaviour::Silent);
         world.genesis.parameters.trace_blocks = 20;
         plan(&world, seed, 120, &[1]).run().unwrap();
+    }
+}
+
+/// Who spreads records and serves other bytes under their digests is not asked again: the right bytes come from elsewhere.
+#[test]
+fn garbage_under_a_digest_is_thrown_away() {
+    for seed in seeds() {
+        let mut world = with(3, Behaviour::Silent);
+        world.spreads = Some((3, Serves::Garbage));
+        plan(&world, seed, 60, &[]).run().unwrap();
+    }
+}
+
+/// From the one that spreads records everything comes later than anybody waits for bytes; another has them too.
+#[test]
+fn a_slow_peer_keeps_no_record_from_its_verdict() {
+    for seed in seeds() {
+        let mut world = network(4);
+        world.spreads = Some((3, Serves::Right));
+        let peers = world.peers();
+        let mut schedule = Schedule::new();
+        for to in &peers[..3] {
+            let (from, to) = (peers[3].clone(), to.clone());
+            let slow = Action::UpdateLink { from, to, link: link(600, 10) };
+            schedule = schedule.at(Duration::from_millis(1), slow);
+        }
+        plan(&world, seed, 60, &[]).crash(Crash::Schedule(schedule)).run().unwrap();
     }
 }
 

@@ -71,6 +71,15 @@ impl Verifier for Toy {
     }
 }
 
+/// What a node serves under the digest of a record's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// The bytes.
+    Right,
+    /// Others, as many.
+    Garbage,
+}
+
 /// What a validator finds again after a crash.
 type Disk = (NodeStore, Arc<Blobs>);
 
@@ -88,6 +97,9 @@ pub struct World {
     pub good: bool,
     /// A validator that begins with the state of the first one.
     pub late: Option<usize>,
+    /// A validator whose node spreads the records' transactions, instead of the first one's, and what it has under their
+    /// digests.
+    pub spreads: Option<(usize, Serves)>,
     disks: Arc<Mutex<BTreeMap<usize, Disk>>>,
 }
 
@@ -143,6 +155,7 @@ impl World {
             records: 8,
             good: false,
             late: None,
+            spreads: None,
             disks,
         }
     }
@@ -307,20 +320,29 @@ impl EngineDefinition for World {
         let seat = Seat::new(chain.clone(), judges, self.keys[index].clone(), behaviour, honest).unwrap();
         let committees: Arc<dyn Committees> = chain.clone();
         let outbox = Outbox::default();
-        if index == 0 {
+        let (spreader, serves) = self.spreads.unwrap_or((0, Serves::Right));
+        if index == 0 || index == spreader {
             let (world, outbox, blobs) = (self.clone(), outbox.clone(), blobs);
+            let garbled = index == spreader && serves == Serves::Garbage;
             context.child("owner").spawn(move |clock| async move {
                 // After a restart all is sent again: what is known is refused.
                 blobs.stage(world.program.0, Bytes::from(world.program.1.clone()));
-                outbox.add([world.register()]);
+                if index == spreader {
+                    outbox.add([world.register()]);
+                }
                 for number in 0..world.records {
                     clock.sleep(EVERY).await;
-                    let (transaction, proof, bytes) = world.record(number);
+                    let (transaction, proof, mut bytes) = world.record(number);
+                    if garbled {
+                        bytes.reverse();
+                    }
                     blobs.stage(proof, Bytes::from(bytes));
-                    outbox.add([transaction]);
+                    if index == spreader {
+                        outbox.add([transaction]);
+                    }
                 }
                 // Gossip that was lost is sent again by whoever wants to be heard.
-                loop {
+                while index == spreader {
                     clock.sleep(EVERY * 10).await;
                     outbox.add([world.register()]);
                     outbox.add((0..world.records).map(|number| world.record(number).0));
