@@ -3,13 +3,15 @@
 //! Strangers call it: sizes, times and the number of connections are bounded, and no answer depends on more than the
 //! final state.
 
+mod large;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::body::{Body as Message, HttpBody as _};
+use axum::body::Body as Message;
 use axum::extract::{FromRequestParts, Path, Query, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -41,10 +43,9 @@ use tokio_stream::wrappers::BroadcastStream;
 use crate::block::Block;
 use crate::chain::{Chain, Finalised, Place, Slash, Stuck};
 use crate::engine::Outbox;
-use crate::hooks::program_facts;
 use crate::judge::Judges;
 use crate::store::{Snapshot, StoreError, index, list};
-use crate::strangers::{Budget, Caller, Full, Held, Impatient};
+use crate::strangers::{Budget, Caller, Impatient};
 
 /// Connections at one time.
 const CONNECTIONS: usize = 512;
@@ -58,16 +59,12 @@ const PAGE: usize = 100;
 const NUMBER_MAX: u64 = (1 << 53) - 1;
 /// Time that a request's head may take.
 const HEAD: Duration = Duration::from_secs(10);
-/// Time that a request's body may take.
-const BODY: Duration = Duration::from_secs(60);
 /// Bytes of bodies that are arriving, in all, and from one address: two of the largest.
 const ARRIVING: usize = 512 << 20;
 const ARRIVING_EACH: usize = 128 << 20;
 /// Bytes of proofs and programs that are on their way out, in all and to one address.
 const LEAVING: usize = 512 << 20;
 const LEAVING_EACH: usize = 128 << 20;
-/// Bytes of them that are handed to a connection at once.
-const SLICE: usize = 1 << 16;
 /// Time for which a connection may take nothing of what it asked for, and that a part of a snapshot may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Age of the newest block from which on the node says that it is behind.
@@ -469,70 +466,8 @@ async fn transaction(Extract(app): App, At(id): At) -> Answer<Json<Value>> {
     })))
 }
 
-impl From<Full> for Refused {
-    fn from(_: Full) -> Self {
-        let what = "too many bytes are on their way to or from this address, or in all";
-        Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "ZN011",
-            what,
-            "wait until they have arrived, then try again",
-        )
-    }
-}
-
-/// A request's body, while it counts as what its sender has under way.
-async fn body(app: &Shared, caller: Caller, request: Message, most: usize) -> Answer<(bytes::Bytes, Held)> {
-    let large = || {
-        let what = format!("the body is cut short, or has more than {most} bytes");
-        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "ZN005", what, "see /openapi.json")
-    };
-    if usize::try_from(request.size_hint().lower()).is_ok_and(|length| length > most) {
-        return Err(large());
-    }
-    let mut held = app.arriving.begin(caller);
-    let read = async {
-        let (mut parts, mut found) = (request.into_data_stream(), Vec::new());
-        while let Some(part) = parts.next().await {
-            let part = part.map_err(|_| large())?;
-            if part.len() > most.saturating_sub(found.len()) {
-                return Err(large());
-            }
-            held.grow(part.len())?;
-            found.extend_from_slice(&part);
-        }
-        Ok(found)
-    };
-    match tokio::time::timeout(BODY, read).await {
-        Ok(found) => Ok((found?.into(), held)),
-        Err(_) => {
-            let what = "the body did not arrive in time";
-            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "ZN006", what, "send it faster"))
-        }
-    }
-}
-
-/// Does what takes long without keeping others waiting.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| full("there is no thread to spare"))
-}
-
-/// Bytes that count as what the asker has under way until it has taken them.
-fn handed(app: &Shared, caller: Caller, bytes: bytes::Bytes) -> Answer<Response> {
-    let mut held = app.leaving.begin(caller);
-    held.grow(bytes.len())?;
-    let length = HeaderValue::from(bytes.len());
-    let slices = futures::stream::unfold((bytes, held), async |(mut rest, held)| {
-        let slice = rest.split_to(rest.len().min(SLICE));
-        (!slice.is_empty()).then_some((Ok::<_, std::convert::Infallible>(slice), (rest, held)))
-    });
-    let kind = HeaderValue::from_static("application/octet-stream");
-    let heads = [(header::CONTENT_TYPE, kind), (header::CONTENT_LENGTH, length)];
-    Ok((heads, Message::from_stream(slices)).into_response())
-}
-
 async fn submit(Extract(app): App, Extension(caller): Asker, request: Message) -> Answer<Json<Value>> {
-    let (bytes, _held) = body(&app, caller, request, TRANSACTION_MAX).await?;
+    let (bytes, _held) = large::body(&app, caller, request, TRANSACTION_MAX).await?;
     let refused = |status, why: &Refusal| {
         let fix = match why {
             Refusal::Price { .. } => "offer more: /v1/status has the prices",
@@ -567,61 +502,6 @@ async fn submit(Extract(app): App, Extension(caller): Asker, request: Message) -
     }
     app.outbox.add([bytes.to_vec()]);
     Ok(Json(json!({"id": hex(&id)})))
-}
-
-// ---- proofs and programs ----
-
-/// Most bytes of an upload: what fits into a block now.
-fn upload_max(app: &Shared) -> Answer<usize> {
-    let (_, snapshot) = app.chain.latest()?;
-    let most = usize::try_from(present(&State::new(&snapshot))?.parameters.block_bytes);
-    Ok(most.unwrap_or(usize::MAX).min(dossier::DOSSIER_MAX))
-}
-
-async fn put_proof(
-    Extract(app): App,
-    Extension(caller): Asker,
-    At(name): At,
-    request: Message,
-) -> Answer<(StatusCode, Json<Value>)> {
-    let name = digest(&name)?;
-    let (found, _held) = body(&app, caller, request, upload_max(&app)?).await?;
-    let (hashed, length) = (found.clone(), found.len());
-    if aside(move || *blake3::hash(&hashed).as_bytes()).await? != name {
-        let what = "the bytes have another BLAKE3 hash than the address says";
-        return Err(Refused::new(StatusCode::BAD_REQUEST, "ZN003", what, "compute it again"));
-    }
-    app.chain.blobs.stage_from(caller, name, found);
-    Ok((StatusCode::CREATED, Json(json!({"digest": hex(&name), "bytes": length}))))
-}
-
-async fn put_program(
-    Extract(app): App,
-    Extension(caller): Asker,
-    At(name): At,
-    request: Message,
-) -> Answer<(StatusCode, Json<Value>)> {
-    let name = digest(&name)?;
-    let (found, _held) = body(&app, caller, request, upload_max(&app)?).await?;
-    let (read, length) = (found.clone(), found.len());
-    let Some(facts) = aside(move || program_facts(&name, &read)).await? else {
-        let what = "the bytes are no valid program, or one with another digest";
-        return Err(Refused::new(
-            StatusCode::BAD_REQUEST,
-            "ZN003",
-            what,
-            "send the program with its contents",
-        ));
-    };
-    app.chain.blobs.stage_from(caller, name, found);
-    let answer = json!({"digest": hex(&name), "bytes": length, "work": facts.work.to_string()});
-    Ok((StatusCode::CREATED, Json(answer)))
-}
-
-async fn get_program(Extract(app): App, Extension(caller): Asker, At(name): At) -> Answer<Response> {
-    let (name, blobs) = (digest(&name)?, app.chain.blobs.clone());
-    let found = aside(move || blobs.get(&name).filter(|bytes| program_facts(&name, bytes).is_some())).await?;
-    handed(&app, caller, found.ok_or_else(|| Refused::missing("this node has no such program"))?)
 }
 
 // ---- records ----
@@ -724,13 +604,6 @@ async fn one_record(Extract(app): App, At(statement): At) -> Answer<Json<Value>>
         map.insert("submission".into(), submission);
     }
     Ok(Json(answer))
-}
-
-async fn proof(Extract(app): App, Extension(caller): Asker, At(statement): At) -> Answer<Response> {
-    let (_, record) = find(&app, &digest(&statement)?)?;
-    let blobs = app.chain.blobs.clone();
-    let found = aside(move || blobs.get(&record.proof)).await?;
-    handed(&app, caller, found.ok_or_else(|| Refused::missing("this node has not the proof"))?)
 }
 
 #[derive(Deserialize)]
@@ -1015,11 +888,11 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/blocks/{height}", get(block))
         .route("/v1/transactions", post(submit))
         .route("/v1/transactions/{id}", get(transaction))
-        .route("/v1/proofs/{digest}", put(put_proof))
-        .route("/v1/programs/{digest}", put(put_program).get(get_program))
+        .route("/v1/proofs/{digest}", put(large::put_proof))
+        .route("/v1/programs/{digest}", put(large::put_program).get(large::get_program))
         .route("/v1/records", get(records))
         .route("/v1/records/{statement}", get(one_record))
-        .route("/v1/records/{statement}/proof", get(proof))
+        .route("/v1/records/{statement}/proof", get(large::proof))
         .route("/v1/records/{statement}/certificate", get(get_certificate))
         .route("/v1/accounts/{account}", get(account))
         .route("/v1/validators", get(validators))

@@ -18,7 +18,7 @@ use commonware_glue::simulate::processed::ProcessedHeight;
 use commonware_glue::simulate::reporter::MonitorReporter;
 use commonware_glue::simulate::tracker::ProgressTracker;
 use commonware_p2p::simulated::Link;
-use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _};
+use commonware_runtime::{Clock, Handle, Quota, Spawner as _, Supervisor as _};
 use commonware_utils::probability;
 use dossier::Names;
 use ed25519_dalek::SigningKey;
@@ -222,6 +222,39 @@ impl World {
         (self.sign(number + 1, &Body::SubmitRecord { submission }), proof, bytes)
     }
 
+    /// What users do at a validator's node: bring bytes, and spread what names them.
+    async fn own(self, index: usize, clock: impl Clock, outbox: Outbox, blobs: Arc<Blobs>) {
+        let (spreader, serves) = self.spreads.unwrap_or((0, Serves::Right));
+        if index != 0 && index != spreader {
+            return;
+        }
+        // After a restart all is sent again: what is known is refused.
+        blobs.stage(self.program.0, Bytes::from(self.program.1.clone()));
+        if index == spreader {
+            outbox.add([self.register()]);
+        }
+        for number in 0..self.records {
+            clock.sleep(EVERY).await;
+            let (transaction, proof, mut bytes) = self.record(number);
+            if index == spreader && serves == Serves::Garbage {
+                bytes.reverse();
+            }
+            blobs.stage(proof, Bytes::from(bytes));
+            if index == spreader {
+                outbox.add([transaction]);
+            }
+        }
+        if index != spreader {
+            return;
+        }
+        // Gossip that was lost is sent again by whoever wants to be heard.
+        loop {
+            clock.sleep(EVERY * 10).await;
+            outbox.add([self.register()]);
+            outbox.add((0..self.records).map(|number| self.record(number).0));
+        }
+    }
+
     /// What a validator has on its disk.
     pub fn chain(&self, index: usize) -> Chain {
         let (store, blobs) = self.disk(index);
@@ -320,35 +353,8 @@ impl EngineDefinition for World {
         let seat = Seat::new(chain.clone(), judges, self.keys[index].clone(), behaviour, honest).unwrap();
         let committees: Arc<dyn Committees> = chain.clone();
         let outbox = Outbox::default();
-        let (spreader, serves) = self.spreads.unwrap_or((0, Serves::Right));
-        if index == 0 || index == spreader {
-            let (world, outbox, blobs) = (self.clone(), outbox.clone(), blobs);
-            let garbled = index == spreader && serves == Serves::Garbage;
-            context.child("owner").spawn(move |clock| async move {
-                // After a restart all is sent again: what is known is refused.
-                blobs.stage(world.program.0, Bytes::from(world.program.1.clone()));
-                if index == spreader {
-                    outbox.add([world.register()]);
-                }
-                for number in 0..world.records {
-                    clock.sleep(EVERY).await;
-                    let (transaction, proof, mut bytes) = world.record(number);
-                    if garbled {
-                        bytes.reverse();
-                    }
-                    blobs.stage(proof, Bytes::from(bytes));
-                    if index == spreader {
-                        outbox.add([transaction]);
-                    }
-                }
-                // Gossip that was lost is sent again by whoever wants to be heard.
-                while index == spreader {
-                    clock.sleep(EVERY * 10).await;
-                    outbox.add([world.register()]);
-                    outbox.add((0..world.records).map(|number| world.record(number).0));
-                }
-            });
-        }
+        let (world, spread, held) = (self.clone(), outbox.clone(), blobs);
+        context.child("owner").spawn(move |clock| async move { world.own(index, clock, spread, held).await });
         let (monitor, key) = (init.monitor, me.clone());
         let running = engine::start(
             Setup {
