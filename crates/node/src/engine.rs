@@ -446,13 +446,14 @@ where
                 break;
             },
             Some((block, ack)) = self.finalised.recv() else break => {
-                waiting.push(ack);
                 let due = self.context.current() >= synced + SYNC_TIME;
-                let durable = waiting.len() >= SYNC_BLOCKS || due;
+                let durable = waiting.len() + 1 >= SYNC_BLOCKS || due;
                 let height = block.inner().header.height;
+                // What is not in the state is not acknowledged, also not at the end: it would never come again.
                 if !self.finalise(block.inner(), durable).await {
                     break;
                 }
+                waiting.push(ack);
                 self.attest(height, block.inner().id()).await;
                 if durable {
                     synced = self.context.current();
