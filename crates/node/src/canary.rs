@@ -209,10 +209,17 @@ impl Look<'_> {
     fn submit(&self, made: &mut Made, step: &mut Step) -> Result<(), Stuck> {
         let (purse, ..) = secrets(self, made.number);
         let body = Body::SubmitRecord { submission: made.submission.clone() };
-        if let Some(transaction) = self.paid(&purse, &body, 2)? {
-            step.send.push(transaction);
-            made.sent = self.height;
-        }
+        let transaction = match self.paid(&purse, &body, 2)? {
+            Some(transaction) => Some(transaction),
+            // Prices rose since the purse was filled.
+            None => {
+                let amount = self.chain.price(&body)?.unwrap_or(0).saturating_mul(3);
+                let to = purse.verifying_key().to_bytes();
+                self.paid(self.key, &Body::Transfer { to, amount }, 2)?
+            }
+        };
+        step.send.extend(transaction);
+        made.sent = self.height;
         Ok(())
     }
 
