@@ -260,15 +260,23 @@ fn certificates_and_kill_nine() {
     assert!((1..4).all(|i| block(i) == block(0)), "one history");
 }
 
-/// The body of an answer, as bytes.
+/// The body of an answer, as bytes. A node that catches up has no certificate for its newest block yet: it is asked again.
 fn file_of(net: &Net, i: usize, path: &str) -> Vec<u8> {
-    let mut stream = TcpStream::connect(net.address(i)).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let start = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-    answer.split_off(start)
+    let began = Instant::now();
+    loop {
+        let mut stream = TcpStream::connect(net.address(i)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let start = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        if answer.starts_with(b"HTTP/1.1 200") {
+            return answer.split_off(start);
+        }
+        let words = String::from_utf8_lossy(&answer).into_owned();
+        assert!(words.starts_with("HTTP/1.1 503") && began.elapsed() < Duration::from_secs(60), "{words}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// Short epochs: certificates over several hand-overs, and from a checkpoint that a node names.
