@@ -119,7 +119,7 @@ export function answer(path, query) {
       return name ? readFileSync(`${VECTORS}${name}.${part === "proof" ? "ztdo" : "ztc"}`) : null;
     }
     case "transactions/": return key === wholeBlock(2_040).list[9].id ? { id: key, state: "final", height: 2_040, index: 9, code: 0, what: "", fee: "4009000" } : null;
-    case "accounts/": return { account: key, nonce: index.accounts.includes(key) ? 12 : 0, balance: index.accounts.includes(key) ? "7300000" : "0", inFlight: 0 };
+    case "accounts/": return { account: key, nonce: index.accounts.includes(key) ? 12 : 0, nextNonce: index.accounts.includes(key) ? 12 : 0, balance: index.accounts.includes(key) ? "7300000" : "0", inFlight: 0 };
     case "validators": return { epoch: 2, validators: validators() };
     case "slashes": return { slashes: before === null ? [{ sequence: 0, height: 1_410, account: account(2), lost: "15000000000", offences: 1 }] : [], next: null };
     case "models": return { models: before === null ? Array.from({ length: 6 }, (_, n) => ({ owner: hash(`owner ${n}`), model: hash(`model ${n}`), program: hash(`program ${n % 5}`), weights: hash(`weights ${n}`), links: n % 3, height: 1_000 + 40 * n })) : [], next: null };

@@ -96,7 +96,7 @@ fn refusals() -> Vec<(&'static str, String)> {
     list.extend(honest.iter().filter(|bytes| !is_own(bytes, &world)).cloned());
     let taken = world.choose(&list).len();
     let mut said = vec![("another's commitment, as one's own", format!("taken ({taken} of 4 in the block)"))];
-    world.go(1, &mut Copier(Trick::Wait));
+    // All have committed, the copier too: the next block is for reveals.
     let reveals = world.verdicts(&mut Honest);
     let others: Vec<Vec<u8>> = reveals.iter().filter(|bytes| !is_own(bytes, &world)).cloned().collect();
     let Some(other) = others.first().and_then(|bytes| certify::decode::<ledger::Envelope>(bytes).ok()) else {
