@@ -1,10 +1,9 @@
 //! Dossiers that are not valid and look as if they were, for canaries (`[H29]`): who does not look accepts them.
 
-use certify::hash::hash;
 use record::{Envelope, Salts, SigningKey, Statement, Subject};
 use verify::PROOF_VERSION;
 
-use crate::{Dossier, Judged, NULLIFIER, Names, ROOTS, files, judge};
+use crate::{Dossier, Judged, Names, files, judge};
 
 /// Fills with bytes that nobody can guess.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]);
@@ -32,14 +31,7 @@ pub fn canary(template: &[u8], random: Fill<'_>) -> Option<(Vec<u8>, Names)> {
     let statement = Statement::new(&found.facts, Subject::of(&proof), &salts, found.statement.claims.clone());
     // One in 2^32 draws is no key.
     let key = (0..8).find_map(|_| SigningKey::from_random(found.signer.kind(), &drawn(random)).ok())?;
-    let names = Names {
-        statement: statement.digest(),
-        program: file.statement.program_digest,
-        roots: hash(ROOTS, &[file.statement.roots.as_flattened()]),
-        revealed: statement.salted.revealed,
-        context: statement.salted.context,
-        nullifier: hash(NULLIFIER, &[&proof]),
-    };
+    let names = Names::of(&statement, &file.statement, &proof);
     let dossier = Dossier {
         proof,
         salts: salts.encode(),

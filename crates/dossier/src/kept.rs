@@ -1,6 +1,7 @@
 //! Programs that were made ready to verify, kept for the next dossier of the same bytes and shape.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use certify::hash::{Digest, Purpose, hash};
@@ -31,7 +32,36 @@ struct Entry {
 pub struct Kept {
     limit: usize,
     entries: Mutex<Vec<Entry>>,
-    links: Mutex<[HashSet<Digest>; 2]>,
+    links: Seen<Digest>,
+}
+
+/// Remembers what was seen: at least the last so many, at most twice as many.
+pub struct Seen<T> {
+    limit: usize,
+    /// The younger and the older.
+    halves: Mutex<[HashSet<T>; 2]>,
+}
+
+impl<T: Eq + Hash> Seen<T> {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, halves: Mutex::new([HashSet::new(), HashSet::new()]) }
+    }
+
+    /// Whether it was noted, and not too long ago.
+    pub fn has(&self, what: &T) -> bool {
+        lock(&self.halves).iter().any(|half| half.contains(what))
+    }
+
+    /// Notes it.
+    pub fn note(&self, what: T) {
+        let [young, old] = &mut *lock(&self.halves);
+        if young.len() >= self.limit {
+            *old = std::mem::take(young);
+        }
+        young.insert(what);
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -42,7 +72,7 @@ impl Kept {
     /// Keeps up to about so many bytes; 0: nothing.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, entries: Mutex::default(), links: Mutex::default() }
+        Self { limit, entries: Mutex::default(), links: Seen::new(LINKS) }
     }
 
     /// Bytes that are kept, about.
@@ -78,27 +108,18 @@ impl Kept {
     }
     /// Whether all these links were proved before.
     pub(crate) fn has_links(&self, mut names: impl Iterator<Item = Digest>) -> bool {
-        let links = lock(&self.links);
         let mut any = false;
-        self.limit > 0
-            && names.all(|name| {
-                any = true;
-                links.iter().any(|half| half.contains(&name))
-            })
-            && any
+        let all = names.all(|name| {
+            any = true;
+            self.links.has(&name)
+        });
+        all && any
     }
 
     /// Remembers links that were proved.
     pub(crate) fn keep_links(&self, names: impl Iterator<Item = Digest>) {
-        if self.limit == 0 {
-            return;
-        }
-        let [young, old] = &mut *lock(&self.links);
-        for name in names {
-            if young.len() >= LINKS {
-                *old = std::mem::take(young);
-            }
-            young.insert(name);
+        if self.limit > 0 {
+            names.for_each(|name| self.links.note(name));
         }
     }
 }

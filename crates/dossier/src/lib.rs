@@ -45,7 +45,7 @@ use crate::files::Parts;
 use crate::kept::{Prefixes, Ready};
 
 pub use canary::canary;
-pub use kept::Kept;
+pub use kept::{Kept, Seen};
 pub use step::{Step, StepNames, judge_step};
 pub use work::{class, work};
 
@@ -188,6 +188,20 @@ pub struct Names {
     pub nullifier: Digest,
 }
 
+impl Names {
+    /// Those of a signed statement about a proof file with this Statement `[U3]`.
+    fn of(signed: &Statement, statement: &program::wire::Statement, proof_file: &[u8]) -> Self {
+        Self {
+            statement: signed.digest(),
+            program: statement.program_digest,
+            roots: hash(ROOTS, &[statement.roots.as_flattened()]),
+            revealed: signed.salted.revealed,
+            context: signed.salted.context,
+            nullifier: hash(NULLIFIER, &[proof_file]),
+        }
+    }
+}
+
 /// What the verifier makes of a dossier.
 #[derive(Debug)]
 pub struct Judged {
@@ -298,14 +312,7 @@ fn examine(kept: &Kept, bytes: &[u8], said: Option<&Names>, trace: &mut [u8; 32]
     let (signed, signer) = signed(&dossier)?;
     let salts = Salts::decode(dossier.salts).map_err(|why| form(why.to_string()))?;
     signed.agrees(&facts, dossier.proof, &salts).map_err(|why| (code::STATEMENT, why.to_string()))?;
-    let names = Names {
-        statement: signed.digest(),
-        program: statement.program_digest,
-        roots: hash(ROOTS, &[statement.roots.as_flattened()]),
-        revealed: signed.salted.revealed,
-        context: signed.salted.context,
-        nullifier: hash(NULLIFIER, &[dossier.proof]),
-    };
+    let names = Names::of(&signed, statement, dossier.proof);
     Ok(Found { names, statement: signed, signer, facts })
 }
 

@@ -1,6 +1,6 @@
 //! What the ledger asks of the world.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certify::hash::{Digest, Purpose, hash};
@@ -11,6 +11,7 @@ use commonware_consensus::simplex::types::{
 };
 use commonware_consensus::{Epochable as _, Viewable as _};
 use commonware_parallel::Sequential;
+use dossier::Seen;
 use ledger::store::Fault;
 use ledger::{EngineOffence, Envelope, Hooks, ProgramFacts};
 use program::types::Program;
@@ -31,7 +32,7 @@ pub struct World {
     blobs: Arc<Blobs>,
     facts: Mutex<HashMap<Digest, Option<ProgramFacts>>>,
     missing: Mutex<Option<Digest>>,
-    signed: Mutex<[HashSet<Signed>; 2]>,
+    signed: Seen<Signed>,
 }
 
 /// What was signed, and the signature: each alone says nothing about the other.
@@ -71,7 +72,7 @@ pub fn program_facts(digest: &Digest, bytes: &[u8]) -> Option<ProgramFacts> {
 impl World {
     /// The world of a network whose programs lie among these blobs.
     pub fn new(network: Digest, blobs: Arc<Blobs>) -> Self {
-        Self { network, blobs, facts: Mutex::default(), missing: Mutex::default(), signed: Mutex::default() }
+        Self { network, blobs, facts: Mutex::default(), missing: Mutex::default(), signed: Seen::new(SIGNED) }
     }
 
     /// The program that was asked for and is not here, if there was one since the last call.
@@ -87,22 +88,15 @@ impl Hooks for World {
     }
 
     fn is_signed(&self, envelope: &Envelope) -> bool {
-        let lock = || self.signed.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (envelope.id(), envelope.signature);
-        if lock().iter().any(|half| half.contains(&key)) {
+        if self.signed.has(&key) {
             return true;
         }
-        // Not under the lock: it takes fifty microseconds.
-        if !envelope.is_signed() {
-            return false;
+        let is_signed = envelope.is_signed();
+        if is_signed {
+            self.signed.note(key);
         }
-        let mut signed = lock();
-        let [young, old] = &mut *signed;
-        if young.len() >= SIGNED {
-            *old = std::mem::take(young);
-        }
-        young.insert(key);
-        true
+        is_signed
     }
 
     fn program(&self, program: &Digest) -> Result<Option<ProgramFacts>, Fault> {
