@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use ledger::genesis::Founder;
 use ledger::{Genesis, Parameters};
 use node::client::{Client, Verdict, dossier_of};
-use node::config::{Config, ConfigError, Peer};
+use node::config::{Config, ConfigError, Peer, unhex};
 use node::keys::Keys;
 use node::localnet::{self, LocalNet, Member};
 use record::Evidence;
@@ -136,15 +136,6 @@ fn key(args: &KeyArgs) -> Outcome<ExitCode> {
         println!("founder    zerotell node genesis --founder {pair},2000000000000");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |c: &u8| char::from(*c).to_digit(16);
-    let pair = |two: &[u8]| Some((digit(two.first()?)? * 16 + digit(two.get(1)?)?) as u8);
-    if !text.len().is_multiple_of(2) {
-        return None;
-    }
-    text.as_bytes().chunks(2).map(pair).collect()
 }
 
 fn founder(text: &str) -> Outcome<Founder> {

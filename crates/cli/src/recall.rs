@@ -102,38 +102,42 @@ impl RecallArgs {
     }
 }
 
-/// The record that a name or a file is about.
-fn statement(text: &str) -> Outcome<Digest> {
+/// A digest by its digits, or read from a file.
+fn digest_in(
+    text: &str,
+    (neither, fix): (&str, &str),
+    read: impl FnOnce(&Path, &[u8]) -> Outcome<Digest>,
+) -> Outcome<Digest> {
     if let Some(digest) = record::json::unhex(text) {
         return Ok(digest);
     }
     let path = Path::new(text);
-    let fix = "give the statement's 64 hexadecimal digits, a certificate (.ztc), or evidence (.zte)";
     if !path.exists() {
-        return Err(Failure::misuse(USAGE, text.escape_debug(), "neither a statement nor a file", fix));
+        return Err(Failure::misuse(USAGE, text.escape_debug(), neither, fix));
     }
-    let bytes = read_bounded(path, FILE_BYTES)?;
-    let refused = |why: String| Failure::misuse(USAGE, path.display(), why, fix);
-    if certificate::is_certificate(path) {
-        return certificate::statement(&bytes).map_err(refused);
-    }
-    let signed = Evidence::decode(&bytes).and_then(|evidence| evidence.signed());
-    signed.map(|(statement, _)| statement.digest()).map_err(|why| refused(why.to_string()))
+    read(path, &read_bounded(path, FILE_BYTES)?)
+}
+
+/// The record that a name or a file is about.
+fn statement(text: &str) -> Outcome<Digest> {
+    let fix = "give the statement's 64 hexadecimal digits, a certificate (.ztc), or evidence (.zte)";
+    digest_in(text, ("neither a statement nor a file", fix), |path, bytes| {
+        let refused = |why: String| Failure::misuse(USAGE, path.display(), why, fix);
+        if certificate::is_certificate(path) {
+            return certificate::statement(bytes).map_err(refused);
+        }
+        let signed = Evidence::decode(bytes).and_then(|evidence| evidence.signed());
+        signed.map(|(statement, _)| statement.digest()).map_err(|why| refused(why.to_string()))
+    })
 }
 
 /// The program that a name or a model file is about.
 fn program(text: &str) -> Outcome<Digest> {
-    if let Some(digest) = record::json::unhex(text) {
-        return Ok(digest);
-    }
-    let path = Path::new(text);
     let fix = "give the program's 64 hexadecimal digits, or a model file of it (.ztm)";
-    if !path.exists() {
-        return Err(Failure::misuse(USAGE, text.escape_debug(), "neither a program nor a file", fix));
-    }
-    let file = ModelFile::decode(&read_bounded(path, FILE_BYTES)?);
-    file.map(|file| file.program.digest())
-        .map_err(|why| Failure::misuse(MODEL_FILE, path.display(), why, fix))
+    digest_in(text, ("neither a program nor a file", fix), |path, bytes| {
+        let refused = |why| Failure::misuse(MODEL_FILE, path.display(), why, fix);
+        ModelFile::decode(bytes).map(|file| file.program.digest()).map_err(refused)
+    })
 }
 
 /// Runs the verb.

@@ -9,6 +9,7 @@ use commonware_consensus::{Block as EngineBlock, BoundedBlock, Heightable};
 use commonware_cryptography::{Digestible, sha256};
 use commonware_runtime::BufMut;
 use ledger::transaction::TRANSACTION_MAX;
+use ledger::{Body, Envelope};
 
 /// Most transactions of a block.
 pub const TRANSACTIONS_MAX: usize = 4096;
@@ -20,6 +21,37 @@ pub type Transaction = Bounded<u8, TRANSACTION_MAX>;
 
 /// The digest type of the engine's interface; the bytes are those of the header's digest (`[H7]`).
 pub type EngineDigest = sha256::Digest;
+
+/// Bytes that a transaction names by their digest: they travel by themselves `[U7]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A dossier or a step.
+    Proof(Digest),
+    /// A program.
+    Program(Digest),
+}
+
+impl Named {
+    /// What a transaction names; nothing if it names nothing, or is none.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let envelope: Envelope = decode(bytes).ok()?;
+        match decode(&envelope.body).ok()? {
+            Body::SubmitRecord { submission } => Some(Self::Proof(submission.proof)),
+            Body::AdvanceEpoch { step } => Some(Self::Proof(step.proof)),
+            Body::RegisterModel { program, .. } => Some(Self::Program(program)),
+            _ => None,
+        }
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn digest(self) -> Digest {
+        match self {
+            Self::Proof(digest) | Self::Program(digest) => digest,
+        }
+    }
+}
 
 /// A header and its transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]

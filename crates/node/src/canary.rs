@@ -105,14 +105,15 @@ impl Canaries {
     /// # Errors
     /// A state that cannot be read, or a disk that fails.
     pub fn step(&self, chain: &Chain, judges: &Judges, key: &SigningKey) -> Result<Step, Stuck> {
+        let mut step = Step::default();
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // It is asked many times a block.
+        if inner.height == chain.tip().height {
+            return Ok(step);
+        }
         let (_, snapshot) = chain.latest()?;
         let state = State::new(&snapshot);
         let rules = present(&state)?;
-        let mut step = Step::default();
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.height == rules.height {
-            return Ok(step);
-        }
         inner.height = rules.height;
         let account = key.verifying_key().to_bytes();
         let epoch = epoch_of(&rules.parameters, rules.height.saturating_add(1));

@@ -20,7 +20,7 @@ use ledger::{
 };
 
 use crate::blobs::Blobs;
-use crate::block::{BLOCK_MAX, Block, Transaction};
+use crate::block::{BLOCK_MAX, Block, Named, Transaction};
 use crate::hooks::{Programs, World};
 use crate::scheme::Committees;
 use crate::store::{Batch, NodeStore, Overlay, StoreError, index, list};
@@ -304,8 +304,8 @@ impl Chain {
         candidates.truncate(crate::block::TRANSACTIONS_MAX);
         candidates.retain(|bytes| {
             // A record whose proof is not here would be ordered for nothing.
-            let proof = proof_of(bytes);
-            if proof.is_some_and(|proof| records == 0 || !self.blobs.has(&proof)) {
+            let proof = Named::of(bytes).filter(|named| matches!(named, Named::Proof(_)));
+            if proof.is_some_and(|proof| records == 0 || !self.blobs.has(&proof.digest())) {
                 return false;
             }
             let fits = bytes.len() + 4 <= room;
@@ -455,7 +455,8 @@ impl Chain {
     pub fn prune(&self, keep: u64) -> Result<(), Stuck> {
         let (tip, snapshot) = self.latest()?;
         let state = State::new(&snapshot);
-        let (first, mut next) = (self.store.pruned()?, self.store.pruned()?);
+        let first = self.store.pruned()?;
+        let mut next = first;
         for (number, entry) in self.store.oldest(list::RECORDS, first, PRUNED_AT_ONCE)? {
             let statement = entry.get(8..).and_then(|bytes| Digest::try_from(bytes).ok());
             let Some((statement, record)) =
@@ -610,16 +611,6 @@ impl Chain {
 const DAMAGED: &str = "the database is damaged; move the data directory away and start again: the node fetches the \
     chain from its peers";
 
-/// Digest of the proof that a transaction brings.
-fn proof_of(bytes: &[u8]) -> Option<Digest> {
-    let envelope: Envelope = decode(bytes).ok()?;
-    match decode(&envelope.body).ok()? {
-        Body::SubmitRecord { submission } => Some(submission.proof),
-        Body::AdvanceEpoch { step } => Some(step.proof),
-        _ => None,
-    }
-}
-
 fn disk(why: &std::io::Error) -> Stuck {
     let _ = why;
     Stuck::Fault(Fault::World { what: "the disk" })
@@ -697,11 +688,6 @@ impl Chain {
     /// The block of height 0, which nobody proposed.
     pub fn first_block(&self) -> Block {
         Block { header: self.origin.clone(), transactions: Bounded::default() }
-    }
-
-    /// Its digest.
-    pub fn first_digest(&self) -> crate::block::EngineDigest {
-        crate::block::engine_digest(self.first_block().id())
     }
 
     /// Waits until the disk has all that was written.

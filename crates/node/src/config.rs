@@ -113,6 +113,17 @@ fn idle_ms() -> u64 {
     500
 }
 
+/// Bytes of hexadecimal digits.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |c: &u8| char::from(*c).to_digit(16);
+    let pair = |two: &[u8]| Some((digit(two.first()?)? * 16 + digit(two.get(1)?)?) as u8);
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
 fn fails(place: impl fmt::Display, why: impl fmt::Display, fix: &'static str) -> ConfigError {
     ConfigError { place: place.to_string(), why: why.to_string(), fix }
 }
@@ -211,13 +222,7 @@ impl Config {
     /// Text that is none.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, ConfigError> {
         let Some(text) = &self.checkpoint else { return Ok(None) };
-        let byte = |pair: &[u8]| {
-            let digits =
-                std::str::from_utf8(pair).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-            digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
-        };
-        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-        let found = bytes.and_then(|bytes| certify::decode(&bytes).ok());
+        let found = unhex(text).and_then(|bytes| certify::decode(&bytes).ok());
         let fix = "copy `checkpoint` of a node's /v1/checkpoint?latest=true";
         found.map(Some).ok_or_else(|| fails("checkpoint", "it is no checkpoint", fix))
     }

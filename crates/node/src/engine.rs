@@ -42,7 +42,7 @@ use rand_core::CryptoRng;
 
 use crate::app::{App, Pace, Want};
 use crate::blobs::{Blobs, is_named};
-use crate::block::{BLOCK_MAX, Block, EngineDigest, engine_digest};
+use crate::block::{BLOCK_MAX, Block, EngineDigest, Named, engine_digest};
 use crate::chain::{Chain, Finalised};
 use crate::hooks::{Kind, engine_evidence};
 use crate::scheme::{Multisig, PeerKey, Schemes, verifier};
@@ -315,9 +315,10 @@ where
         let began = self.chain.store.floor().ok()?.map(|height| Height::new(height).next());
         let is_new =
             began.is_some_and(|height| self.epocher.containing(height).is_some_and(|at| at.epoch() == epoch));
-        let scheme = match is_new {
-            true => verifier(&self.chain.network, &self.schemes.ledger_committee(epoch.get())?)?,
-            false => self.schemes.scheme(epoch)?.as_ref().clone(),
+        let scheme = if is_new {
+            verifier(&self.chain.network, &self.schemes.ledger_committee(epoch.get())?)?
+        } else {
+            self.schemes.scheme(epoch)?.as_ref().clone()
         };
         let seated = scheme.me().is_some();
         tracing::info!(epoch = epoch.get(), seated, "an epoch begins");
@@ -700,13 +701,8 @@ fn gossip<E, S, R>(
     R: Receiver<PublicKey = PeerKey>,
 {
     let prefetch = move |bytes: &[u8], from: Option<PeerKey>| {
-        let named = certify::decode::<ledger::Envelope>(bytes)
-            .and_then(|envelope| certify::decode::<ledger::Body>(&envelope.body));
-        match named {
-            Ok(ledger::Body::SubmitRecord { submission }) => fetch(submission.proof, from),
-            Ok(ledger::Body::AdvanceEpoch { step }) => fetch(step.proof, from),
-            Ok(ledger::Body::RegisterModel { program, .. }) => fetch(program, from),
-            _ => {}
+        if let Some(named) = Named::of(bytes) {
+            fetch(named.digest(), from);
         }
     };
     let (theirs, ours) = (chain.clone(), chain);

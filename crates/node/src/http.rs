@@ -40,7 +40,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_stream::wrappers::BroadcastStream;
 
-use crate::block::Block;
+use crate::block::{Block, Named};
 use crate::chain::{Chain, Finalised, Place, Slash, Stuck};
 use crate::engine::Outbox;
 use crate::judge::Judges;
@@ -494,11 +494,8 @@ async fn submit(Extract(app): App, Extension(caller): Asker, request: Message) -
         Stop::Failed(why) => Refused::field(why),
         Stop::Fault(why) => why.into(),
     })?;
-    match read(&bytes) {
-        Some((_, Body::SubmitRecord { submission })) => app.chain.blobs.named(&submission.proof),
-        Some((_, Body::AdvanceEpoch { step })) => app.chain.blobs.named(&step.proof),
-        Some((_, Body::RegisterModel { program, .. })) => app.chain.blobs.named(&program),
-        _ => {}
+    if let Some(named) = Named::of(&bytes) {
+        app.chain.blobs.named(&named.digest());
     }
     app.outbox.add([bytes.to_vec()]);
     Ok(Json(json!({"id": hex(&id)})))
@@ -658,12 +655,12 @@ fn start(app: &Shared, epoch: u64) -> Answer<(Checkpoint, Committee)> {
     Ok((Checkpoint { network, epoch, height, time, committee: committee.digest() }, committee))
 }
 
-async fn get_certificate(Extract(app): App, At(statement): At, Ask(from): Ask<Since>) -> Answer<Response> {
-    let statement = digest(&statement)?;
+/// Looks until the newest block has its certificate: it comes a moment after the block.
+async fn certified<T>(look: impl Fn() -> Answer<Option<T>>) -> Answer<T> {
     let began = tokio::time::Instant::now();
     loop {
-        if let Some(found) = certificate(&app, &statement, from.from.unwrap_or(0))? {
-            return Ok(bytes(encode(&found)));
+        if let Some(found) = look()? {
+            return Ok(found);
         }
         if began.elapsed() > CERTIFIED {
             let what = "the newest block has no certificate yet";
@@ -671,6 +668,12 @@ async fn get_certificate(Extract(app): App, At(statement): At, Ask(from): Ask<Si
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+async fn get_certificate(Extract(app): App, At(statement): At, Ask(from): Ask<Since>) -> Answer<Response> {
+    let statement = digest(&statement)?;
+    let found = certified(|| certificate(&app, &statement, from.from.unwrap_or(0))).await?;
+    Ok(bytes(encode(&found)))
 }
 
 // ---- accounts, validators, models ----
@@ -772,17 +775,7 @@ fn full(what: &str) -> Refused {
 async fn snapshot(Extract(app): App) -> Answer<Response> {
     let place = app.snapshots.clone().try_acquire_owned();
     let place = place.map_err(|_| full("others are being given a snapshot"))?;
-    let began = tokio::time::Instant::now();
-    let offer = loop {
-        if let Some(offer) = crate::sync::offer(&app.chain)? {
-            break offer;
-        }
-        if began.elapsed() > CERTIFIED {
-            let what = "the newest block has no certificate yet";
-            return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "ZN007", what, "try again"));
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let offer = certified(|| Ok(crate::sync::offer(&app.chain)?)).await?;
     let (sender, parts) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(4);
     let (runtime, patience) = (tokio::runtime::Handle::current(), app.patience);
     let give = move || {
