@@ -10,7 +10,7 @@ use bytes::Bytes;
 use certify::hash::Digest;
 use commonware_actor::Feedback;
 use commonware_broadcast::buffered;
-use commonware_codec::{Decode as _, Encode as _, RangeCfg};
+use commonware_codec::{Buf, Decode as _, Encode as _, RangeCfg};
 use commonware_consensus::marshal::core::{Actor as Marshal, Mailbox as MarshalMailbox};
 use commonware_consensus::marshal::resolver::p2p as marshal_resolver;
 use commonware_consensus::marshal::standard::{Inline, Standard};
@@ -688,6 +688,15 @@ impl Reporter for Wrapped {
 /// Asks for bytes, of a peer that should have them or of anyone.
 type Fetch = Arc<dyn Fn(Digest, Option<PeerKey>) + Send + Sync>;
 
+/// Transactions in a message of a peer.
+///
+/// # Errors
+/// Bytes that are none, or more than a message may have.
+pub fn gossiped(message: impl Buf) -> Result<Vec<Vec<u8>>, commonware_codec::Error> {
+    let limits = (RangeCfg::new(0..=GOSSIP), (RangeCfg::new(0..=TRANSACTION_MAX), ()));
+    Vec::decode_cfg(message, &limits)
+}
+
 /// Spreads transactions to all peers; what arrives is admitted or dropped.
 fn gossip<E, S, R>(
     context: E,
@@ -709,8 +718,7 @@ fn gossip<E, S, R>(
     let prefetched = prefetch.clone();
     context.child("inbox").spawn(move |_| async move {
         while let Ok((peer, message)) = receiver.recv().await {
-            let limits = (RangeCfg::new(0..=GOSSIP), (RangeCfg::new(0..=TRANSACTION_MAX), ()));
-            let Ok(list) = Vec::<Vec<u8>>::decode_cfg(message, &limits) else { continue };
+            let Ok(list) = gossiped(message) else { continue };
             for bytes in list {
                 if theirs.admit(&bytes).is_ok() {
                     prefetched(&bytes, Some(peer.clone()));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use certify::hash::Digest;
 use certify::wire::{Bounded, decode, encode};
-use commonware_codec::{Decode as _, DecodeExt as _, Encode as _, EncodeSize as _, RangeCfg, Write as _};
+use commonware_codec::{DecodeExt as _, Encode as _, EncodeSize as _, Write as _};
 use commonware_consensus::simplex::types::{
     ConflictingFinalize, ConflictingNotarize, Finalization, Finalize, Notarize, Nullify, NullifyFinalize,
     Proposal,
@@ -21,11 +21,11 @@ use commonware_parallel::Sequential;
 use commonware_utils::non_empty;
 use ed25519_dalek::SigningKey;
 use ledger::genesis::Founder;
-use ledger::transaction::TRANSACTION_MAX;
 use ledger::{Body, Envelope, Genesis, Lane, Parameters, Unsigned};
 use zerotell_node::blobs::Blobs;
 use zerotell_node::block::{BLOCK_MAX, Block, EngineDigest, engine_digest};
 use zerotell_node::chain::Chain;
+use zerotell_node::engine::gossiped;
 use zerotell_node::hooks::{Kind, engine_evidence, engine_offence};
 use zerotell_node::scheme::{Multisig, signer};
 use zerotell_node::store::NodeStore;
@@ -185,11 +185,10 @@ fn a_block_of_any_bytes_has_one_spelling() {
 fn a_message_of_any_bytes_gives_transactions_or_nothing() {
     let world = World::new();
     let honest = vec![world.transfer(0), world.transfer(1), vec![], world.transfer(2)];
-    let limits = (RangeCfg::new(0..=256), (RangeCfg::new(0..=TRANSACTION_MAX), ()));
     let ids: Vec<Digest> =
         honest.iter().filter_map(|bytes| decode::<Envelope>(bytes).ok()).map(|one| one.id()).collect();
     for_any(&honest.encode(), COPIES, |bytes| {
-        let Ok(list) = Vec::<Vec<u8>>::decode_cfg(Bytes::copy_from_slice(bytes), &limits) else { return };
+        let Ok(list) = gossiped(Bytes::copy_from_slice(bytes)) else { return };
         assert_eq!(list.encode(), bytes, "two spellings of one message");
         for bytes in list {
             if let Ok(id) = world.chain.admit(&bytes) {

@@ -1,6 +1,5 @@
 //! What goes wrong around a node: a disk that is full, clocks that are wrong, a dossier as large as any.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,12 +9,7 @@ use node::client::Client;
 use node::keys::Keys;
 
 use crate::network::Net;
-use crate::world::text;
-
-/// Notes a test that is left out. Not by a macro: the test runner would hide it.
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}
+use crate::world::{skipped, text};
 
 /// Runs a command that begins with other commands.
 fn under(words: &[&str], command: &Command) -> Command {

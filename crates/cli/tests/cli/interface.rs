@@ -1,11 +1,10 @@
 //! The interface is what its description says: Schemathesis asks a node that has a record.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use crate::network::Net;
-use crate::world::text;
+use crate::world::{skipped, text};
 
 /// The Python that `cargo xtask test` makes, if Schemathesis could be installed there.
 fn python() -> Option<String> {
@@ -18,9 +17,7 @@ fn python() -> Option<String> {
 fn the_interface_is_what_its_description_says() {
     let Some(python) = python() else {
         let why = "Schemathesis is not installed: `cargo xtask setup` installs it, and ZEROTELL_PYTHON names its Python";
-        // Not by a macro: the test runner would hide it.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-        return;
+        return skipped(why);
     };
     let net = Net::alone(4, "");
     let said = net.submit(0, &net.evidence(3), "").expect(0).json();

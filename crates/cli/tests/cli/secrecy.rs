@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::world::{World, asset, text};
+use crate::world::{World, asset, skipped, text};
 
 fn contains(whole: &[u8], part: &[u8]) -> bool {
     whole.windows(part.len()).any(|window| window == part)
@@ -112,7 +112,7 @@ fn verify_writes_nothing() {
 fn verify_needs_no_network() {
     let works = Command::new("unshare").args(["-rn", "true"]).output().is_ok_and(|o| o.status.success());
     if !works {
-        println!("SKIPPED: `unshare -rn` is not allowed here, so verify was not run without a network");
+        skipped("`unshare -rn` is not allowed here, so verify was not run without a network");
         return;
     }
     let world = World::new();

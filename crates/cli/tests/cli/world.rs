@@ -1,5 +1,6 @@
 //! A directory of its own for each test, and the binary run in it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -99,6 +100,11 @@ impl World {
     pub fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.path(name), bytes).expect(name);
     }
+}
+
+/// Notes a test that is left out. Not by a macro: the test runner would hide it.
+pub fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 /// A text of a JSON value.
