@@ -573,6 +573,12 @@ impl Chain {
         }))
     }
 
+    /// The epochs that have ended: those whose last block is final.
+    pub fn ended(&self) -> std::ops::Range<u64> {
+        let blocks = self.tip().height.saturating_add(1);
+        0..blocks.checked_div(self.genesis.parameters.epoch_blocks).unwrap_or(0)
+    }
+
     /// A rejected or accepted accusation costs its fee; this is the least that one about a record costs now.
     ///
     /// # Errors

@@ -628,7 +628,8 @@ fn certificate(app: &Shared, statement: &Digest, from: u64) -> Answer<Option<Cer
     let mut handovers = Vec::new();
     for epoch in from..tip.epoch {
         let step = app.chain.handover(epoch)?;
-        handovers.push(step.ok_or_else(|| Refused::missing("a hand-over's certificate is missing here"))?);
+        let missing = || Refused::missing(&format!("the hand-over of epoch {epoch} is missing here"));
+        handovers.push(step.ok_or_else(missing)?);
     }
     let large = |_| Refused::missing("it is too large for one file; ask for a later epoch");
     let entry = Entry {

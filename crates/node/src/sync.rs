@@ -15,7 +15,7 @@ use certify::hash::Digest;
 use certify::map::{path, value_digest};
 use certify::wire::{Bounded, decode, encode};
 use certify::{Checkpoint, Client};
-use certify::{Handover, spell_struct};
+use certify::{Handover, handover::Change, spell_struct};
 use ledger::entry::{Models, Record, Records, Table as _, read_value};
 use ledger::store::Fault;
 use ledger::tree::{self, NODES};
@@ -270,6 +270,13 @@ fn fill(
     last.numbered.push((list::FINALITY, height, head.finality.to_vec()));
     for step in head.steps.iter() {
         last.numbered.push((list::STEPS, step.header.epoch, encode(step)));
+    }
+    // The last block of an epoch: it is not executed here, so what it changed of the committee is noted now.
+    let (state, epoch) = (State::new(&snapshot), block.header.epoch);
+    let of = |epoch| state.get::<ledger::entry::Committees>(&epoch);
+    if let (Some(from), Some(next)) = (of(epoch)?, of(epoch.saturating_add(1))?) {
+        let change = Change::between(&from, &next).map_err(|why| Refused::Disk(why.to_string()))?;
+        last.numbered.push((list::HANDOVERS, epoch, encode(&change)));
     }
     store.end_filling(last, height)?;
     Ok(height)

@@ -15,6 +15,7 @@ use commonware_glue::simulate::property::Property;
 use commonware_glue::simulate::tracker::ProgressTracker;
 use ledger::entry::Status;
 use world::{BOND, Done, Serves, View, World, link, snapshot};
+use zerotell_node::chain::Chain;
 use zerotell_node::scheme::{PeerKey, account_of};
 use zerotell_node::seat::Behaviour;
 use zerotell_node::store::{NodeStore, list};
@@ -25,7 +26,8 @@ fn seeds() -> std::ops::Range<u64> {
     1..1 + count
 }
 
-/// What holds of every run: one history, true verdicts, no money made or lost, nobody honest punished.
+/// What holds of every run: one history, true verdicts, no money made or lost, nobody honest punished, and a certificate for
+/// the end of every epoch on every node, without which no light client gets past it.
 #[derive(Clone)]
 struct Sound {
     world: World,
@@ -53,6 +55,11 @@ impl Property<PeerKey, View> for Sound {
                     return Err(format!("two blocks are final at height {least}"));
                 }
                 view.audit();
+                if let Some(epoch) =
+                    view.chain.ended().find(|epoch| view.chain.handover(*epoch).unwrap().is_none())
+                {
+                    return Err(format!("the hand-over of epoch {epoch} is missing on a node"));
+                }
                 for number in 0..self.world.records {
                     let record = view.record(number).ok_or("a record is lost")?;
                     let Status::Final { code, .. } = record.status else {
@@ -170,7 +177,7 @@ fn a_late_validator_begins_with_a_snapshot() {
         assert!(chain.handover(0).unwrap().is_some(), "certificates lead through epochs it never saw");
         assert!(chain.handover(2).unwrap().is_some());
         let whole = world.chain(0);
-        let listed = |chain: &zerotell_node::chain::Chain, table| {
+        let listed = |chain: &Chain, table| {
             let list = chain.store.newest(table, u64::MAX, 100).unwrap();
             list.into_iter().map(|(_, value)| value).collect::<std::collections::BTreeSet<_>>()
         };
@@ -199,6 +206,32 @@ fn old_proofs_are_deleted() {
     assert_eq!(kept(), records.iter().filter(|record| record.ordered > fifth).count());
     view.chain.prune(1).unwrap();
     assert_eq!((kept(), view.chain.store.pruned().unwrap()), (0, 8));
+}
+
+/// The last block of an epoch as a beginning: the step into the next epoch is known there, as everywhere.
+#[test]
+fn a_snapshot_of_the_end_of_an_epoch_leads_on() {
+    let world = network(4);
+    plan(&world, 4, 90, &[]).run().unwrap();
+    let whole = world.chain(0);
+    let last = 2 * World::usual().epoch_blocks - 1;
+    let short = Chain::open(world.genesis.clone(), NodeStore::memory().unwrap(), whole.blobs.clone());
+    let short = short.unwrap();
+    for height in 1..=last {
+        let block = whole.block(height).unwrap().unwrap();
+        short.finalise(&block, false).unwrap();
+        let certificate = whole.finality(height).unwrap().unwrap();
+        short.certified(height, block.id(), certificate);
+    }
+    let bytes = snapshot(&short).unwrap();
+    let store = NodeStore::memory().unwrap();
+    sync::read(&mut &bytes[..], &store, (&whole.checkpoint, whole.first.clone()), None).unwrap();
+    let begun = Chain::open(world.genesis, store, whole.blobs.clone()).unwrap();
+    assert_eq!((begun.tip().height, begun.ended()), (last, 0..2));
+    for epoch in 0..2 {
+        let step = |chain: &Chain| chain.handover(epoch).unwrap().map(|step| certify::encode(&step));
+        assert!(step(&begun).is_some() && step(&begun) == step(&whole), "epoch {epoch}");
+    }
 }
 
 /// Whatever a stranger changes of a snapshot, it is refused, and nothing of it stays.
