@@ -46,6 +46,11 @@ pub fn add_scaled(out: &mut [K], s: K, x: &[K]) {
     arch::add_scaled(Level::best(), out, s, x);
 }
 
+/// `out[i]` += Σ_r `weights[r]`·`rows[r][i]`; what a row lacks is 0.
+pub fn add_combined(out: &mut [K], weights: &[K], rows: &[&[K]]) {
+    arch::add_combined(Level::best(), out, weights, rows);
+}
+
 /// `out[i]` += s·`x[i]` over base elements.
 pub fn add_scaled_base(out: &mut [K], s: K, x: &[F]) {
     arch::add_scaled_base(Level::best(), out, s, x);
@@ -79,6 +84,11 @@ pub fn scale(x: &mut [K], s: K) {
 /// Σ `a[i]`·`b[i]`.
 pub fn dot(a: &[K], b: &[K]) -> K {
     arch::dot(Level::best(), a, b)
+}
+
+/// Σ `a[i]`·`b[i]`, both over the base field.
+pub fn dot_elements(a: &[F], b: &[F]) -> F {
+    arch::dot_elements(Level::best(), a, b)
 }
 
 /// Σ `a[i]`·`b[i]`, b over the base field.

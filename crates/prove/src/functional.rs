@@ -2,7 +2,7 @@
 
 use algebra::K;
 use algebra::layout::Block;
-use algebra::slices::{add_scaled, scale};
+use algebra::slices::{add_combined, scale};
 use rayon::prelude::*;
 use sumcheck::Term;
 use verify::{Functionals, Group, Setup};
@@ -70,7 +70,7 @@ pub struct Piece {
     pub off: usize,
     /// It has 2^log entries.
     pub log: usize,
-    /// Its summands.
+    /// Its summands, whose factors have the same lengths.
     pub terms: Vec<Factors>,
 }
 
@@ -100,10 +100,8 @@ impl Filler {
         for piece in self.pieces[first..].iter().take_while(|piece| piece.off < to) {
             let part = from.max(piece.off)..to.min(piece.off + (1 << piece.log));
             let own = &mut out[part.start - from..part.end - from];
-            for term in &piece.terms {
-                some = true;
-                term.add(part.start - piece.off, s, own);
-            }
+            some |= !piece.terms.is_empty();
+            piece.add(part.start - piece.off, s, own);
         }
         some
     }
@@ -119,17 +117,26 @@ impl Filler {
     }
 }
 
-impl Factors {
-    /// Adds s times the entries from entry `from` on.
+impl Piece {
+    /// Adds s times the entries from entry `from` on. All terms are cut alike, so their runs are added together.
     fn add(&self, mut from: usize, s: K, mut out: &mut [K]) {
-        let Self([x, y, z]) = self;
+        let Some(first) = self.terms.first() else { return };
+        let length = first.0[2].len();
+        let (mut weights, mut runs) =
+            (Vec::with_capacity(self.terms.len()), Vec::with_capacity(self.terms.len()));
         while !out.is_empty() {
-            let (at, first) = (from / z.len(), from % z.len());
-            let (run, rest) = out.split_at_mut((z.len() - first).min(out.len()));
-            let weight = if x.is_empty() { y[at] } else { x[at / y.len()] * y[at % y.len()] };
-            if weight != K::ZERO {
-                add_scaled(run, s * weight, &z[first..first + run.len()]);
+            let (at, first) = (from / length, from % length);
+            let (run, rest) = out.split_at_mut((length - first).min(out.len()));
+            weights.clear();
+            runs.clear();
+            for Factors([x, y, z]) in &self.terms {
+                let weight = if x.is_empty() { y[at] } else { x[at / y.len()] * y[at % y.len()] };
+                if weight != K::ZERO {
+                    weights.push(s * weight);
+                    runs.push(&z[first..first + run.len()]);
+                }
             }
+            add_combined(run, &weights, &runs);
             from += run.len();
             out = rest;
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use algebra::ntt::Ntt;
-use algebra::slices::{add_products, add_scaled, combine_base, dot_base};
+use algebra::slices::{add_products, add_scaled, combine_base, dot_elements};
 use algebra::{F, K};
 use oracle::{Hashing, Role, Shape, Tree};
 use rayon::prelude::*;
@@ -236,6 +236,7 @@ impl Table {
             let count = values.len() / positions.len();
             let mut sums = Zeroizing::new(vec![K::ZERO; count * stride]);
             let mut own = Zeroizing::new(vec![K::ZERO; stride.min(masks)]);
+            let mut part_sums = Zeroizing::new(vec![F::ZERO; stride]);
             for (both, weights) in alike.chunks(2).zip(&weights) {
                 let (of_data, of_masks) = weights.split_at(width / stride);
                 for (r, sums) in sums.chunks_exact_mut(stride).enumerate() {
@@ -244,11 +245,16 @@ impl Table {
                     self.masks.combine(row, masks, of_masks, &mut own);
                     sums.iter_mut().zip(own.iter()).for_each(|(slot, &x)| *slot += x);
                 }
+                // One of the two at a time: its positions need only its half of the sums.
                 for (second, (_, same)) in both.iter().enumerate() {
-                    for &i in same {
-                        for (r, sums) in sums.chunks_exact(stride).enumerate() {
-                            let value = dot_base(sums, &points[i]);
-                            values[r * positions.len() + i] = if second == 0 { value.c0 } else { value.c1 };
+                    for (r, sums) in sums.chunks_exact(stride).enumerate() {
+                        let slots = part_sums.iter_mut().zip(sums);
+                        match second {
+                            0 => slots.for_each(|(slot, sum)| *slot = sum.c0),
+                            _ => slots.for_each(|(slot, sum)| *slot = sum.c1),
+                        }
+                        for &i in same {
+                            values[r * positions.len() + i] = dot_elements(&part_sums, &points[i]);
                         }
                     }
                 }

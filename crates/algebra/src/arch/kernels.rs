@@ -20,6 +20,8 @@ pub(super) type Right<S> = [Factor<<S as Lanes>::V>; 3];
 pub(super) const STRETCH: usize = MOST_PRODUCTS / 2;
 /// How many rows ahead a combination of rows fetches.
 pub(super) const AHEAD: usize = 6;
+/// Rows whose sum is reduced once, with their weights at hand.
+const TOGETHER: usize = 4;
 /// Elements that fill whole vectors.
 #[inline(always)]
 pub(super) fn whole<S: Lanes>(lengths: &[usize]) -> usize {
@@ -151,6 +153,37 @@ pub(super) fn add_scaled<S: Lanes>(unit: S, out: &mut [K], s: K, x: &[K]) {
 }
 
 #[inline(always)]
+pub(super) fn add_combined<S: Lanes>(unit: S, out: &mut [K], weights: &[K], rows: &[&[K]]) {
+    let count = weights.len().min(rows.len());
+    let mut first = 0;
+    while first < count {
+        let end = count.min(first + TOGETHER);
+        let mut n = out.len();
+        let mut factors = [right::<S>(splat(unit, K::ZERO)); TOGETHER];
+        let mut row = first;
+        while row < end {
+            n = n.min(rows[row].len());
+            factors[row - first] = right::<S>(splat(unit, weights[row]));
+            row += 1;
+        }
+        n -= n % S::LANES;
+        let mut at = 0;
+        while at < n {
+            let mut sum = widen::<S>(unit.load_k(out, at));
+            let mut row = first;
+            while row < end {
+                sum = mac::<S>(sum, left::<S>(unit.load_k(rows[row], at)), factors[row - first]);
+                row += 1;
+            }
+            unit.store_k(out, at, canonical::<S>(reduce::<S>(sum)));
+            at += S::LANES;
+        }
+        plain::add_combined_from(n, out, &weights[first..end], &rows[first..end]);
+        first = end;
+    }
+}
+
+#[inline(always)]
 pub(super) fn add_products<S: Lanes>(unit: S, out: &mut [F], x: &[F], y: &[F]) {
     let n = whole::<S>(&[out.len(), x.len(), y.len()]);
     let mut at = 0;
@@ -238,6 +271,28 @@ pub(super) fn dot<S: Lanes>(unit: S, a: &[K], b: &[K]) -> K {
             at += S::LANES;
         }
         total += sum_lanes::<S>(sum);
+    }
+    total
+}
+
+#[inline(always)]
+pub(super) fn dot_elements<S: Lanes>(unit: S, a: &[F], b: &[F]) -> F {
+    let n = whole::<S>(&[a.len(), b.len()]);
+    let n = n - n % (2 * S::LANES);
+    let mut total = plain::dot_elements(&a[n..], &b[n..]);
+    let mut at = 0;
+    while at < n {
+        let stretch = n.min(at + 2 * STRETCH * S::LANES);
+        // Two sums: one alone waits for its own additions.
+        let mut sum = nothing(unit);
+        while at < stretch {
+            let next = at + S::LANES;
+            sum[0] = <S::V>::add_product(sum[0], unit.load(a, at).split(), unit.load(b, at).split());
+            sum[1] = <S::V>::add_product(sum[1], unit.load(a, next).split(), unit.load(b, next).split());
+            at += 2 * S::LANES;
+        }
+        let [first, second] = reduce::<S>(sum);
+        total += first.sum_lanes() + second.sum_lanes();
     }
     total
 }

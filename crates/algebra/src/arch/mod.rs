@@ -147,6 +147,7 @@ kernels! {
     kernels fn bind(low: &mut [K], high: &[K], rho: K);
     kernels fn bind_base(out: &mut [K], low: &[F], high: &[F], rho: K);
     kernels fn add_scaled(out: &mut [K], s: K, x: &[K]);
+    kernels fn add_combined(out: &mut [K], weights: &[K], rows: &[&[K]]);
     kernels fn add_scaled_base(out: &mut [K], s: K, x: &[F]);
     kernels fn add_products(out: &mut [F], x: &[F], y: &[F]);
     integers fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]);
@@ -154,6 +155,7 @@ kernels! {
     kernels fn combine_base(out: &mut [K], weights: &[K], rows: &[&[F]]);
     kernels fn scale(x: &mut [K], s: K);
     kernels fn dot(a: &[K], b: &[K]) -> K;
+    kernels fn dot_elements(a: &[F], b: &[F]) -> F;
     kernels fn dot_base(a: &[K], b: &[F]) -> K;
     integers fn dot_integers(a: &[K], x: &[i64]) -> K;
     rounds fn product_round(a: Halves<'_, K>, b: Halves<'_, K>) -> [K; 2];

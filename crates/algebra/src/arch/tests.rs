@@ -82,6 +82,23 @@ proptest! {
     }
 
     #[test]
+    fn sums_of_rows(
+        (out, rows, weights) in (0usize..80, 0usize..11).prop_flat_map(|(n, r)| {
+            (vec(element(), n), vec(vec(element(), n), r), vec(element(), r))
+        }),
+        short in 0usize..80,
+    ) {
+        let cut = |(r, row): (usize, &Vec<K>)| if r == 1 { row[..short.min(row.len())].to_vec() } else { row.clone() };
+        let rows: Vec<Vec<K>> = rows.iter().enumerate().map(cut).collect();
+        let rows: Vec<&[K]> = rows.iter().map(Vec::as_slice).collect();
+        same(|level| {
+            let mut made = out.clone();
+            add_combined(level, &mut made, &weights, &rows);
+            (vec![made], vec![])
+        })?;
+    }
+
+    #[test]
     fn base_kernels(
         (v, x, y) in (0usize..41).prop_flat_map(|n| (vec(element(), n), vec(base(), n), vec(base(), n))),
         s in element(),
@@ -94,7 +111,7 @@ proptest! {
             let mut sums = y.clone();
             add_products(level, &mut sums, &x, &y);
             made.push(sums.into_iter().map(K::from).collect());
-            (made, vec![dot_base(level, &v, &x)])
+            (made, vec![dot_base(level, &v, &x), dot_elements(level, &x, &y).into()])
         })?;
     }
 

@@ -20,6 +20,19 @@ pub(crate) fn add_scaled(out: &mut [K], s: K, x: &[K]) {
     out.iter_mut().zip(x).for_each(|(slot, &x)| *slot += s * x);
 }
 
+/// `out[i]` += Σ_r `weights[r]`·`rows[r][i]`; what a row lacks is 0.
+pub(crate) fn add_combined(out: &mut [K], weights: &[K], rows: &[&[K]]) {
+    add_combined_from(0, out, weights, rows);
+}
+
+/// As [`add_combined`] for i >= `first` alone.
+pub(crate) fn add_combined_from(first: usize, out: &mut [K], weights: &[K], rows: &[&[K]]) {
+    let Some(out) = out.get_mut(first..) else { return };
+    for (&weight, row) in weights.iter().zip(rows) {
+        add_scaled(out, weight, row.get(first..).unwrap_or_default());
+    }
+}
+
 /// `out[i]` += s·`x[i]` over base elements.
 pub(crate) fn add_scaled_base(out: &mut [K], s: K, x: &[F]) {
     out.iter_mut().zip(x).for_each(|(slot, &x)| *slot += s.scale(x));
@@ -70,6 +83,11 @@ pub(crate) fn scale(x: &mut [K], s: K) {
 
 /// Σ `a[i]`·`b[i]`.
 pub(crate) fn dot(a: &[K], b: &[K]) -> K {
+    a.iter().zip(b).map(|(&a, &b)| a * b).sum()
+}
+
+/// Σ `a[i]`·`b[i]`, both over the base field.
+pub(crate) fn dot_elements(a: &[F], b: &[F]) -> F {
     a.iter().zip(b).map(|(&a, &b)| a * b).sum()
 }
 
