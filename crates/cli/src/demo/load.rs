@@ -25,6 +25,8 @@ use crate::pipeline::ms;
 const ACCOUNTS: usize = 8;
 /// Units that each has.
 const PURSE: u64 = 10_000_000_000_000;
+/// Records of an account after which it asks for the price again.
+const PRICED: u64 = 16;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Flags of `net load`.
@@ -73,7 +75,7 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 type Times = Mutex<HashMap<String, (Instant, Option<Instant>)>>;
 
 /// Notes which records have become final, until all have.
-fn watch(client: &Client, times: &Times, sent_all: &AtomicBool) -> Outcome<()> {
+fn watch(client: &Client, times: &Times, sent_all: &AtomicBool, failed: &AtomicBool) -> Outcome<()> {
     let began = Instant::now();
     let mut seen = None;
     loop {
@@ -110,7 +112,8 @@ fn watch(client: &Client, times: &Times, sent_all: &AtomicBool) -> Outcome<()> {
             }
         }
         let open = times.lock().map_err(broken)?.values().filter(|(_, done)| done.is_none()).count();
-        if open == 0 && sent_all.load(Ordering::Relaxed) {
+        // Who failed to send says why.
+        if (open == 0 && sent_all.load(Ordering::Relaxed)) || failed.load(Ordering::Relaxed) {
             return Ok(());
         }
         if began.elapsed() > PATIENCE * 4 {
@@ -120,14 +123,13 @@ fn watch(client: &Client, times: &Times, sent_all: &AtomicBool) -> Outcome<()> {
 }
 
 fn submit(client: &Client, keys: &Keys, list: &[&Ready], times: &Times, gap: Duration) -> Outcome<()> {
-    let (network, key) = (client.network().map_err(asked)?, keys.signing());
-    let status = client.json("/v1/status").map_err(asked)?;
-    let price = |name: &str| status[name].as_str().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let (mut status, key) = (client.status().map_err(asked)?, keys.signing());
     let mut due = Instant::now();
     for (nonce, ready) in (0..).zip(list) {
         let bytes = ready.dossier.len() as u64 + 2_000;
-        // Prices move with the load; what is offered is paid.
-        let fee = 40 * (price("workPrice") * (ready.work + 200) + price("bytePrice") * bytes);
+        if nonce % PRICED == PRICED - 1 {
+            status = client.status().map_err(asked)?;
+        }
         let seal = *crate::random::bytes()?;
         let body = Body::SubmitRecord { submission: submission(&ready.dossier, &ready.found.names, seal, 1) };
         client.upload(&ready.dossier).map_err(asked)?;
@@ -137,11 +139,16 @@ fn submit(client: &Client, keys: &Keys, list: &[&Ready], times: &Times, gap: Dur
         due += gap;
         let name = crate::text::hex(&ready.found.names.statement);
         times.lock().map_err(broken)?.insert(name, (Instant::now(), None));
-        let unsigned = Unsigned { network, lane: Lane::Paid, nonce, fee };
         let began = Instant::now();
         loop {
+            // Prices move with the load; what is offered is paid.
+            let fee = 40 * (status.work_price * (ready.work + 200) + status.byte_price * bytes);
+            let unsigned = Unsigned { network: status.network, lane: Lane::Paid, nonce, fee };
             match client.send_as(&key, unsigned, &body) {
                 Ok(_) => break,
+                Err(why) if why.why.contains("the price is") && began.elapsed() < PATIENCE => {
+                    status = client.status().map_err(asked)?;
+                }
                 // So many of one account may be under way.
                 Err(why) if why.why.contains("wait for their verdict") && began.elapsed() < PATIENCE => {
                     sleep(Duration::from_millis(10));
@@ -184,10 +191,11 @@ pub fn run(args: &LoadArgs) -> Outcome<ExitCode> {
     }
     let processor = || processes.0.iter().map(|p| usage(p.id()).0).sum::<f64>();
     let (before, height) = (processor(), first.json("/v1/status").map_err(asked)?["height"].as_u64());
-    let (times, sent_all): (Times, _) = (Mutex::default(), AtomicBool::new(false));
+    let (times, sent_all, failed): (Times, _, _) =
+        (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
     let began = Instant::now();
     scope(|threads| {
-        let watching = threads.spawn(|| watch(first, &times, &sent_all));
+        let watching = threads.spawn(|| watch(first, &times, &sent_all, &failed));
         let gap = match args.rate {
             0 => Duration::ZERO,
             rate => Duration::from_secs_f64(ACCOUNTS as f64 / rate as f64),
@@ -197,8 +205,12 @@ pub fn run(args: &LoadArgs) -> Outcome<ExitCode> {
             .enumerate()
             .map(|(i, keys)| {
                 let share: Vec<&Ready> = ready.iter().skip(i).step_by(ACCOUNTS).collect();
-                let (client, times) = (&clients[i % clients.len()], &times);
-                threads.spawn(move || submit(client, keys, &share, times, gap))
+                let (client, times, failed) = (&clients[i % clients.len()], &times, &failed);
+                threads.spawn(move || {
+                    let sent = submit(client, keys, &share, times, gap);
+                    failed.fetch_or(sent.is_err(), Ordering::Relaxed);
+                    sent
+                })
             })
             .collect();
         let ended = |why| broken(format!("a thread ended: {why:?}"));
