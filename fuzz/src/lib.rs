@@ -169,6 +169,22 @@ pub fn evidence_parse(bytes: &[u8]) {
     }
 }
 
+/// A dossier without its shared parts comes to the same again; bytes that are taken for such come to something or nothing.
+fn compact(bytes: &[u8]) {
+    use dossier::compact::{Made, compact, whole};
+    if let Some(small) = compact(bytes) {
+        let part = |name: &[u8; 32]| {
+            let found = small.parts.iter().find(|(found, _)| found == name);
+            found.and_then(|(_, range)| bytes.get(range.clone()))
+        };
+        assert!(
+            whole(&small.bytes, part) == Made::Whole(bytes.to_vec(), small.parts.clone()),
+            "another dossier"
+        );
+    }
+    let _ = whole(bytes, |name| Some(name.repeat(usize::from(name[0]))));
+}
+
 /// A dossier is judged the same whatever was judged before it, and only honest bytes are accepted.
 ///
 /// The bytes are a dossier, or, after a zero, changes of an honest one: places of three bytes, each with what is put there.
@@ -194,9 +210,14 @@ pub fn dossier_judge(bytes: &[u8]) {
         }
         _ => bytes,
     };
+    compact(judged);
     let fresh = dossier::judge(judged, None);
     let with = dossier::judge_with(&KEPT, judged, None);
-    assert_eq!((fresh.code, fresh.trace, fresh.what), (with.code, with.trace, with.what), "what was kept decides");
+    assert_eq!(
+        (fresh.code, fresh.trace, fresh.what),
+        (with.code, with.trace, with.what),
+        "what was kept decides"
+    );
     let names = with.found.map(|found| found.names);
     assert_eq!(names, fresh.found.map(|found| found.names), "what was kept decides");
     assert!(fresh.code != 0 || judged == HONEST.as_slice(), "other bytes are accepted");

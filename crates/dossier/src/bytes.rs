@@ -102,6 +102,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Bytes that are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.0.len()
+    }
+
     /// So many bytes.
     ///
     /// # Errors

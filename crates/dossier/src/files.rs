@@ -17,6 +17,8 @@
 //! | links | fr(one chain of links, perhaps empty) |
 //! | proofs | `u32` count; fr(proof) per part, in order |
 
+use std::ops::Range;
+
 use program::types::Program;
 use program::wire::{self, Statement};
 use verify::Link;
@@ -75,6 +77,22 @@ pub(crate) fn parts(bytes: &[u8]) -> Parsed<Parts<'_>> {
     }
     r.end()?;
     Ok(Parts { program, statement, proof, chains })
+}
+
+/// Where the Program and the links lie in a proof file: what other proofs of its epoch have too.
+pub(crate) fn shared(bytes: &[u8]) -> Parsed<Vec<Range<usize>>> {
+    let (mut r, version) = Reader::versioned(bytes, b"ZTPF", LINKED)?;
+    let frames: usize = if version == LINKED { 4 } else { 3 };
+    let (mut at, mut ranges) = (bytes.len().saturating_sub(r.left()), Vec::new());
+    for frame in 0..frames {
+        let length = r.framed()?.len();
+        let start = at.saturating_add(8);
+        at = start.saturating_add(length);
+        if frame == 0 || frame == 3 {
+            ranges.push(start..at);
+        }
+    }
+    Ok(ranges)
 }
 
 pub(crate) fn program(bytes: &[u8]) -> Parsed<Program> {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `lib.rs` | [`Dossier`], [`judge`], [`judge_step`] |
 //! | `files.rs` | proof files and range certificates, byte for byte |
+//! | `compact.rs` | dossiers without what they share |
 //! | `canary.rs` | dossiers that are not valid and look like it |
 //! | `kept.rs` | programs made ready for the next proof |
 //! | `meaning.rs`, `ranges.rs` | what metadata and range certificates say |
@@ -27,6 +28,7 @@
 
 pub mod bytes;
 mod canary;
+pub mod compact;
 pub mod files;
 mod kept;
 pub mod meaning;
@@ -34,6 +36,7 @@ pub mod ranges;
 mod step;
 mod work;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use certify::hash::{Digest, Purpose, hash};
@@ -169,6 +172,19 @@ impl<'a> View<'a> {
         r.end()?;
         Ok(Self { proof, salts, statement, signer, ranges })
     }
+}
+
+/// Where the parts of a dossier lie that other dossiers of the same model and epoch have too: the Program, the links, the
+/// range certificate. Nothing for bytes that are no dossier.
+#[must_use]
+pub fn shared(bytes: &[u8]) -> Vec<Range<usize>> {
+    let Ok(View { proof, ranges, .. }) = View::read(bytes) else { return Vec::new() };
+    // A name, a version, a length; the proof file is the first part, the certificate the last.
+    let start = 14usize;
+    let moved = |range: Range<usize>| range.start.saturating_add(start)..range.end.saturating_add(start);
+    let mut list: Vec<_> = files::shared(proof).unwrap_or_default().into_iter().map(moved).collect();
+    list.extend(ranges.map(|ranges| bytes.len().saturating_sub(ranges.len())..bytes.len()));
+    list
 }
 
 /// What a submission must say of a dossier `[U3]`.

@@ -3,23 +3,33 @@
 //! What a stranger uploads before a transaction names it is *staged*. When its sum exceeds a limit, the oldest upload of
 //! whoever has most makes way: a flood from one address displaces itself, and what a transaction in the pool names stays
 //! longest. What a transaction that was paid for names is kept.
+//!
+//! What the dossiers of one epoch share is held once (`dossier::compact`): on the disk under `parts`, and the latest in memory.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use certify::hash::Digest;
+use dossier::compact::{self, Made};
 
 use crate::strangers::Caller;
 
 /// Bytes of staged uploads, in all.
 const STAGED: usize = 256 << 20;
 /// Bytes of what was kept last that stay in memory: the verifier and peers ask for them soon.
-const RECENT: usize = 48 << 20;
+const RECENT: usize = 32 << 20;
+/// Bytes of shared parts that stay in memory.
+const PARTS: usize = 32 << 20;
+/// A shared part's file is dated anew when it is used and its date is older than this; it is deleted when the oldest dossier
+/// that is kept is younger than its date by twice this.
+const DATED: Duration = Duration::from_secs(1800);
 /// Bytes that an upload counts beside its own.
 const ROOM: usize = 4096;
 
@@ -46,10 +56,37 @@ struct Share {
     order: BTreeMap<u64, Digest>,
 }
 
+/// A dossier without its shared parts, and these: names, and where they lie in the whole.
+struct Compact {
+    bytes: Bytes,
+    parts: Vec<(Digest, Range<usize>)>,
+}
+
+/// Bytes, and what they are without shared parts, once that was asked.
+#[derive(Clone)]
+struct Held {
+    bytes: Bytes,
+    compact: Arc<OnceLock<Option<Compact>>>,
+}
+
+impl From<Bytes> for Held {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, compact: Arc::default() }
+    }
+}
+
+impl Held {
+    fn compact(&self) -> Option<&Compact> {
+        let made =
+            || compact::compact(&self.bytes).map(|c| Compact { bytes: c.bytes.into(), parts: c.parts });
+        self.compact.get_or_init(made).as_ref()
+    }
+}
+
 struct Upload {
     owner: Owner,
     number: u64,
-    bytes: Bytes,
+    held: Held,
 }
 
 /// Uploads, bounded in all.
@@ -67,19 +104,19 @@ fn cost(bytes: &Bytes) -> usize {
 }
 
 impl Staged {
-    fn find(&self, digest: &Digest) -> Option<&Bytes> {
-        self.uploads.get(digest).map(|upload| &upload.bytes)
+    fn find(&self, digest: &Digest) -> Option<&Held> {
+        self.uploads.get(digest).map(|upload| &upload.held)
     }
 
-    fn push(&mut self, digest: Digest, bytes: Bytes, owner: Owner, limit: usize) {
+    fn push(&mut self, digest: Digest, held: Held, owner: Owner, limit: usize) {
         drop(self.take(&digest));
-        let (cost, number) = (cost(&bytes), self.next);
+        let (cost, number) = (cost(&held.bytes), self.next);
         self.next = self.next.saturating_add(1);
         self.cost = self.cost.saturating_add(cost);
         let share = self.shares.entry(owner).or_default();
         share.cost = share.cost.saturating_add(cost);
         share.order.insert(number, digest);
-        self.uploads.insert(digest, Upload { owner, number, bytes });
+        self.uploads.insert(digest, Upload { owner, number, held });
         while self.cost > limit {
             let Some(victim) = self.victim(limit) else { break };
             drop(self.take(&victim));
@@ -96,18 +133,30 @@ impl Staged {
         most.and_then(|(_, share)| share.order.values().next()).copied()
     }
 
-    fn take(&mut self, digest: &Digest) -> Option<Bytes> {
-        let Upload { owner, number, bytes } = self.uploads.remove(digest)?;
-        self.cost = self.cost.saturating_sub(cost(&bytes));
+    fn take(&mut self, digest: &Digest) -> Option<Held> {
+        let Upload { owner, number, held } = self.uploads.remove(digest)?;
+        let cost = cost(&held.bytes);
+        self.cost = self.cost.saturating_sub(cost);
         if let Some(share) = self.shares.get_mut(&owner) {
-            share.cost = share.cost.saturating_sub(cost(&bytes));
+            share.cost = share.cost.saturating_sub(cost);
             share.order.remove(&number);
             if share.order.is_empty() {
                 self.shares.remove(&owner);
             }
         }
-        Some(bytes)
+        Some(held)
     }
+}
+
+/// What became of bytes that a peer sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// They are kept.
+    Kept,
+    /// Parts that they name are not here: the whole must be asked for.
+    Lacking,
+    /// They are not what was asked for.
+    Wrong,
 }
 
 /// Bytes by digest.
@@ -115,6 +164,26 @@ pub struct Blobs {
     place: Place,
     staged: Mutex<Staged>,
     recent: Mutex<Staged>,
+    parts: Mutex<Staged>,
+    /// When shared parts' files were last dated.
+    dated: Mutex<HashMap<Digest, SystemTime>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes a file that is there whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Two that write the same do not meet: each has a name of its own until it is whole.
+    let part = path.with_extension(format!("{:?}.part", std::thread::current().id()));
+    // The disk is not waited for: what a power cut takes is fetched again, and a file that it leaves cut short is found when
+    // its name is compared.
+    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        drop(fs::remove_file(&part));
+    }
+    written
 }
 
 /// What bytes are called: a dossier by its BLAKE3 hash, a program by its own digest.
@@ -134,44 +203,149 @@ impl Blobs {
     /// # Errors
     /// A disk that fails.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&directory)?;
-        Ok(Self { place: Place::Directory(directory), staged: Mutex::default(), recent: Mutex::default() })
+        fs::create_dir_all(directory.join("parts"))?;
+        Ok(Self::at(Place::Directory(directory)))
     }
 
     /// In memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self { place: Place::Memory(Mutex::default()), staged: Mutex::default(), recent: Mutex::default() }
+        Self::at(Place::Memory(Mutex::default()))
+    }
+
+    fn at(place: Place) -> Self {
+        let [staged, recent, parts] = [(); 3].map(|()| Mutex::default());
+        Self { place, staged, recent, parts, dated: Mutex::default() }
     }
 
     fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
-        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.staged)
     }
 
     fn recent(&self) -> std::sync::MutexGuard<'_, Staged> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.recent)
+    }
+
+    /// A shared part.
+    fn part(&self, name: &Digest) -> Option<Bytes> {
+        if let Some(held) = lock(&self.parts).find(name) {
+            return Some(held.bytes.clone());
+        }
+        let Place::Directory(directory) = &self.place else { return None };
+        let path = directory.join("parts").join(hex(name));
+        let bytes = Bytes::from(fs::read(&path).ok()?);
+        if blake3::hash(&bytes).as_bytes() != name {
+            drop(fs::remove_file(path));
+            lock(&self.dated).remove(name);
+            return None;
+        }
+        lock(&self.parts).push(*name, bytes.clone().into(), Owner::Own, PARTS);
+        Some(bytes)
+    }
+
+    /// Remembers the shared parts of a dossier that was asked for.
+    fn learn(&self, held: &Held) {
+        for (name, range) in held.compact().into_iter().flat_map(|compact| &compact.parts) {
+            if lock(&self.parts).find(name).is_none()
+                && let Some(bytes) = held.bytes.get(range.clone())
+            {
+                // A copy: a slice would hold the whole dossier.
+                let bytes = Bytes::copy_from_slice(bytes);
+                lock(&self.parts).push(*name, bytes.into(), Owner::Own, PARTS);
+            }
+        }
+    }
+
+    /// Writes the shared parts of a dossier, or dates them anew.
+    fn keep_parts(&self, directory: &Path, whole: &[u8], compact: &Compact) -> io::Result<()> {
+        let now = SystemTime::now();
+        for (name, range) in &compact.parts {
+            let is_recent = |dated: &SystemTime| now.duration_since(*dated).is_ok_and(|age| age < DATED);
+            if lock(&self.dated).get(name).is_some_and(is_recent) {
+                continue;
+            }
+            let path = directory.join("parts").join(hex(name));
+            match fs::File::options().write(true).open(&path) {
+                Ok(file) => file.set_modified(now)?,
+                Err(_) => write(&path, whole.get(range.clone()).unwrap_or_default())?,
+            }
+            lock(&self.dated).insert(*name, now);
+        }
+        Ok(())
+    }
+
+    /// Deletes shared parts that only dossiers used which were kept before this time, and are forgotten.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn sweep(&self, oldest: SystemTime) -> io::Result<()> {
+        let Place::Directory(directory) = &self.place else { return Ok(()) };
+        for entry in fs::read_dir(directory.join("parts"))? {
+            let entry = entry?;
+            if entry.metadata()?.modified()? + 2 * DATED < oldest {
+                fs::remove_file(entry.path())?;
+                lock(&self.dated).retain(|name, _| entry.file_name() != *hex(name));
+            }
+        }
+        Ok(())
     }
 
     /// The bytes with this digest, if they are here; what is on the disk is compared with it.
     pub fn get(&self, digest: &Digest) -> Option<Bytes> {
-        if let Some(bytes) = self.recent().find(digest) {
-            return Some(bytes.clone());
+        self.held(digest).map(|held| held.bytes)
+    }
+
+    fn held(&self, digest: &Digest) -> Option<Held> {
+        if let Some(held) = self.recent().find(digest) {
+            return Some(held.clone());
         }
         let kept = match &self.place {
             Place::Directory(directory) => {
                 let path = directory.join(hex(digest));
-                let found = fs::read(&path).ok().map(Bytes::from);
-                // Damaged bytes are as good as none: they are fetched again.
-                if found.as_ref().is_some_and(|bytes| !is_named(digest, bytes)) {
+                let found = fs::read(&path).ok().map(|bytes| self.read(digest, bytes.into()));
+                // Damaged bytes, or such as lack a part, are as good as none: they are fetched again.
+                if let Some(Err(_)) = found {
                     drop(fs::remove_file(path));
-                    None
-                } else {
-                    found
                 }
+                found.and_then(Result::ok)
             }
-            Place::Memory(map) => map.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned(),
+            Place::Memory(map) => lock(map).get(digest).cloned().map(Held::from),
         };
         kept.or_else(|| self.staged().find(digest).cloned())
+    }
+
+    /// What has this digest, from its bytes or what is left of them without shared parts.
+    fn read(&self, digest: &Digest, bytes: Bytes) -> Result<Held, Received> {
+        let mut otherwise = Received::Wrong;
+        if compact::is_compact(&bytes) {
+            match compact::whole(&bytes, |name| self.part(name)) {
+                Made::Whole(whole, parts) if is_named(digest, &whole) => {
+                    let compact = Some(Compact { bytes, parts });
+                    return Ok(Held { bytes: whole.into(), compact: Arc::new(compact.into()) });
+                }
+                Made::Lacking => otherwise = Received::Lacking,
+                Made::Whole(..) | Made::Malformed => {}
+            }
+        }
+        // Also what only looks compact: whoever submits may call anything a dossier.
+        if is_named(digest, &bytes) { Ok(bytes.into()) } else { Err(otherwise) }
+    }
+
+    /// The bytes with this digest as a peer is given them: without shared parts, if they have any.
+    pub fn compact(&self, digest: &Digest) -> Option<Bytes> {
+        let held = self.held(digest)?;
+        Some(held.compact().map_or_else(|| held.bytes.clone(), |compact| compact.bytes.clone()))
+    }
+
+    /// Takes what a peer gave when it was asked for this digest.
+    ///
+    /// # Errors
+    /// A disk that fails; the bytes are here all the same.
+    pub fn receive(&self, digest: &Digest, bytes: Bytes) -> io::Result<Received> {
+        match self.read(digest, bytes) {
+            Ok(held) => self.keep_held(digest, held).map(|()| Received::Kept),
+            Err(why) => Ok(why),
+        }
     }
 
     /// Whether they are here.
@@ -181,7 +355,7 @@ impl Blobs {
         }
         let kept = match &self.place {
             Place::Directory(directory) => directory.join(hex(digest)).exists(),
-            Place::Memory(map) => map.lock().unwrap_or_else(PoisonError::into_inner).contains_key(digest),
+            Place::Memory(map) => lock(map).contains_key(digest),
         };
         kept || self.staged().find(digest).is_some()
     }
@@ -198,7 +372,7 @@ impl Blobs {
 
     fn stage_of(&self, digest: Digest, bytes: Bytes, owner: Owner) {
         if !self.has(&digest) {
-            self.staged().push(digest, bytes, owner, STAGED);
+            self.staged().push(digest, bytes.into(), owner, STAGED);
         }
     }
 
@@ -206,8 +380,8 @@ impl Blobs {
     /// such alone.
     pub fn named(&self, digest: &Digest) {
         let mut staged = self.staged();
-        if let Some(bytes) = staged.take(digest) {
-            staged.push(*digest, bytes, Owner::Sender, STAGED);
+        if let Some(held) = staged.take(digest) {
+            staged.push(*digest, held, Owner::Sender, STAGED);
         }
     }
 
@@ -217,24 +391,28 @@ impl Blobs {
     /// A disk that fails; then it stays staged.
     pub fn keep_staged(&self, digest: &Digest) -> io::Result<()> {
         let found = self.staged().take(digest);
-        found.map_or(Ok(()), |bytes| self.keep(digest, bytes))
+        found.map_or(Ok(()), |held| self.keep_held(digest, held))
     }
 
-    /// Deletes what nobody need serve any more.
+    /// Deletes what nobody need serve any more; tells since when it was kept, if it was on the disk.
     ///
     /// # Errors
     /// A disk that fails.
-    pub fn forget(&self, digest: &Digest) -> io::Result<()> {
+    pub fn forget(&self, digest: &Digest) -> io::Result<Option<SystemTime>> {
         drop(self.recent().take(digest));
         match &self.place {
             Place::Memory(map) => {
-                map.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
-                Ok(())
+                lock(map).remove(digest);
+                Ok(None)
             }
-            Place::Directory(directory) => match fs::remove_file(directory.join(hex(digest))) {
-                Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
-                _ => Ok(()),
-            },
+            Place::Directory(directory) => {
+                let path = directory.join(hex(digest));
+                let since = fs::metadata(&path).and_then(|found| found.modified()).ok();
+                match fs::remove_file(path) {
+                    Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+                    _ => Ok(since),
+                }
+            }
         }
     }
 
@@ -243,28 +421,32 @@ impl Blobs {
     /// # Errors
     /// A disk that fails; then they are staged: else they would be fetched again and again.
     pub fn keep(&self, digest: &Digest, bytes: Bytes) -> io::Result<()> {
+        self.keep_held(digest, bytes.into())
+    }
+
+    fn keep_held(&self, digest: &Digest, held: Held) -> io::Result<()> {
+        self.learn(&held);
         match &self.place {
             Place::Memory(map) => {
-                map.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest, bytes);
+                lock(map).insert(*digest, held.bytes);
                 Ok(())
             }
             Place::Directory(directory) => {
-                let (name, path) = (hex(digest), directory.join(hex(digest)));
+                let path = directory.join(hex(digest));
                 if path.exists() {
                     return Ok(());
                 }
-                // Two that write the same do not meet: each has a name of its own until it is whole.
-                let unique = format!("{name}.{:?}.part", std::thread::current().id());
-                let part = directory.join(unique);
-                // The disk is not waited for: what a power cut takes is fetched again, and a file that it leaves cut short
-                // is found when its name is compared.
-                let write = fs::write(&part, &bytes).and_then(|()| fs::rename(&part, &path));
-                if let Err(why) = write {
-                    drop(fs::remove_file(&part));
-                    self.staged().push(*digest, bytes, Owner::Sender, STAGED);
+                let written = match held.compact() {
+                    Some(compact) => self
+                        .keep_parts(directory, &held.bytes, compact)
+                        .and_then(|()| write(&path, &compact.bytes)),
+                    None => write(&path, &held.bytes),
+                };
+                if let Err(why) = written {
+                    self.staged().push(*digest, held, Owner::Sender, STAGED);
                     return Err(why);
                 }
-                self.recent().push(*digest, bytes, Owner::Own, RECENT);
+                self.recent().push(*digest, held, Owner::Own, RECENT);
                 Ok(())
             }
         }
@@ -357,6 +539,72 @@ mod tests {
         blobs.keep_staged(&[1; 32]).unwrap();
         assert_eq!(fs::read(directory.join(hex(&[1; 32]))).unwrap(), b"x");
         fs::remove_dir_all(directory).unwrap();
+    }
+
+    /// A dossier in form, of an epoch.
+    fn dossier(proof: u8, epoch: u8) -> (Digest, Bytes) {
+        let mut file = dossier::bytes::Writer::versioned(b"ZTPF", 2);
+        for part in [vec![1; 50_000], vec![2; 100], vec![proof; 5_000], vec![epoch; 90_000]] {
+            file.framed(&part);
+        }
+        let (proof, salts, statement, signer) = (file.done().to_vec(), vec![4], vec![5], vec![6]);
+        let bytes = dossier::Dossier { proof, salts, statement, signer, ranges: None }.encode();
+        (*blake3::hash(&bytes).as_bytes(), bytes.into())
+    }
+
+    #[test]
+    fn what_dossiers_share_is_written_once() {
+        let directory = std::env::temp_dir().join(format!("zerotell-shared-{}", std::process::id()));
+        let blobs = Blobs::open(directory.clone()).unwrap();
+        let list: Vec<_> = (0..4).map(|i| dossier(i, i / 2)).collect();
+        for (name, bytes) in &list {
+            blobs.keep(name, bytes.clone()).unwrap();
+        }
+        let size = |name: &Digest| fs::metadata(directory.join(hex(name))).unwrap().len();
+        assert!(list.iter().all(|(name, _)| size(name) < 6_000));
+        let parts = || fs::read_dir(directory.join("parts")).unwrap().map(|entry| entry.unwrap().path());
+        assert_eq!(parts().count(), 3, "one program, the links of two epochs");
+        let again = Blobs::open(directory.clone()).unwrap();
+        assert!(list.iter().all(|(name, bytes)| again.get(name).as_ref() == Some(bytes)));
+        assert!(list.iter().all(|(name, bytes)| again.compact(name).unwrap().len() < bytes.len() / 20));
+        // Dossiers of an epoch that is over are forgotten, and some time later what they shared.
+        let since = again.forget(&list[0].0).unwrap().unwrap();
+        again.sweep(since).unwrap();
+        assert_eq!(parts().count(), 3);
+        again.sweep(since + 3 * DATED).unwrap();
+        assert_eq!(parts().count(), 0);
+        let last = Blobs::open(directory.clone()).unwrap();
+        assert!(last.get(&list[1].0).is_none() && !last.has(&list[1].0), "it is fetched again");
+        assert_eq!(last.receive(&list[1].0, list[1].1.clone()).unwrap(), Received::Kept);
+        assert!(last.get(&list[1].0).as_ref() == Some(&list[1].1) && parts().count() == 2);
+        // A damaged part.
+        parts().for_each(|path| fs::write(path, b"other").unwrap());
+        let last = Blobs::open(directory.clone()).unwrap();
+        assert!(last.get(&list[1].0).is_none() && !last.has(&list[1].0) && parts().count() < 2);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn peers_give_compact_dossiers() {
+        let (ours, theirs) = (Blobs::memory(), Blobs::memory());
+        let list: Vec<_> = (0..3).map(|i| dossier(i, 0)).collect();
+        list.iter().for_each(|(name, bytes)| theirs.stage(*name, bytes.clone()));
+        let given = |i: usize| theirs.compact(&list[i].0).unwrap();
+        assert_eq!(ours.receive(&list[0].0, given(0)).unwrap(), Received::Lacking);
+        assert_eq!(ours.receive(&list[0].0, theirs.get(&list[0].0).unwrap()).unwrap(), Received::Kept);
+        assert_eq!(ours.receive(&list[1].0, given(2)).unwrap(), Received::Wrong);
+        assert_eq!(ours.receive(&list[1].0, given(1)).unwrap(), Received::Kept);
+        assert_eq!(ours.get(&list[1].0).as_ref(), Some(&list[1].1));
+        // Whatever is submitted under its own hash is a dossier, if only a bad one.
+        let odd = given(2);
+        let name = *blake3::hash(&odd).as_bytes();
+        theirs.stage(name, odd.clone());
+        assert_eq!(theirs.compact(&name).as_ref(), Some(&odd));
+        for blobs in [&ours, &Blobs::memory()] {
+            assert_eq!(blobs.receive(&name, odd.clone()).unwrap(), Received::Kept);
+            assert_eq!(blobs.get(&name).as_ref(), Some(&odd));
+        }
+        assert_eq!(ours.receive(&name, Bytes::from_static(b"ZTDC")).unwrap(), Received::Wrong);
     }
 
     #[test]

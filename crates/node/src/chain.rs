@@ -456,7 +456,7 @@ impl Chain {
         let (tip, snapshot) = self.latest()?;
         let state = State::new(&snapshot);
         let first = self.store.pruned()?;
-        let mut next = first;
+        let (mut next, mut oldest) = (first, None);
         for (number, entry) in self.store.oldest(list::RECORDS, first, PRUNED_AT_ONCE)? {
             let statement = entry.get(8..).and_then(|bytes| Digest::try_from(bytes).ok());
             let Some((statement, record)) =
@@ -469,8 +469,11 @@ impl Chain {
             if is_open || record.ordered.saturating_add(keep) > tip.height {
                 break;
             }
-            self.blobs.forget(&record.proof).map_err(|why| disk(&why))?;
+            oldest = self.blobs.forget(&record.proof).map_err(|why| disk(&why))?.or(oldest);
             next = number.saturating_add(1);
+        }
+        if let Some(oldest) = oldest {
+            self.blobs.sweep(oldest).map_err(|why| disk(&why))?;
         }
         if next > first {
             self.store.set_pruned(next)?;
@@ -571,6 +574,16 @@ impl Chain {
             finality: decode(&finality).map_err(damaged)?,
             change: decode(&change).map_err(damaged)?,
         }))
+    }
+
+    /// Most bytes of a dossier: what fits into a block now.
+    ///
+    /// # Errors
+    /// A state that cannot be read.
+    pub fn dossier_max(&self) -> Result<usize, Stuck> {
+        let (_, snapshot) = self.latest()?;
+        let most = usize::try_from(present(&State::new(&snapshot))?.parameters.block_bytes);
+        Ok(most.unwrap_or(usize::MAX).min(dossier::DOSSIER_MAX))
     }
 
     /// The epochs that have ended: those whose last block is final.

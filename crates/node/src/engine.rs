@@ -35,13 +35,14 @@ use commonware_storage::archive::prunable;
 use commonware_storage::translator::TwoCap;
 use commonware_utils::acknowledgement::Exact;
 use commonware_utils::channel::{mpsc, oneshot};
+use commonware_utils::sequence::FixedBytes;
 use commonware_utils::vec::NonEmptyVec;
-use commonware_utils::{Acknowledgement as _, NZDuration, NZU16, NZU32, NZU64, NZUsize};
+use commonware_utils::{Acknowledgement as _, NZDuration, NZU16, NZU32, NZU64, NZUsize, NonZeroDuration};
 use ledger::transaction::TRANSACTION_MAX;
 use rand_core::CryptoRng;
 
 use crate::app::{App, Pace, Want};
-use crate::blobs::{Blobs, is_named};
+use crate::blobs::{Blobs, Received};
 use crate::block::{BLOCK_MAX, Block, EngineDigest, Named, engine_digest};
 use crate::chain::{Chain, Finalised};
 use crate::hooks::{Kind, engine_evidence};
@@ -142,15 +143,23 @@ pub struct Running {
     pub marshal: MarshalMailbox<Multisig, Standard<Block>>,
 }
 
-/// Largest message of any actor, for committees of at most so many.
+/// Largest message of any actor, for committees of at most so many and dossiers of at most so many bytes.
 #[must_use]
-pub fn message_limit(seats: u32) -> u32 {
+pub fn message_limit(seats: u32, dossier: usize) -> u32 {
     max_message_size(&[
+        dossier.min(dossier::DOSSIER_MAX) + 64,
         prefixed(simplex::max_payload_size::<Multisig, EngineDigest>(seats)),
         marshal::max_payload_size::<Standard<Block>, Multisig>(seats, &()),
         BLOCK_MAX + 64,
         GOSSIP_BYTES + TRANSACTION_MAX + 16 * GOSSIP,
     ])
+}
+
+/// How long a peer may take to hand over bytes. One that is away is given up soon: a seat has some blocks of time to look.
+/// The largest dossiers need longer, at 160 Mbit/s.
+fn fetch_timeout(dossier: usize) -> NonZeroDuration {
+    let transfer = Duration::from_micros(u64::try_from(dossier / 20).unwrap_or(u64::MAX));
+    NZDuration!(Duration::from_millis(400) + transfer)
 }
 
 fn archive<C>(prefix: &str, name: &str, cache: CacheRef, codec: C) -> prunable::Config<TwoCap, C> {
@@ -171,15 +180,47 @@ fn archive<C>(prefix: &str, name: &str, cache: CacheRef, codec: C) -> prunable::
 
 // ---- blobs: bytes by digest, from whichever peer has them ----
 
+/// What peers are asked for `[U7]`: a byte that says how, and a digest.
+type Key = FixedBytes<33>;
+
+/// How bytes are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// All of them.
+    Whole = 0,
+    /// Without what others of the same epoch have too, if they are a dossier.
+    Compact = 1,
+}
+
+fn key(how: How, digest: &Digest) -> Key {
+    let mut bytes = [how as u8; 33];
+    bytes[1..].copy_from_slice(digest);
+    Key::new(bytes)
+}
+
+fn unlock(key: &Key) -> (How, Digest) {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(&key[1..]);
+    (if key[0] == 1 { How::Compact } else { How::Whole }, digest)
+}
+
 #[derive(Clone)]
-struct Serve(Arc<Blobs>);
+struct Serve {
+    blobs: Arc<Blobs>,
+    /// Dossiers whose shared parts are not here.
+    lacking: mpsc::UnboundedSender<Digest>,
+}
 
 impl blob_resolver::Producer for Serve {
-    type Key = EngineDigest;
+    type Key = Key;
 
-    fn produce(&mut self, key: EngineDigest) -> oneshot::Receiver<Bytes> {
+    fn produce(&mut self, key: Key) -> oneshot::Receiver<Bytes> {
         let (sender, receiver) = oneshot::channel();
-        if let Some(bytes) = self.0.get(&key.0) {
+        let found = match unlock(&key) {
+            (How::Whole, digest) => self.blobs.get(&digest),
+            (How::Compact, digest) => self.blobs.compact(&digest),
+        };
+        if let Some(bytes) = found {
             drop(sender.send(bytes));
         }
         receiver
@@ -187,19 +228,25 @@ impl blob_resolver::Producer for Serve {
 }
 
 impl Consumer for Serve {
-    type Key = EngineDigest;
+    type Key = Key;
     type Value = Bytes;
     type Subscriber = ();
     type Outcome = bool;
 
-    fn deliver(&mut self, delivery: Delivery<EngineDigest, ()>, value: Bytes) -> oneshot::Receiver<bool> {
+    fn deliver(&mut self, delivery: Delivery<Key, ()>, value: Bytes) -> oneshot::Receiver<bool> {
         let (sender, receiver) = oneshot::channel();
-        let digest: Digest = delivery.key.0;
-        let right = is_named(&digest, &value);
-        if right && let Err(why) = self.0.keep(&digest, value) {
+        let (how, digest) = unlock(&delivery.key);
+        let received = self.blobs.receive(&digest, value).unwrap_or_else(|why| {
             tracing::error!(%why, "bytes could not be kept");
-        }
-        let _ = sender.send(right);
+            Received::Kept
+        });
+        let is_right = match received {
+            Received::Kept => true,
+            // The first of an epoch: the parts come with it, for all that follow.
+            Received::Lacking if how == How::Compact => self.lacking.send(digest).is_ok(),
+            Received::Lacking | Received::Wrong => false,
+        };
+        let _ = sender.send(is_right);
         receiver
     }
 }
@@ -534,6 +581,7 @@ where
         return Err("another number of channels".into());
     };
     let cache = CacheRef::new(PAGE, PAGES);
+    let dossier = chain.dossier_max().map_err(|why| why.to_string())?;
     let length = NonZeroU64::new(chain.genesis.parameters.epoch_blocks).ok_or("epochs without blocks")?;
     let epocher = FixedEpocher::new(length);
 
@@ -565,7 +613,8 @@ where
     );
     engine.start(broadcast);
 
-    let serve = Serve(chain.blobs.clone());
+    let (lacking, mut lacked) = mpsc::unbounded_channel();
+    let serve = Serve { blobs: chain.blobs.clone(), lacking };
     let (engine, blob_mailbox) = blob_resolver::Engine::new(
         context.child("blobs"),
         blob_resolver::Config {
@@ -575,24 +624,29 @@ where
             producer: serve,
             mailbox_size: NZUsize!(1024),
             me: Some(me.clone()),
-            // A peer that is away is given up soon: a seat has some blocks of time to look.
-            fetch_timeout: NZDuration!(Duration::from_millis(400)),
+            fetch_timeout: fetch_timeout(dossier),
             fetch_retry_delay: Duration::from_millis(20),
             priority_requests: false,
             priority_responses: false,
         },
     );
     engine.start(blobs);
-    let mailbox = Mutex::new(blob_mailbox);
-    let held = chain.blobs.clone();
+    let mailbox = Arc::new(Mutex::new(blob_mailbox));
+    let (whole, held) = (mailbox.clone(), chain.blobs.clone());
+    context.child("whole").spawn(move |_| async move {
+        while let Some(digest) = lacked.recv().await {
+            whole.lock().unwrap_or_else(PoisonError::into_inner).fetch(key(How::Whole, &digest));
+        }
+    });
     let fetch: Fetch = Arc::new(move |digest, from| {
         if held.has(&digest) {
             return;
         }
+        let key = key(How::Compact, &digest);
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
         match from {
-            Some(peer) => mailbox.fetch_targeted(engine_digest(digest), NonEmptyVec::new(peer)),
-            None => mailbox.fetch(engine_digest(digest)),
+            Some(peer) => mailbox.fetch_targeted(key, NonEmptyVec::new(peer)),
+            None => mailbox.fetch(key),
         };
     });
     let anyone = fetch.clone();

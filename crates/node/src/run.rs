@@ -191,7 +191,9 @@ async fn network(
     );
     let namespace = [b"zerotell/p2p/1/".as_slice(), &chain.network].concat();
     let is_local = addresses.values().all(|address| address.ip().is_loopback());
-    let limit = message_limit(chain.genesis.parameters.seats);
+    // As it is now: should the validators agree on larger blocks, larger dossiers travel after the next start.
+    let dossier = chain.dossier_max().map_err(|why| fails(config.data.display(), why, AGAIN))?;
+    let limit = message_limit(chain.genesis.parameters.seats, dossier);
     // The network keeps room in memory for every peer that there may be.
     let peers_max = std::num::NonZeroUsize::new(addresses.len()).unwrap_or(std::num::NonZeroUsize::MIN);
     let lookup = if is_local {

@@ -124,10 +124,10 @@ fn a_wrong_clock_stops_nothing_and_dates_nothing_ahead() {
     assert_eq!(net.get(1, "/v1/slashes").unwrap()["slashes"], serde_json::json!([]));
 }
 
-/// Sixty megabytes of nothing, paid for by their bytes: taken, ordered, judged, and given back.
+/// Sixty megabytes of nothing, paid for by their bytes: taken, carried to the others, ordered, judged, and given back by each.
 #[test]
 fn a_dossier_of_sixty_megabytes_is_judged_like_any_other() {
-    let net = Net::alone(6, "--set block_bytes=67000000");
+    let net = Net::founded(6, "--set block_bytes=67000000");
     let said = net.submit(0, &net.evidence(3), "").expect(0).json();
     let record = net.get(0, &format!("/v1/records/{}", text(&said["statement"]))).expect("the record");
     let digest = |value: &serde_json::Value| record::json::unhex(&text(value)).expect("a digest");
@@ -146,8 +146,11 @@ fn a_dossier_of_sixty_megabytes_is_judged_like_any_other() {
     client.submit(&key, &dossier, &names, 1_000_000, [6; 32], 1).expect("it is taken");
     let verdict = client.verdict(&names.statement, Duration::from_secs(60)).expect("a verdict");
     assert_eq!((verdict.status.as_str(), verdict.code), ("rejected", dossier::code::FORM));
-    let back = client.get(&format!("/v1/records/{}/proof", record::json::hex(&names.statement)));
-    assert!(back.expect("it is served") == dossier, "other bytes come back");
+    for i in 0..4 {
+        let client = Client::new(&format!("http://{}", net.address(i)));
+        let back = client.get(&format!("/v1/records/{}/proof", record::json::hex(&names.statement)));
+        assert!(back.expect("it is served") == dossier, "other bytes come back from {i}");
+    }
     dossier.resize((64 << 20) + 1, 0);
     let refused = client.upload(&dossier).expect_err("more than any dossier may have");
     assert!(refused.why.contains("bytes"), "{refused}");

@@ -8,7 +8,6 @@ use axum::extract::State as Extract;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Json, Response};
 use futures::StreamExt as _;
-use ledger::{State, present};
 use serde_json::{Value, json};
 
 use super::{Answer, App, Asker, At, Refused, Shared, digest, find, full, hex};
@@ -17,6 +16,8 @@ use crate::strangers::{Caller, Full, Held};
 
 /// Time that a request's body may take.
 const BODY: Duration = Duration::from_secs(60);
+/// Bytes that room is made for before they have come.
+const AT_ONCE: usize = 1 << 20;
 /// Bytes of them that are handed to a connection at once.
 const SLICE: usize = 1 << 16;
 
@@ -46,9 +47,11 @@ pub(super) async fn body(
     if usize::try_from(request.size_hint().lower()).is_ok_and(|length| length > most) {
         return Err(large());
     }
+    // What is announced need not come: room for usual dossiers is made at once, for larger ones as they arrive.
+    let room = usize::try_from(request.size_hint().lower()).unwrap_or(0).min(AT_ONCE);
     let mut held = app.arriving.begin(caller);
     let read = async {
-        let (mut parts, mut found) = (request.into_data_stream(), Vec::new());
+        let (mut parts, mut found) = (request.into_data_stream(), Vec::with_capacity(room));
         while let Some(part) = parts.next().await {
             let part = part.map_err(|_| large())?;
             if part.len() > most.saturating_sub(found.len()) {
@@ -87,13 +90,6 @@ fn handed(app: &Shared, caller: Caller, bytes: bytes::Bytes) -> Answer<Response>
     Ok((heads, Message::from_stream(slices)).into_response())
 }
 
-/// Most bytes of an upload: what fits into a block now.
-fn upload_max(app: &Shared) -> Answer<usize> {
-    let (_, snapshot) = app.chain.latest()?;
-    let most = usize::try_from(present(&State::new(&snapshot))?.parameters.block_bytes);
-    Ok(most.unwrap_or(usize::MAX).min(dossier::DOSSIER_MAX))
-}
-
 pub(super) async fn put_proof(
     Extract(app): App,
     Extension(caller): Asker,
@@ -101,7 +97,7 @@ pub(super) async fn put_proof(
     request: Message,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
-    let (found, _held) = body(&app, caller, request, upload_max(&app)?).await?;
+    let (found, _held) = body(&app, caller, request, app.chain.dossier_max()?).await?;
     let (hashed, length) = (found.clone(), found.len());
     if aside(move || *blake3::hash(&hashed).as_bytes()).await? != name {
         let what = "the bytes have another BLAKE3 hash than the address says";
@@ -118,7 +114,7 @@ pub(super) async fn put_program(
     request: Message,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let name = digest(&name)?;
-    let (found, _held) = body(&app, caller, request, upload_max(&app)?).await?;
+    let (found, _held) = body(&app, caller, request, app.chain.dossier_max()?).await?;
     let (read, length) = (found.clone(), found.len());
     let Some(facts) = aside(move || program_facts(&name, &read)).await? else {
         let what = "the bytes are no valid program, or one with another digest";
