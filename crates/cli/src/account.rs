@@ -150,7 +150,13 @@ impl Stake {
 }
 
 fn stake(client: &Client, account: &Digest) -> Outcome<Option<Stake>> {
-    Ok(client.validator(account).map_err(node_failure)?.as_ref().map(Stake::of))
+    let Some(bonded) = client.bonded(account).map_err(node_failure)? else { return Ok(None) };
+    let mut stake = Stake::of(&bonded);
+    // Only the list of those who have seats, or could, tells of seats.
+    if let Some(seated) = client.validator(account).map_err(node_failure)?.as_ref().map(Stake::of) {
+        (stake.seat, stake.stake) = (seated.seat, seated.stake);
+    }
+    Ok(Some(stake))
 }
 
 /// Milliseconds between the newest blocks, on the average.
@@ -204,9 +210,7 @@ fn show(args: &ShowArgs) -> Outcome<ExitCode> {
     anstream::println!("records   {waiting} wait for their verdict");
     match &stake {
         Some(stake) => print_stake(stake, status.height, status.epoch, pace),
-        None => {
-            anstream::println!("bond      neither a seat nor enough for one; nodes list no smaller bonds")
-        }
+        None => anstream::println!("bond      none"),
     }
     anstream::println!("{}", paint(DIM, format!("as of block {}, epoch {}", status.height, status.epoch)));
     Ok(ExitCode::SUCCESS)
@@ -313,7 +317,8 @@ fn bond(args: &BondArgs) -> Outcome<ExitCode> {
             Some(bond) if bond >= least => {
                 format!("{bond} units are bonded; a seat goes to the largest bonds")
             }
-            _ => format!("a seat needs at least {least} bonded; nodes list no smaller bonds"),
+            Some(bond) => format!("{bond} units are bonded; a seat needs at least {least}"),
+            None => format!("a seat needs at least {least} bonded"),
         };
         let json = json!({
             "units": amount,
@@ -341,9 +346,9 @@ fn unbond(args: &UnbondArgs) -> Outcome<ExitCode> {
     let amount = args.amount;
     refuse_nothing(amount, "there is nothing to take out")?;
     let sender = args.send.open()?;
-    // A node lists no bonds below the least: then only the ledger knows.
-    if let Some(known) = stake(&sender.client, &sender.account())?.filter(|known| known.bond < amount) {
-        let why = format!("{} units are bonded, {amount} are asked for", known.bond);
+    let bond = stake(&sender.client, &sender.account())?.map_or(0, |known| known.bond);
+    if bond < amount {
+        let why = format!("{bond} units are bonded, {amount} are asked for");
         return Err(Failure::misuse(NODE, "UNITS", why, "ask for at most what is bonded"));
     }
     sender.run(&Body::Unbond { amount }, Cost::default(), |placed| {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use ledger::{Body, Parameters};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::failure::{Failure, NODE, Outcome, USAGE};
 use crate::output::OutputArgs;
@@ -77,12 +77,16 @@ fn show(args: &ShowArgs) -> Outcome<ExitCode> {
     let client = args.node.client();
     let (status, rules) =
         (client.status().map_err(node_failure)?, client.parameters().map_err(node_failure)?);
+    let decisions = client.json("/v1/decisions").map_err(node_failure)?;
     if args.form.json() {
         let list = rules.named().into_iter().map(|(name, value)| (name.to_string(), json!(value)));
         let line = json!({
             "network": text::hex(&status.network),
             "height": status.height,
             "parameters": list.collect::<Map<_, _>>(),
+            "coming": decisions["coming"],
+            "ballots": decisions["ballots"],
+            "suspended": decisions["suspended"],
         });
         println!("{line}");
         return Ok(ExitCode::SUCCESS);
@@ -92,9 +96,39 @@ fn show(args: &ShowArgs) -> Outcome<ExitCode> {
         let usual = if value == usual { String::new() } else { usual.to_string() };
         anstream::println!("{name:<20} {value:>20}  {}", paint(DIM, usual));
     }
+    decided(&decisions, &rules).iter().for_each(|line| anstream::println!("{line}"));
     let line = format!("network {}, as of block {}", text::hex(&status.network), status.height);
     anstream::println!("{}", paint(DIM, line));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What will rule, what is voted on, and what is suspended, a line each.
+fn decided(decisions: &Value, rules: &Parameters) -> Vec<String> {
+    let list = |name: &str| decisions[name].as_array().cloned().unwrap_or_default();
+    let mut lines = Vec::new();
+    let coming = &decisions["coming"];
+    for (name, old) in rules.named() {
+        let new = coming["parameters"][name].as_str().and_then(|text| text.parse::<u64>().ok());
+        if let Some(new) = new.filter(|new| *new != old) {
+            lines.push(format!("{name} becomes {new} with block {}", coming["height"]));
+        }
+    }
+    for ballot in list("ballots") {
+        let (seats, stake) = (ballot["seats"].as_array().map_or(0, Vec::len), text_of(&ballot["stake"]));
+        let subject = text::short(text_of(&ballot["subject"]));
+        lines.push(format!("open vote {subject}: {seats} seats in favour, {stake} units of stake"));
+    }
+    for class in list("suspended") {
+        lines.push(format!(
+            "programs of class {} are suspended since block {}",
+            class["class"], class["since"]
+        ));
+    }
+    lines
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 /// A parameter's name, what it is, what it becomes.

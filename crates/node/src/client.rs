@@ -15,8 +15,6 @@ use serde_json::Value;
 
 /// Bytes of an answer, at most.
 const ANSWER_MAX: u64 = 128 << 20;
-/// Entries of a list that are asked for at once.
-const PAGE: usize = 100;
 /// Before an upload is tried again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
 /// How much more than the price is offered: prices move until the transaction is in a block.
@@ -267,33 +265,36 @@ impl Client {
         Ok(rules)
     }
 
-    /// A model by its owner and identity; `None` if the node lists none.
+    /// As [`Client::json`]; `None` if there is no such thing.
+    fn found(&self, path: &str) -> Asked<Option<Value>> {
+        let sent = self.agent.get(format!("{}{path}", self.base)).call();
+        if sent.as_ref().is_ok_and(|response| response.status() == ureq::http::StatusCode::NOT_FOUND) {
+            return Ok(None);
+        }
+        serde_json::from_slice(&self.answer(path, sent)?).map(Some).map_err(|why| self.fails(path, why))
+    }
+
+    /// A model by its owner and identity; `None` if the ledger has none.
     ///
     /// # Errors
     /// As [`Client::json`].
     pub fn model(&self, owner: &Digest, model: &Digest) -> Asked<Option<Model>> {
-        let mut before = None;
-        loop {
-            let below = before.map_or_else(String::new, |number: u64| format!("&before={number}"));
-            let path = format!("/v1/models?limit={PAGE}{below}");
-            let found = self.json(&path)?;
-            for one in found["models"].as_array().into_iter().flatten() {
-                if self.digest(&path, &one["owner"])? == *owner
-                    && self.digest(&path, &one["model"])? == *model
-                {
-                    return Ok(Some(Model {
-                        program: self.digest(&path, &one["program"])?,
-                        weights: self.digest(&path, &one["weights"])?,
-                        links: self.number(&path, &one["links"])?,
-                    }));
-                }
-            }
-            // A list that does not go down would not end.
-            match found["next"].as_u64().filter(|next| before.is_none_or(|before| *next < before)) {
-                Some(next) => before = Some(next),
-                None => return Ok(None),
-            }
-        }
+        let path = format!("/v1/models/{}/{}", record::json::hex(owner), record::json::hex(model));
+        let Some(found) = self.found(&path)? else { return Ok(None) };
+        Ok(Some(Model {
+            program: self.digest(&path, &found["program"])?,
+            weights: self.digest(&path, &found["weights"])?,
+            links: self.number(&path, &found["links"])?,
+        }))
+    }
+
+    /// What the node says of an account's bond; `None` if it never had one.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub fn bonded(&self, account: &Digest) -> Asked<Option<Value>> {
+        let mut found = self.json(&format!("/v1/accounts/{}", record::json::hex(account)))?;
+        Ok(Some(found["validator"].take()).filter(|found| !found.is_null()))
     }
 
     /// What the node says of an account's stake; `None` if it has neither a seat nor the least bond.

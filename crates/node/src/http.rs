@@ -4,6 +4,7 @@
 //! final state.
 
 mod large;
+mod money;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -28,27 +29,26 @@ use futures::StreamExt as _;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use ledger::entry::{
-    Accounts, Candidates, Models, Record, Records, Rounds, Status, Table, Treasuries, Validators,
-};
+use ledger::entry::{Record, Records, Rounds, Status, Table, Treasuries};
 use ledger::refusal::{Failure, Refusal};
 use ledger::transaction::TRANSACTION_MAX;
 use ledger::verdict::holds;
 use ledger::{Body, Envelope, Lane, State, Stop, present};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_stream::wrappers::BroadcastStream;
 
 use crate::block::{Block, Named};
-use crate::chain::{Chain, Finalised, Place, Slash, Stuck};
+use crate::chain::{Chain, Finalised, Place, Stuck};
 use crate::engine::Outbox;
 use crate::judge::Judges;
 use crate::store::{Snapshot, StoreError, index, list};
 use crate::strangers::{Budget, Caller, Impatient};
 
-/// Connections at one time.
+/// Connections at one time, and those of one address: the rest stays for others.
 const CONNECTIONS: usize = 512;
+const CONNECTIONS_EACH: usize = 384;
 /// Of them, those that wait for events: the rest stays for those who ask.
 const LISTENERS: usize = 256;
 /// Snapshots that are given away at one time: each keeps an old state on the disk.
@@ -215,14 +215,14 @@ impl<T: serde::de::DeserializeOwned, S: Sync> FromRequestParts<S> for Ask<T> {
     }
 }
 
-/// The variable part of an address.
-struct At(String);
+/// The variable part of an address: one, or several.
+struct At<T = String>(T);
 
-impl<S: Send + Sync> FromRequestParts<S> for At {
+impl<T: serde::de::DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let found = Path::<String>::from_request_parts(parts, state).await;
+        let found = Path::<T>::from_request_parts(parts, state).await;
         found.map(|Path(found)| Self(found)).map_err(Refused::field)
     }
 }
@@ -318,9 +318,7 @@ impl Shared {
 async fn parameters(Extract(app): App) -> Answer<Json<Value>> {
     let (_, snapshot) = app.chain.latest()?;
     let parameters = present(&State::new(&snapshot))?.parameters;
-    let list =
-        parameters.named().into_iter().map(|(name, value)| (name.to_string(), json!(value.to_string())));
-    Ok(Json(Value::Object(list.collect::<Map<_, _>>())))
+    Ok(Json(money::named(&parameters)))
 }
 
 #[derive(Deserialize)]
@@ -677,95 +675,6 @@ async fn get_certificate(Extract(app): App, At(statement): At, Ask(from): Ask<Si
     Ok(bytes(encode(&found)))
 }
 
-// ---- accounts, validators, models ----
-
-async fn account(Extract(app): App, At(account): At) -> Answer<Json<Value>> {
-    let account = digest(&account)?;
-    let (_, snapshot) = app.chain.latest()?;
-    let found = State::new(&snapshot).get::<Accounts>(&account)?.unwrap_or_default();
-    Ok(Json(json!({
-        "account": hex(&account),
-        "nonce": found.nonce,
-        "nextNonce": app.chain.next_nonce(&account, found.nonce),
-        "balance": found.balance.to_string(),
-        "inFlight": found.in_flight,
-    })))
-}
-
-async fn validators(Extract(app): App) -> Answer<Json<Value>> {
-    let (tip, snapshot) = app.chain.latest()?;
-    let state = State::new(&snapshot);
-    let epoch = tip.height / app.chain.genesis.parameters.epoch_blocks;
-    let committee = app.chain_committee(epoch);
-    let mut answer = Vec::new();
-    let seated = committee.iter().flat_map(|c| c.seats.iter().map(|seat| seat.account));
-    let mut accounts: Vec<Digest> =
-        seated.chain(state.get::<Candidates>(&())?.unwrap_or_default().iter().copied()).collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    for account in accounts {
-        let Some(found) = state.get::<Validators>(&account)? else { continue };
-        let seat = committee.as_ref().and_then(|c| c.seat(&account));
-        let balance = state.get::<Accounts>(&account)?.unwrap_or_default().balance;
-        let unbonding = found.unbonding.iter();
-        let unbonding =
-            unbonding.map(|(height, amount)| json!({"height": height, "amount": amount.to_string()}));
-        answer.push(json!({
-            "account": hex(&account),
-            "bond": found.bond.to_string(),
-            "slashable": found.slashable().to_string(),
-            "stake": seat.map(|(_, seat)| seat.stake.to_string()),
-            "seat": seat.map(|(number, _)| number),
-            "offences": found.offences,
-            "missed": found.missed,
-            "owed": found.owed,
-            "unbonding": unbonding.collect::<Vec<_>>(),
-            "balance": balance.to_string(),
-            "consensus": hex(&found.consensus),
-        }));
-    }
-    Ok(Json(json!({"epoch": epoch, "validators": answer})))
-}
-
-async fn slashes(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>> {
-    let (before, limit) = range.bounds()?;
-    let found = app.chain.store.newest(list::SLASHES, before, limit)?;
-    let one = |(number, bytes): &(u64, Vec<u8>)| {
-        let slash: Slash = decode(bytes).ok()?;
-        Some(json!({
-            "sequence": number,
-            "height": slash.height,
-            "account": hex(&slash.account),
-            "lost": slash.lost.to_string(),
-            "offences": slash.offences,
-        }))
-    };
-    let answer: Vec<Value> = found.iter().filter_map(one).collect();
-    Ok(Json(json!({"slashes": answer, "next": next(&found, limit)})))
-}
-
-async fn models(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>> {
-    let (before, limit) = range.bounds()?;
-    let (_, snapshot) = app.chain.latest()?;
-    let state = State::new(&snapshot);
-    let found = app.chain.store.newest(list::MODELS, before, limit)?;
-    let mut answer = Vec::new();
-    for (_, value) in &found {
-        let Some((owner, model)) = value.split_at_checked(32) else { continue };
-        let (Ok(owner), Ok(name)) = (Digest::try_from(owner), Digest::try_from(model)) else { continue };
-        let Some(model) = state.get::<Models>(&(owner, name))? else { continue };
-        answer.push(json!({
-            "owner": hex(&owner),
-            "model": hex(&name),
-            "program": hex(&model.program),
-            "weights": hex(&model.weights),
-            "links": model.links,
-            "height": model.height,
-        }));
-    }
-    Ok(Json(json!({"models": answer, "next": next(&found, limit)})))
-}
-
 // ---- streams, metrics, pages ----
 
 fn full(what: &str) -> Refused {
@@ -888,10 +797,13 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/records/{statement}", get(one_record))
         .route("/v1/records/{statement}/proof", get(large::proof))
         .route("/v1/records/{statement}/certificate", get(get_certificate))
-        .route("/v1/accounts/{account}", get(account))
-        .route("/v1/validators", get(validators))
-        .route("/v1/slashes", get(slashes))
-        .route("/v1/models", get(models))
+        .route("/v1/accounts/{account}", get(money::account))
+        .route("/v1/validators", get(money::validators))
+        .route("/v1/slashes", get(money::slashes))
+        .route("/v1/models", get(money::models))
+        .route("/v1/models/{owner}/{model}", get(money::model))
+        .route("/v1/datasets/{owner}/{root}", get(money::dataset))
+        .route("/v1/decisions", get(money::decisions))
         .route("/v1/events", get(events))
         .route("/metrics", get(metrics))
         .merge(crate::pages::router())
@@ -932,6 +844,7 @@ pub fn serve(address: SocketAddr, shared: Arc<Shared>) -> std::io::Result<Server
 async fn accept(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let shares = Budget::new(CONNECTIONS, CONNECTIONS_EACH);
     let patience = shared.patience;
     let router = router(shared);
     loop {
@@ -945,8 +858,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<(
                 continue;
             }
         };
+        let caller = Caller::from(address.ip());
+        let mut share = shares.begin(caller);
+        // Who has so many already is hung up on; others are answered.
+        if share.grow(1).is_err() {
+            continue;
+        }
         drop(stream.set_nodelay(true));
-        let (caller, stream) = (Caller::from(address.ip()), Impatient::new(stream, patience));
+        let stream = Impatient::new(stream, patience);
         let inner = TowerToHyperService::new(router.clone());
         let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(caller);
@@ -957,7 +876,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<(
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(1 << 16);
             // What a client does wrong ends its connection, nothing else.
             drop(builder.serve_connection(TokioIo::new(stream), service).await);
-            drop(place);
+            drop((place, share));
         });
     }
 }

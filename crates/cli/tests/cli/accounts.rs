@@ -77,7 +77,7 @@ impl Town {
         // By number of the account alone, and for people.
         let node = format!("http://{}", self.net.address(0));
         let shown = self.net.world.run(&format!("account show {friend} --node {node}")).expect(0).out;
-        assert!(shown.contains("5000000000 units") && shown.contains("neither a seat"), "{shown}");
+        assert!(shown.contains("5000000000 units") && shown.contains("bond      none"), "{shown}");
 
         self.refused(&format!("account transfer {friend} 7"), "poor", "the account has 0 units");
         self.refused(&format!("account transfer {friend} {}", u64::MAX), "net/owner", "the account has");
@@ -138,9 +138,18 @@ impl Town {
 
         // A newcomer: the key is shown, and below the least bond there is no seat.
         let bonded = self.done("account bond 1_000", "friend");
-        assert_eq!((bonded["shows_consensus_key"].as_bool(), bonded["bond"].as_u64()), (Some(true), None));
-        self.refused("account unbond 1_001", "friend", "less than that is bonded");
+        assert_eq!(
+            (bonded["shows_consensus_key"].as_bool(), bonded["bond"].as_u64()),
+            (Some(true), Some(1_000))
+        );
+        self.refused("account unbond 1_001", "friend", "1000 units are bonded");
         self.done("account unbond 1_000", "friend");
+        let shown = self.show("friend")["validator"].clone();
+        assert_eq!((shown["bond"].as_u64(), shown["seat"].as_u64()), (Some(0), None), "{shown}");
+        assert_eq!(
+            shown["unbonding"][0]["units"], 1_000,
+            "a bond too small for a seat is shown as it leaves"
+        );
         self.refused("account bond 1_000", "poor", "no consensus key");
         // Another's key.
         let thief = self.net.world.path("thief");
@@ -167,6 +176,10 @@ impl Town {
         assert_eq!(registered["input"], committed["input"]);
         assert_eq!(registered["source"], Value::Null);
         let id = text(&committed["input"]);
+        let owner = text(&self.show("net/owner")["account"]);
+        let root = text(&registered["root"]);
+        let told = self.net.get(0, &format!("/v1/datasets/{owner}/{root}")).expect("the data set");
+        assert_eq!((&told["height"], &told["root"]), (&registered["height"], &registered["root"]));
         self.refused("register dataset data", "net/owner", "the name is taken");
         self.refused(&format!("register dataset {id}"), "friend", "does not say what the numbers mean");
         self.refused("register dataset nowhere", "friend", "neither a directory");
@@ -202,6 +215,8 @@ impl Town {
         assert_eq!((&step["model"], &step["weights_before"]), (&model["model"], &model["weights"]));
         let listed = self.net.get(0, "/v1/models").unwrap()["models"][0].clone();
         assert_eq!((&listed["weights"], listed["links"].as_u64()), (&step["weights"], Some(1)));
+        let path = format!("/v1/models/{}/{}", text(&listed["owner"]), text(&listed["model"]));
+        assert_eq!(self.net.get(0, &path).as_ref(), Some(&listed));
         let said = self.net.world.run("certify step.ztc --genesis net/genesis.bin --json").expect(0).json();
         assert_eq!(said["statement"], step["statement"]);
         self.refused("advance m", "net/owner", "the newest epoch");
@@ -259,6 +274,12 @@ impl Town {
                 .expect(0)
                 .json();
             assert_eq!((vote["final"].as_bool(), vote["changes"][0]["to"].as_u64()), (Some(false), Some(4)));
+            if i == 0 {
+                let one = || self.net.get(0, "/v1/decisions").unwrap()["ballots"][0].clone();
+                self.until("an open vote", || {
+                    one()["seats"].as_array().is_some_and(|seats| seats.len() == 1)
+                });
+            }
         }
         self.until("the new parameters", || rules("tries") == Some(4));
         let node = format!("http://{}", self.net.address(0));

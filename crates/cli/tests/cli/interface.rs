@@ -25,7 +25,10 @@ fn the_interface_is_what_its_description_says() {
     let record = net.get(0, &format!("/v1/records/{statement}")).expect("the record");
     let height = record["ordered"].as_u64().expect("a height");
     let block = net.get(0, &format!("/v1/blocks/{height}")).expect("its block");
+    let model = net.get(0, "/v1/models").expect("the list")["models"][0].clone();
     let words = [
+        format!("Owner={}", text(&model["owner"])),
+        format!("Model={}", text(&model["model"])),
         format!("Statement={statement}"),
         format!("Digest={}", text(&record["program"])),
         format!("Account={}", text(&record["submitter"])),
