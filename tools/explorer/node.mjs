@@ -91,6 +91,19 @@ function status() {
   };
 }
 
+// What an account has bonded: of those without a seat, one has too little for it, and some of that is leaving.
+function bonded(key) {
+  const small = { account: SMALL, bond: "5000", slashable: "7000", offences: 0, missed: 0, owed: 0, unbonding: [{ amount: "2000", height: 36_288_200 }], consensus: hash("k10").repeat(3) };
+  const found = validators().concat(small).find((one) => one.account === key);
+  if (!found) return null;
+  const { bond, slashable, offences, missed, owed, unbonding, consensus } = found;
+  return { bond, slashable, offences, missed, owed, unbonding, consensus };
+}
+
+const MODELS = Array.from({ length: 6 }, (_, n) => ({ owner: hash(`owner ${n}`), model: hash(`model ${n}`), program: hash(`program ${n % 5}`), weights: hash(`weights ${n}`), links: n % 3, height: 1_000 + 40 * n }));
+export const DATASET = { owner: hash("owner 0"), root: hash("root"), schema: hash("schema"), source: hash("source"), height: 1_300 };
+export const SMALL = hash("a small bond");
+
 const PARAMETERS = { epoch_blocks: "1000", block_bytes: "8000000", block_work: "400000", commit_blocks: "8", reveal_blocks: "8", unbonding_blocks: "36288000", seats: "64", least_bond: "1000000000000", first_offence: "100", verifier: "1" };
 
 function page(all, before, limit, key) {
@@ -119,11 +132,14 @@ export function answer(path, query) {
       return name ? readFileSync(`${VECTORS}${name}.${part === "proof" ? "ztdo" : "ztc"}`) : null;
     }
     case "transactions/": return key === wholeBlock(2_040).list[9].id ? { id: key, state: "final", height: 2_040, index: 9, code: 0, what: "", fee: "4009000" } : null;
-    case "accounts/": return { account: key, nonce: index.accounts.includes(key) ? 12 : 0, nextNonce: index.accounts.includes(key) ? 12 : 0, balance: index.accounts.includes(key) ? "7300000" : "0", inFlight: 0 };
+    case "accounts/": return { account: key, nonce: index.accounts.includes(key) ? 12 : 0, nextNonce: index.accounts.includes(key) ? 12 : 0, balance: index.accounts.includes(key) ? "7300000" : "0", inFlight: 0, validator: bonded(key) };
     case "validators": return { epoch: 2, validators: validators() };
     case "slashes": return { slashes: before === null ? [{ sequence: 0, height: 1_410, account: account(2), lost: "15000000000", offences: 1 }] : [], next: null };
-    case "models": return { models: before === null ? Array.from({ length: 6 }, (_, n) => ({ owner: hash(`owner ${n}`), model: hash(`model ${n}`), program: hash(`program ${n % 5}`), weights: hash(`weights ${n}`), links: n % 3, height: 1_000 + 40 * n })) : [], next: null };
+    case "models": return { models: before === null ? MODELS : [], next: null };
+    case "models//": return MODELS.find((one) => one.owner === key && one.model === part) ?? null;
+    case "datasets//": return key === DATASET.owner && part === DATASET.root ? DATASET : null;
     case "parameters": return PARAMETERS;
+    case "decisions": return { epoch: 2, coming: { height: 3_000, parameters: { ...PARAMETERS, seats: "80" } }, ballots: [{ subject: hash("vote"), seats: [0, 2], stake: "2500000000000" }], suspended: [{ class: 18, since: 1_700 }] };
     case "checkpoint": return { epoch: 2, height: 1_999, time: START, network: index.network, checkpoint: index.checkpoint, committee: "00", digest: hash("unused") };
     default: return null;
   }

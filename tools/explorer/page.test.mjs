@@ -4,7 +4,7 @@
 
 import { is, run, test } from "./count.mjs";
 import { launch } from "./browser.mjs";
-import { START, index, start } from "./node.mjs";
+import { SMALL, START, index, start } from "./node.mjs";
 
 const browser = await launch(process.env.ZEROTELL_CHROMIUM ?? "/usr/bin/chromium");
 const [GOOD, BAD] = index.records;
@@ -184,6 +184,13 @@ test("a node that fails or sends no JSON is told of, with a way to try again", (
     await tab.until("document.querySelectorAll('tbody tr').length === 25");
   });
 });
+
+test("a bond that is too small for a seat is shown, and what leaves of it", () => on({ quiet: false }, async (tab) => {
+  await tab.run(`location.hash = '#/accounts/${SMALL}'`);
+  await tab.until(`${text("main h1")} === "Account"`);
+  await tab.until(`document.querySelector("main").innerText.includes("5,000")`, "the bond");
+  is(await tab.run(`document.querySelector("main").innerText.includes("36,288,200")`), true, "its withdrawal");
+}));
 
 test("search finds blocks, records and accounts, and says when there is nothing", () => on({ quiet: false }, async (tab) => {
   const search = (words) => tab.run(`document.querySelector("#query").value = ${JSON.stringify(words)}; document.querySelector("#search").requestSubmit()`);

@@ -32,10 +32,12 @@ function meter(value) {
 
 export async function account({ signal, words: [key] }) {
   const [one, answer] = await Promise.all([get(`accounts/${key}`, signal), get("validators", signal).catch(() => null)]);
-  const seat = items(answer?.validators).find((validator) => validator.account === key);
+  const listed = items(answer?.validators).find((validator) => validator.account === key);
+  // Also a bond that is too small for a seat, or on its way out.
+  const seat = listed ?? (one.validator ? { ...one.validator, seat: null, stake: null } : null);
   const leaving = items(seat?.unbonding);
   return [
-    heading("Account", [digest(key, { whole: true })], seat ? badge(typeof seat.seat === "number" ? `validator, seat ${seat.seat}` : "validator", "good") : null),
+    heading("Account", [digest(key, { whole: true })], listed ? badge(typeof seat.seat === "number" ? `validator, seat ${seat.seat}` : "validator", "good") : null),
     card("Balance", pairs([["May be spent", `${money(one.balance)} units`], ["Transactions paid", count(one.nonce)], ["Records waiting", count(one.inFlight)]])),
     seat ? card("As a validator", pairs([
       ["Bond", amount(seat.bond)], ["Can be slashed", amount(seat.slashable)], ["Stake in this epoch", seat.stake === null ? "none" : amount(seat.stake)],
