@@ -233,8 +233,9 @@ impl Blobs {
         }
         let Place::Directory(directory) = &self.place else { return None };
         let path = directory.join("parts").join(hex(name));
-        let bytes = Bytes::from(fs::read(&path).ok()?);
+        let bytes = Bytes::from(fs::read(&path).unwrap_or_default());
         if blake3::hash(&bytes).as_bytes() != name {
+            // Not there, or damaged: it is written with the next dossier that has it.
             drop(fs::remove_file(path));
             lock(&self.dated).remove(name);
             return None;
@@ -261,10 +262,10 @@ impl Blobs {
         let now = SystemTime::now();
         for (name, range) in &compact.parts {
             let is_recent = |dated: &SystemTime| now.duration_since(*dated).is_ok_and(|age| age < DATED);
-            if lock(&self.dated).get(name).is_some_and(is_recent) {
+            let path = directory.join("parts").join(hex(name));
+            if lock(&self.dated).get(name).is_some_and(is_recent) && path.exists() {
                 continue;
             }
-            let path = directory.join("parts").join(hex(name));
             match fs::File::options().write(true).open(&path) {
                 Ok(file) => file.set_modified(now)?,
                 Err(_) => write(&path, whole.get(range.clone()).unwrap_or_default())?,
@@ -577,6 +578,12 @@ mod tests {
         assert!(last.get(&list[1].0).is_none() && !last.has(&list[1].0), "it is fetched again");
         assert_eq!(last.receive(&list[1].0, list[1].1.clone()).unwrap(), Received::Kept);
         assert!(last.get(&list[1].0).as_ref() == Some(&list[1].1) && parts().count() == 2);
+        // Parts that somebody deleted are written again with the next dossier.
+        parts().for_each(|path| fs::remove_file(path).unwrap());
+        drop((lock(&last.recent).take(&list[1].0), std::mem::take(&mut *lock(&last.parts))));
+        assert!(last.get(&list[1].0).is_none());
+        assert_eq!(last.receive(&list[1].0, list[1].1.clone()).unwrap(), Received::Kept);
+        assert_eq!(parts().count(), 2);
         // A damaged part.
         parts().for_each(|path| fs::write(path, b"other").unwrap());
         let last = Blobs::open(directory.clone()).unwrap();
