@@ -472,13 +472,11 @@ impl Chain {
             oldest = self.blobs.forget(&record.proof).map_err(|why| disk(&why))?.or(oldest);
             next = number.saturating_add(1);
         }
-        if let Some(oldest) = oldest {
-            self.blobs.sweep(oldest).map_err(|why| disk(&why))?;
-        }
         if next > first {
             self.store.set_pruned(next)?;
         }
-        Ok(())
+        // Last: what is over need not be looked at again because a part could not be deleted.
+        oldest.map_or(Ok(()), |oldest| self.blobs.sweep(oldest).map_err(|why| disk(&why)))
     }
 
     /// Takes a transaction that came from anywhere.
@@ -584,12 +582,6 @@ impl Chain {
         let (_, snapshot) = self.latest()?;
         let most = usize::try_from(present(&State::new(&snapshot))?.parameters.block_bytes);
         Ok(most.unwrap_or(usize::MAX).min(dossier::DOSSIER_MAX))
-    }
-
-    /// The epochs that have ended: those whose last block is final.
-    pub fn ended(&self) -> std::ops::Range<u64> {
-        let blocks = self.tip().height.saturating_add(1);
-        0..blocks.checked_div(self.genesis.parameters.epoch_blocks).unwrap_or(0)
     }
 
     /// A rejected or accepted accusation costs its fee; this is the least that one about a record costs now.

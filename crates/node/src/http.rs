@@ -3,8 +3,8 @@
 //! Strangers call it: sizes, times and the number of connections are bounded, and no answer depends on more than the
 //! final state.
 
+mod entries;
 mod large;
-mod money;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -318,7 +318,7 @@ impl Shared {
 async fn parameters(Extract(app): App) -> Answer<Json<Value>> {
     let (_, snapshot) = app.chain.latest()?;
     let parameters = present(&State::new(&snapshot))?.parameters;
-    Ok(Json(money::named(&parameters)))
+    Ok(Json(entries::named(&parameters)))
 }
 
 #[derive(Deserialize)]
@@ -797,13 +797,13 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/records/{statement}", get(one_record))
         .route("/v1/records/{statement}/proof", get(large::proof))
         .route("/v1/records/{statement}/certificate", get(get_certificate))
-        .route("/v1/accounts/{account}", get(money::account))
-        .route("/v1/validators", get(money::validators))
-        .route("/v1/slashes", get(money::slashes))
-        .route("/v1/models", get(money::models))
-        .route("/v1/models/{owner}/{model}", get(money::model))
-        .route("/v1/datasets/{owner}/{root}", get(money::dataset))
-        .route("/v1/decisions", get(money::decisions))
+        .route("/v1/accounts/{account}", get(entries::account))
+        .route("/v1/validators", get(entries::validators))
+        .route("/v1/slashes", get(entries::slashes))
+        .route("/v1/models", get(entries::models))
+        .route("/v1/models/{owner}/{model}", get(entries::model))
+        .route("/v1/datasets/{owner}/{root}", get(entries::dataset))
+        .route("/v1/decisions", get(entries::decisions))
         .route("/v1/events", get(events))
         .route("/metrics", get(metrics))
         .merge(crate::pages::router())

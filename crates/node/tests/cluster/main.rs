@@ -26,6 +26,11 @@ fn seeds() -> std::ops::Range<u64> {
     1..1 + count
 }
 
+/// The epochs whose last block is final.
+fn ended(chain: &Chain) -> std::ops::Range<u64> {
+    0..(chain.tip().height + 1) / chain.genesis.parameters.epoch_blocks
+}
+
 /// What holds of every run: one history, true verdicts, no money made or lost, nobody honest punished, and a certificate for
 /// the end of every epoch on every node, without which no light client gets past it.
 #[derive(Clone)]
@@ -56,7 +61,7 @@ impl Property<PeerKey, View> for Sound {
                 }
                 view.audit();
                 if let Some(epoch) =
-                    view.chain.ended().find(|epoch| view.chain.handover(*epoch).unwrap().is_none())
+                    ended(&view.chain).find(|epoch| view.chain.handover(*epoch).unwrap().is_none())
                 {
                     return Err(format!("the hand-over of epoch {epoch} is missing on a node"));
                 }
@@ -227,7 +232,7 @@ fn a_snapshot_of_the_end_of_an_epoch_leads_on() {
     let store = NodeStore::memory().unwrap();
     sync::read(&mut &bytes[..], &store, (&whole.checkpoint, whole.first.clone()), None).unwrap();
     let begun = Chain::open(world.genesis, store, whole.blobs.clone()).unwrap();
-    assert_eq!((begun.tip().height, begun.ended()), (last, 0..2));
+    assert_eq!((begun.tip().height, ended(&begun)), (last, 0..2));
     for epoch in 0..2 {
         let step = |chain: &Chain| chain.handover(epoch).unwrap().map(|step| certify::encode(&step));
         assert!(step(&begun).is_some() && step(&begun) == step(&whole), "epoch {epoch}");

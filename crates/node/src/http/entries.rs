@@ -4,13 +4,14 @@ use axum::response::Json;
 use certify::hash::Digest;
 use certify::wire::decode;
 use ledger::entry::{
-    Accounts, Ballots, Candidates, Coming, Datasets, Model, Models, Suspended, Table as _, Validator,
+    AccountKey, Accounts, Ballots, Candidates, Coming, Datasets, Model, Models, Suspended, Table, Validator,
     Validators, read_value,
 };
+use ledger::verdict::holds;
 use ledger::{Parameters, State};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, App, Ask, At, Extract, PAGE, Range, Refused, digest, hex, next};
+use super::{Answer, App, Ask, At, Extract, PAGE, Range, Refused, Shared, digest, hex, next};
 use crate::chain::Slash;
 use crate::store::list;
 
@@ -113,25 +114,26 @@ fn model_json(owner: &Digest, name: &Digest, model: &Model) -> Value {
     })
 }
 
-pub(super) async fn model(
-    Extract(app): App,
-    At((owner, model)): At<(String, String)>,
-) -> Answer<Json<Value>> {
-    let (owner, name) = (digest(&owner)?, digest(&model)?);
+/// What an account registered under a name, with both.
+fn registered<T: Table<Key = (AccountKey, Digest)>>(
+    app: &Shared,
+    (owner, name): (String, String),
+    what: &str,
+) -> Answer<(AccountKey, Digest, T::Value)> {
+    let (owner, name) = (digest(&owner)?, digest(&name)?);
     let (_, snapshot) = app.chain.latest()?;
-    let found = State::new(&snapshot).get::<Models>(&(owner, name))?;
-    let found = found.ok_or_else(|| Refused::missing("this account has registered no such model"))?;
+    let found = State::new(&snapshot).get::<T>(&(owner, name))?;
+    let missing = || Refused::missing(&format!("this account has registered no such {what}"));
+    Ok((owner, name, found.ok_or_else(missing)?))
+}
+
+pub(super) async fn model(Extract(app): App, At(names): At<(String, String)>) -> Answer<Json<Value>> {
+    let (owner, name, found) = registered::<Models>(&app, names, "model")?;
     Ok(Json(model_json(&owner, &name, &found)))
 }
 
-pub(super) async fn dataset(
-    Extract(app): App,
-    At((owner, root)): At<(String, String)>,
-) -> Answer<Json<Value>> {
-    let (owner, root) = (digest(&owner)?, digest(&root)?);
-    let (_, snapshot) = app.chain.latest()?;
-    let found = State::new(&snapshot).get::<Datasets>(&(owner, root))?;
-    let found = found.ok_or_else(|| Refused::missing("this account has registered no such data set"))?;
+pub(super) async fn dataset(Extract(app): App, At(names): At<(String, String)>) -> Answer<Json<Value>> {
+    let (owner, root, found) = registered::<Datasets>(&app, names, "data set")?;
     Ok(Json(json!({
         "owner": hex(&owner),
         "root": hex(&root),
@@ -162,11 +164,12 @@ pub(super) async fn decisions(Extract(app): App) -> Answer<Json<Value>> {
         if ballot.epoch != epoch || ballots.len() == PAGE {
             continue;
         }
-        let seats: Vec<u32> = (0..u128::BITS).filter(|seat| ballot.seats >> seat & 1 == 1).collect();
-        let seated = committee.iter().flat_map(|c| c.seats.iter()).zip(0..);
-        let stake =
-            seated.filter(|(_, number)| seats.contains(number)).map(|(seat, _)| u128::from(seat.stake));
-        let stake = stake.fold(0, u128::saturating_add);
+        let seated = committee.iter().flat_map(|c| c.seats.iter().enumerate());
+        let (mut seats, mut stake) = (Vec::new(), 0u128);
+        for (number, seat) in seated.filter(|(number, _)| holds(ballot.seats, *number)) {
+            seats.push(number);
+            stake = stake.saturating_add(seat.stake.into());
+        }
         ballots.push(json!({"subject": hex(subject), "seats": seats, "stake": stake.to_string()}));
     }
     let mut suspended = Vec::new();
