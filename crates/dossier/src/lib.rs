@@ -295,7 +295,7 @@ fn examine(kept: &Kept, bytes: &[u8], said: Option<&Names>, trace: &mut [u8; 32]
         None => {
             let program = files::program(encoded).map_err(|why| form(format!("the proof file: {why}")))?;
             if program.digest() != statement.program_digest {
-                return Err((code::PROGRAM, "the statement is about another program".into()));
+                return Err((code::PROGRAM, "the statement names another program".into()));
             }
             let prepared = verify::prepare(&program, &shape);
             let prepared = prepared.map_err(|why| (code::PROGRAM, why.to_string()))?;
