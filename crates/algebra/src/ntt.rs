@@ -11,6 +11,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use zeroize::Zeroizing;
+
 use crate::arch::{self, Level};
 use crate::field::F;
 
@@ -100,6 +102,20 @@ impl Ntt {
         arch::forward(self.level, &self.plan, values, present);
     }
 
+    /// [`Self::forward_padded`] of every column of a matrix of n rows of `width` elements, row by row; rows from
+    /// `present` on are taken as 0.
+    pub fn forward_columns(&self, values: &mut [F], width: usize, present: usize) {
+        assert_eq!(values.len(), self.len() * width, "rows of the transform's length");
+        let done = arch::forward_columns(self.level, &self.plan, values, width, present);
+        // What whole vectors leave.
+        let mut column = Zeroizing::new(vec![F::ZERO; self.len()]);
+        for i in done..width {
+            column.iter_mut().zip(values.chunks_exact(width)).for_each(|(slot, row)| *slot = row[i]);
+            self.forward_padded(&mut column, present);
+            values.chunks_exact_mut(width).zip(&*column).for_each(|(row, &x)| row[i] = x);
+        }
+    }
+
     /// Where [`Self::forward`] puts the value at ω^j: j with its bits reversed.
     #[inline]
     pub fn slot(&self, j: usize) -> usize {
@@ -173,6 +189,11 @@ pub(crate) mod layers {
     pub(crate) fn forward(plan: &Plan, values: &mut [F], present: usize) {
         values[present..].fill(F::ZERO);
         transform(&plan.layers, values);
+    }
+
+    /// How many columns of a matrix are transformed together: none.
+    pub(crate) fn forward_columns(_: &Plan, _: &mut [F], _width: usize, _present: usize) -> usize {
+        0
     }
 
     /// Transforms a block of length 2^(number of layers).
@@ -250,6 +271,36 @@ mod tests {
                     let mut values = words(n, 17);
                     Ntt::at(level, log_n).forward_padded(&mut values, present);
                     assert!(values == expected, "{} 2^{log_n} of {present}", level.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn columns_are_transformed_one_by_one() {
+        for level in Level::available() {
+            for (log_n, width) in
+                [(0, 3), (2, 9), (4, 16), (5, 8), (6, 1), (6, 24), (6, 29), (7, 17), (9, 11u32)]
+            {
+                let (ntt, width) = (Ntt::at(level, log_n), width as usize);
+                let n = ntt.len();
+                for present in [0, 1, n / 4, n / 4 + 1, n / 2, n] {
+                    let present = present.min(n);
+                    let mut values = words(n * width, 5);
+                    let column = |values: &[F], i: usize| -> Vec<F> {
+                        values.chunks_exact(width).map(|row| row[i]).collect()
+                    };
+                    let mut expected: Vec<Vec<F>> = (0..width).map(|i| column(&values, i)).collect();
+                    let plain = Ntt::at(Level::PORTABLE, log_n);
+                    expected.iter_mut().for_each(|column| plain.forward_padded(column, present));
+                    ntt.forward_columns(&mut values, width, present);
+                    for (i, expected) in expected.iter().enumerate() {
+                        assert!(
+                            column(&values, i) == *expected,
+                            "{} 2^{log_n}, {i} of {width}",
+                            level.name()
+                        );
+                    }
                 }
             }
         }

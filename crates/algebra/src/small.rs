@@ -4,7 +4,7 @@
 //! 2^30 integers per call.
 
 use crate::arch::{self, Level};
-use crate::field::K;
+use crate::field::{F, K};
 
 /// Σ `a[i]`·`x[i]`; the shorter slice decides.
 pub fn dot_small(a: &[K], x: &[i16]) -> K {
@@ -14,6 +14,16 @@ pub fn dot_small(a: &[K], x: &[i16]) -> K {
 /// `out[r]` = Σ_i `a[i]`·`rows[r][i]`: [`dot_small`] of every row; reads `a` once for several rows.
 pub fn dots_small(out: &mut [K], a: &[K], rows: &[&[i16]]) {
     arch::dots_small(Level::best(), out, a, rows);
+}
+
+/// `out[i]` = `x[i]`·`y[i]`; the shortest slice decides.
+pub fn products_small(out: &mut [F], x: &[i16], y: &[F]) {
+    arch::products_small(Level::best(), out, x, y);
+}
+
+/// `out[i]` = `x[i]`; the shorter slice decides.
+pub fn residues_small(out: &mut [F], x: &[i16]) {
+    arch::residues_small(Level::best(), out, x);
 }
 
 /// `out[i]` = Σ_r `weights[r]`·`rows[r][i]`; every row at least as long as `out`.
@@ -40,6 +50,16 @@ pub(crate) mod plain {
     /// `out[r]` = Σ_i `a[i]`·`rows[r][i]`.
     pub(crate) fn dots_small(out: &mut [K], a: &[K], rows: &[&[i16]]) {
         out.iter_mut().zip(rows).for_each(|(slot, row)| *slot = dot_small(a, row));
+    }
+
+    /// `out[i]` = `x[i]`·`y[i]`; the shortest slice decides.
+    pub(crate) fn products_small(out: &mut [F], x: &[i16], y: &[F]) {
+        out.iter_mut().zip(x).zip(y).for_each(|((slot, &x), &y)| *slot = F::from_i64(x.into()) * y);
+    }
+
+    /// `out[i]` = `x[i]`; the shorter slice decides.
+    pub(crate) fn residues_small(out: &mut [F], x: &[i16]) {
+        out.iter_mut().zip(x).for_each(|(slot, &x)| *slot = F::from_i64(x.into()));
     }
 
     /// `out[i]` = Σ_r `weights[r]`·`rows[r][i]`; what a row lacks is 0.

@@ -109,6 +109,9 @@ fn pieces(bytes: &[u8]) -> Result<(usize, Vec<Piece<'_>>), String> {
             return Err("too many pieces, or an empty one".into());
         }
     }
+    if list.is_empty() {
+        return Err("no piece".into());
+    }
     if sum == total && total <= DOSSIER_MAX { Ok((total, list)) } else { Err("another length".into()) }
 }
 
@@ -197,6 +200,9 @@ mod tests {
             }
             assert!(whole(&small.bytes[..at], parts(&one, &small)) == Made::Malformed, "cut at {at}");
         }
+        // Nothing, which would be a dossier of nothing.
+        let nothing = [&NAME[..], &[1, 0], &[0; 4]].concat();
+        assert!(is_compact(&nothing) && whole(&nothing, |_| None::<Vec<u8>>) == Made::Malformed);
         // A few bytes that ask for much.
         let mut greedy = [&NAME[..], &[1, 0], &u32::MAX.to_le_bytes()].concat();
         greedy.extend([&[1][..], &u32::MAX.to_le_bytes(), &[0; 32]].concat());

@@ -81,7 +81,7 @@ fn each_step_has_its_code() {
 #[test]
 fn kept_programs_change_no_judgement() {
     let good = dossier();
-    let changes: [&dyn Fn(&mut Dossier); 6] = [
+    let changes: [&dyn Fn(&mut Dossier); 7] = [
         &|_| {},
         &|d| *d.proof.last_mut().unwrap() ^= 1,
         &|d| d.salts.push(b' '),
@@ -95,6 +95,12 @@ fn kept_programs_change_no_judgement() {
         &|d| {
             let mut file = files::decode_proof(&d.proof).unwrap();
             file.statement.zk = !file.statement.zk;
+            d.proof = files::encode_proof(&file.program, &file.statement, &file.proof, &file.chains);
+        },
+        // The program that is kept, and a statement that names another.
+        &|d| {
+            let mut file = files::decode_proof(&d.proof).unwrap();
+            file.statement.program_digest[0] ^= 1;
             d.proof = files::encode_proof(&file.program, &file.statement, &file.proof, &file.chains);
         },
     ];

@@ -2,7 +2,8 @@
 
 use certify::hash::Digest;
 
-use crate::entry::{AccountKey, Ballot, Ballots};
+use crate::Fault;
+use crate::entry::{AccountKey, Ballot, Ballots, Due, Dues, RELEASES_MAX};
 use crate::refusal::{Failure, Stop};
 use crate::verdict::{holds, is_quorum, only};
 use crate::work::Work;
@@ -11,7 +12,17 @@ use crate::work::Work;
 pub(crate) fn vote(work: &mut Work<'_>, sender: &AccountKey, subject: Digest) -> Result<bool, Stop> {
     let (number, _) = work.committee.seat(sender).ok_or(Failure::NotAllowed)?;
     let open = work.state.get::<Ballots>(&subject)?.filter(|ballot| ballot.epoch == work.epoch);
-    let mut ballot = open.unwrap_or(Ballot { epoch: work.epoch, seats: 0 });
+    let mut ballot = match open {
+        Some(ballot) => ballot,
+        None => {
+            let over = work.context.height.saturating_add(work.rules().epoch_blocks);
+            if work.state.get::<Dues>(&over)?.is_some_and(|dues| dues.len() >= RELEASES_MAX) {
+                return Err(Failure::Votes.into());
+            }
+            work.at(over, Due::Close { subject })?;
+            Ballot { epoch: work.epoch, seats: 0 }
+        }
+    };
     if holds(ballot.seats, number) {
         return Err(Failure::Known.into());
     }
@@ -26,4 +37,12 @@ pub(crate) fn vote(work: &mut Work<'_>, sender: &AccountKey, subject: Digest) ->
         work.state.put::<Ballots>(&subject, &ballot);
     }
     Ok(passed)
+}
+
+/// Removes a vote that nobody can take part in any more; one that was opened again has its own end.
+pub(crate) fn close(work: &mut Work<'_>, subject: &Digest) -> Result<(), Fault> {
+    if work.state.get::<Ballots>(subject)?.is_some_and(|ballot| ballot.epoch < work.epoch) {
+        work.state.remove::<Ballots>(subject);
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use crate::refusal::{Refusal, Stop};
 use crate::store::{Changes, Fault, Store};
 use crate::transaction::{Body, Lane};
 use crate::work::{Context, Used, Work, account_of, epoch_of};
-use crate::{prices, recall, registry, settle, stake, verdict};
+use crate::{ballot, prices, recall, registry, settle, stake, verdict};
 
 /// What became of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,6 +289,7 @@ fn end(mut work: Work<'_>, transactions: Digest, outcomes: Vec<Outcome>) -> Resu
             Due::Settle { round } => settle::settle(&mut work, *round)?,
             Due::Forget { round } => settle::forget(&mut work, *round)?,
             Due::Release { account } => stake::release(&mut work, account)?,
+            Due::Close { subject } => ballot::close(&mut work, subject)?,
         }
     }
     work.state.remove::<Dues>(&height);

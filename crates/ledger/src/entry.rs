@@ -14,7 +14,7 @@ pub const CANDIDATES_MAX: usize = 512;
 pub const UNBONDINGS_MAX: usize = 32;
 /// Most things that fall due in one block.
 pub const DUE_MAX: usize = 65_536;
-/// Most withdrawals among them, so that the ledger's own always fit.
+/// From so many on no withdrawal and no vote is added, so that the ledger's own always fit.
 pub const RELEASES_MAX: usize = 1_024;
 /// Most bytes of a proof of possession.
 pub const POSSESSION_MAX: usize = 256;
@@ -415,8 +415,18 @@ pub enum Due {
         /// Whose.
         account: AccountKey,
     },
+    /// The epoch of a vote is over.
+    Close {
+        /// What it was about.
+        subject: Digest,
+    },
 }
-spell_enum!(Due, "due" { 0 => Settle { round }, 1 => Forget { round }, 2 => Release { account } });
+spell_enum!(Due, "due" {
+    0 => Settle { round },
+    1 => Forget { round },
+    2 => Release { account },
+    3 => Close { subject },
+});
 
 /// An open vote.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -184,6 +184,8 @@ pub enum Failure {
     Parameters = 14,
     /// More dissent than one may be punished for.
     Disputed = 15,
+    /// Too much falls due when this vote's epoch is over.
+    Votes = 16,
 }
 
 impl Failure {
@@ -199,7 +201,7 @@ impl Failure {
     }
 
     // The list above, where each is written once.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Funds,
         Self::Nothing,
         Self::Bond,
@@ -215,6 +217,7 @@ impl Failure {
         Self::NotAllowed,
         Self::Parameters,
         Self::Disputed,
+        Self::Votes,
     ];
 }
 
@@ -236,6 +239,7 @@ impl fmt::Display for Failure {
             Self::NotAllowed => "the sender may not do this",
             Self::Parameters => "the parameters do not fit",
             Self::Disputed => "more stake dissents than one may be punished for",
+            Self::Votes => "too many votes are open; vote in a later block",
         })
     }
 }

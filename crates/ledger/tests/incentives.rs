@@ -5,10 +5,10 @@ mod world;
 use certify::Bounded;
 use world::{Habit, World, digest, inner};
 use zerotell_ledger::entry::Status;
-use zerotell_ledger::entry::{Cases, Present, Suspended, Treasuries, Validators};
+use zerotell_ledger::entry::{Ballots, Cases, Present, Suspended, Table, Treasuries, Validators};
 use zerotell_ledger::evidence::seal;
 use zerotell_ledger::transaction::{Accusation, Subject};
-use zerotell_ledger::{Body, Parameters, seat};
+use zerotell_ledger::{Body, Parameters, Scan, seat};
 
 /// Twenty-five seats of four per cent each: one alone is below the floor of correlation.
 fn many() -> World {
@@ -539,6 +539,29 @@ fn parameters_change_by_two_thirds_after_a_delay() {
     for bad in [Parameters { epoch_blocks: 50, ..new.clone() }, Parameters { seats: 0, ..new }] {
         assert_eq!(world.one("v0", &Body::UpdateParameters { parameters: bad }), Ok(14));
     }
+}
+
+/// A vote that did not decide within its epoch leaves nothing; one that was opened again lives as long as its own epoch.
+#[test]
+fn open_votes_end_with_their_epoch() {
+    let mut world = World::new(&[1_000, 1_000, 1_000]);
+    (0..3).for_each(|v| fund(&mut world, v));
+    let recall = |version| Body::Recall { subject: Subject::Verifier { version }, reason: 3 };
+    let open = |world: &World| world.store.scan().filter(|(key, _)| key[0] == Ballots::NAMESPACE).count();
+    world.must("v0", &recall(1));
+    world.must("v0", &recall(2));
+    assert_eq!(open(&world), 2);
+    let opened = world.tip.height;
+    // In the next epoch, before the first is removed: the same subject again.
+    world.go(39 - world.tip.height % 40);
+    assert_eq!(open(&world), 2);
+    world.go(1);
+    world.must("v1", &recall(2));
+    world.go(opened + 40 - world.tip.height);
+    assert_eq!(open(&world), 1, "that of this epoch");
+    assert_eq!(world.one("v1", &recall(2)), Ok(10), "whose vote still counts");
+    world.go(40);
+    assert_eq!(open(&world), 0);
 }
 
 /// A recalled verifier's records are judged again by the next version, and nobody pays for the old one's mistakes.

@@ -9,6 +9,13 @@ use crate::{Plan, Role, Rung, Shape, Sizing, plan};
 const ENCODE: u64 = 4;
 /// Hashing 8 bytes of a column.
 const HASH_WORD: u64 = 1;
+/// Code words that stay in the caches; of more, a value costs [`FAR`] more to make, write and hash.
+const NEAR: u64 = 1 << 20;
+const FAR: u64 = 5;
+/// Code words of a table that serves one proof and are kept; of more, columns are worked out again for [`AGAIN`] a
+/// value.
+const KEPT: u64 = 1 << 23;
+const AGAIN: u64 = 3;
 /// Hashing a leaf's first block and its share of the tree.
 const HASH_LEAF: u64 = 20;
 /// An entry of a committed vector in its functional and row rounds.
@@ -101,7 +108,11 @@ fn renewal(shape: &Shape, lambda: u8, opening: Cost) -> u64 {
 fn commitment(shape: &Shape) -> u64 {
     let field = if shape.extension { 2u64 } else { 1 };
     let words = wide(shape.rows).saturating_mul(field);
-    let each = words.saturating_mul(ENCODE.saturating_add(HASH_WORD)).saturating_add(HASH_LEAF);
+    let all = words.saturating_mul(wide(shape.positions()));
+    let far = if all > NEAR { FAR } else { 0 };
+    let again = if all > KEPT && shape.role == Role::Fresh { AGAIN } else { 0 };
+    let word = ENCODE.saturating_add(HASH_WORD).saturating_add(far).saturating_add(again);
+    let each = words.saturating_mul(word).saturating_add(HASH_LEAF);
     wide(shape.positions()).saturating_mul(each)
 }
 
@@ -138,6 +149,8 @@ pub struct Load {
 
 /// From so many openings on, M may get room for more than were asked for.
 const ROOMY: usize = 16;
+/// Z to start the search with.
+const FRESH: [Rung; 2] = [Rung { rows: 32, rate: 2 }, Rung { rows: 64, rate: 1 }];
 /// Bits of queries and of proof of work that make 100 together.
 const SPLITS: [(u8, u8); 4] = [(84, 16), (86, 14), (88, 12), (92, 8)];
 
@@ -147,10 +160,11 @@ pub fn tune(load: &Load) -> Option<(Sizing, Option<Shape>)> {
     let many = load.zk && load.model.is_some_and(|(_, openings)| openings >= ROOMY);
     let rooms: &[usize] = if many { &[1, 4] } else { &[1] };
     let mut best: Option<(u128, Candidate)> = None;
-    for (&room, model_rows) in
-        rooms.iter().flat_map(|room| model_rows(load).into_iter().map(move |rows| (room, rows)))
-    {
-        let mut candidate = Candidate { sizing: Sizing::v1(88, 12), model_rows, room };
+    let starts = rooms.iter().flat_map(|&room| model_rows(load).into_iter().map(move |rows| (room, rows)));
+    // A shorter code has more queries, and needs other rows: no single step leads there.
+    for ((room, model_rows), fresh) in starts.flat_map(|start| FRESH.map(|fresh| (start, fresh))) {
+        let sizing = Sizing { fresh, ..Sizing::v1(88, 12) };
+        let mut candidate = Candidate { sizing, model_rows, room };
         let Some(mut cost) = candidate.weight(load) else { continue };
         // One parameter after the other, until none can be bettered.
         loop {

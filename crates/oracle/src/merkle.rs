@@ -129,6 +129,11 @@ impl Tree {
         Self { levels }
     }
 
+    /// All levels, leaves first, so that they can serve again; none are left.
+    pub fn take_levels(&mut self) -> Vec<Vec<[u8; 32]>> {
+        std::mem::take(&mut self.levels)
+    }
+
     /// All levels, leaves first.
     pub fn levels(&self) -> &[Vec<[u8; 32]>] {
         &self.levels

@@ -1,6 +1,6 @@
 //! Rows of small integers with a few wide ones among them: weights in 16 bits, and biases that need more.
 
-use algebra::small::{combine_small, dot_small, dots_small};
+use algebra::small::{combine_small, dot_small, dots_small, products_small, residues_small};
 use algebra::{F, K};
 use zeroize::Zeroizing;
 
@@ -72,13 +72,7 @@ impl Integers {
 
 /// `to[i]` ← `from[i]` − middle; how many of these do not fit. Slots of such hold other numbers.
 pub fn narrow(to: &mut [i16], from: &[i64], middle: i64) -> usize {
-    let mut above = 0;
-    for (slot, &x) in to.iter_mut().zip(from) {
-        let x = x.wrapping_sub(middle);
-        *slot = x as i16;
-        above |= x.wrapping_add(1 << 15).cast_unsigned() >> 16;
-    }
-    if above == 0 {
+    if algebra::arch::factors::narrow(from, middle, to) {
         return 0;
     }
     from.iter().filter(|x| i16::try_from(x.wrapping_sub(middle)).is_err()).count()
@@ -121,8 +115,14 @@ impl<'a> Run<'a> {
 
     /// As elements of F.
     pub fn write(self, out: &mut [F]) {
-        out.iter_mut().zip(self.values).for_each(|(slot, &x)| *slot = F::from_i64(x.into()));
+        residues_small(out, self.values);
         self.wide().for_each(|(i, x)| out[i] = x);
+    }
+
+    /// Each times its factor; there are as many.
+    pub fn write_products(self, factors: &[F], out: &mut [F]) {
+        products_small(out, self.values, factors);
+        self.wide().for_each(|(i, x)| out[i] = factors[i] * x);
     }
 
     /// Whether all are zero.
@@ -205,6 +205,11 @@ mod tests {
         }
         for (run, expected) in runs.iter().zip(&expected) {
             assert_eq!(*run.widened(), *expected);
+            let factors: Vec<F> = (0..10).map(|i| element(i).c0).collect();
+            let mut products = vec![F::ZERO; 10];
+            run.write_products(&factors, &mut products);
+            let each = expected.iter().zip(&factors).map(|(&x, &y)| x * y);
+            assert!(products.iter().copied().eq(each));
         }
     }
 

@@ -39,6 +39,14 @@ impl Element for i16 {
     }
 }
 
+impl Element for [u8; 32] {
+    const ZERO: Self = [0; 32];
+    fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
+        static KEPT: Mutex<Vec<Vec<[u8; 32]>>> = Mutex::new(Vec::new());
+        &KEPT
+    }
+}
+
 impl Element for K {
     const ZERO: Self = Self::ZERO;
     fn kept() -> &'static Mutex<Vec<Vec<Self>>> {

@@ -3,7 +3,6 @@
 //! The code words of a large table are made coset by coset, hashed and, all or some of them, forgotten;
 //! columns that are opened there are worked out again from the rows. See ADR 019.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use algebra::ntt::Ntt;
@@ -107,7 +106,7 @@ impl Table {
         };
         let ntt = Ntt::shared(shape.log_n as u32);
         let salts = salts(&shape, source, name);
-        let mut by_slot = vec![[0; 32]; ntt.len()];
+        let mut by_slot = zeros(ntt.len());
         let code = if let Some(cosets) = cosets {
             hash_cosets(&shape, &data, &masks, (&ntt, &salts), cosets, &mut by_slot)
         } else {
@@ -116,6 +115,7 @@ impl Table {
             Code { parts: vec![code], length: ntt.len(), stride: ntt.len() }
         };
         let tree = tree(&shape, &ntt, &by_slot);
+        recycle(by_slot);
         Self { shape, data, masks, code, most: usize::MAX, salts, tree, ntt }
     }
 
@@ -211,56 +211,56 @@ impl Table {
 
     /// The values of all rows over F at these positions, row by row.
     ///
-    /// With A a fraction of n a row is Σ_a x^a·g_a(x^A), and there are few x^A. So for each of them, two at a
-    /// time, all g_a are combined from the row's entries, and every position is one more inner product.
+    /// With A = n/[`CLASSES`] a row is Σ_a x^a·g_a(x^A), and x^A is a root of unity of that small order. So all g_a are
+    /// evaluated at all of these by short transforms, a run of them side by side, and every position is one
+    /// more inner product.
     fn evaluated(&self, positions: &[usize]) -> Vec<F> {
         let (n, width, masks) = (self.ntt.len(), self.shape.data(), self.shape.masks());
         let root = F::root_of_unity(self.shape.log_n as u32).unwrap_or(F::ONE);
-        let stride = (n / DIFFERENT).clamp(1, width);
-        let mut alike: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (i, position) in positions.iter().enumerate() {
-            alike.entry(position % (n / stride)).or_default().push(i);
-        }
-        let alike: Vec<(usize, Vec<usize>)> = alike.into_iter().collect();
-        let blocks = width / stride + masks.div_ceil(stride);
-        let pair = |pair: &[(usize, Vec<usize>)]| {
-            let powers = |i: usize| pair.get(i).map(|(j, _)| powers(root.pow((j * stride) as u64), blocks));
-            let second = powers(1).unwrap_or_else(|| vec![F::ZERO; blocks]);
-            powers(0).unwrap_or_default().into_iter().zip(second).map(|(y, z)| K::new(y, z)).collect()
+        let stride = (n / CLASSES).clamp(1, width);
+        let ntt = Ntt::shared((n / stride).ilog2());
+        let run = stride.min(SIDE_BY_SIDE);
+        let blocks = (width / stride, masks.div_ceil(stride));
+        // x^0, .., x^(run − 1), and x^run.
+        let at = |&position: &usize| {
+            let x = root.pow(position as u64);
+            (ntt.slot(position % ntt.len()), powers(x, run), x.pow(run as u64))
         };
-        let weights: Vec<Vec<K>> = alike.chunks(2).map(pair).collect();
-        let points: Vec<Vec<F>> = positions.par_iter().map(|&j| powers(root.pow(j as u64), stride)).collect();
-        let mut values = vec![F::ZERO; self.shape.rows * positions.len()];
-        let parts = values.par_chunks_mut(TOGETHER * positions.len().max(1)).enumerate();
-        parts.for_each(|(part, values)| {
-            let count = values.len() / positions.len();
-            let mut sums = Zeroizing::new(vec![K::ZERO; count * stride]);
-            let mut own = Zeroizing::new(vec![K::ZERO; stride.min(masks)]);
-            let mut part_sums = Zeroizing::new(vec![F::ZERO; stride]);
-            for (both, weights) in alike.chunks(2).zip(&weights) {
-                let (of_data, of_masks) = weights.split_at(width / stride);
-                for (r, sums) in sums.chunks_exact_mut(stride).enumerate() {
-                    let row = part * TOGETHER + r;
-                    self.data.combine(row, width, of_data, sums);
-                    self.masks.combine(row, masks, of_masks, &mut own);
-                    sums.iter_mut().zip(own.iter()).for_each(|(slot, &x)| *slot += x);
-                }
-                // One of the two at a time: its positions need only its half of the sums.
-                for (second, (_, same)) in both.iter().enumerate() {
-                    for (r, sums) in sums.chunks_exact(stride).enumerate() {
-                        let slots = part_sums.iter_mut().zip(sums);
-                        match second {
-                            0 => slots.for_each(|(slot, sum)| *slot = sum.c0),
-                            _ => slots.for_each(|(slot, sum)| *slot = sum.c1),
-                        }
-                        for &i in same {
-                            values[r * positions.len() + i] = dot_elements(&part_sums, &points[i]);
-                        }
+        let points: Vec<(usize, Vec<F>, F)> = positions.iter().map(at).collect();
+        // One task takes neighbouring runs of all rows.
+        let part = |first: usize, count: usize| {
+            let mut values = vec![F::ZERO; self.shape.rows * points.len()];
+            let mut table = Zeroizing::new(vec![F::ZERO; ntt.len() * run]);
+            let mut steps: Vec<F> = points.iter().map(|(_, _, step)| step.pow(first as u64)).collect();
+            for from in (first..first + count).map(|i| i * run) {
+                for (row, values) in values.chunks_exact_mut(points.len().max(1)).enumerate() {
+                    let mut out = table.chunks_exact_mut(run);
+                    let starts = |count| (0..count).map(move |block| block * stride + from);
+                    for (start, out) in starts(blocks.0).zip(&mut out) {
+                        self.data.write_part((row, width), start, out);
+                    }
+                    for (start, out) in starts(blocks.1).zip(&mut out) {
+                        self.masks.write_part((row, masks), start, out);
+                    }
+                    ntt.forward_columns(&mut table, run, blocks.0 + blocks.1);
+                    for (value, ((slot, powers, _), &step)) in
+                        values.iter_mut().zip(points.iter().zip(&steps))
+                    {
+                        *value += dot_elements(&table[slot * run..(slot + 1) * run], powers) * step;
                     }
                 }
+                steps.iter_mut().zip(&points).for_each(|(step, (_, _, by))| *step *= *by);
             }
-        });
-        values
+            values
+        };
+        let tasks = (0..stride / run).into_par_iter().step_by(RUNS);
+        tasks.map(|first| part(first, RUNS.min(stride / run - first))).reduce(Vec::new, |mut sum, part| {
+            if sum.is_empty() {
+                return part;
+            }
+            sum.iter_mut().zip(part).for_each(|(slot, x)| *slot += x);
+            sum
+        })
     }
 
     /// Merkle siblings of these positions.
@@ -276,6 +276,7 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         self.code.parts.iter_mut().for_each(|part| recycle(std::mem::take(&mut **part)));
+        self.tree.take_levels().into_iter().for_each(recycle);
     }
 }
 
@@ -319,53 +320,48 @@ impl Rows {
         folded
     }
 
-    /// `out[a]` ← Σ_b `weights[b]`·(entry a + b·A of row i) for rows over F of `width` entries, A the length of `out`.
-    fn combine(&self, i: usize, width: usize, weights: &[K], out: &mut [K]) {
-        let starts = (i * width..(i + 1) * width).step_by(out.len().max(1));
+    /// Writes the entries from `start` on of row i of rows of `width` entries over F, and zeros where it ends.
+    fn write_part(&self, (i, width): (usize, usize), start: usize, out: &mut [F]) {
+        let start = start.min(width);
+        let (own, rest) = out.split_at_mut(out.len().min(width - start));
+        let part = i * width + start..i * width + start + own.len();
         match self {
-            Self::Small(data) => {
-                let rows: Vec<Run<'_>> = starts.map(|at| data.all().part(at, at + out.len())).collect();
-                combine(out, weights, &rows);
-            }
-            Self::Base(data) => {
-                let rows: Vec<&[F]> = starts.map(|at| &data[at..at + out.len()]).collect();
-                combine_base(out, weights, &rows);
-            }
+            Self::Small(data) => data.all().part(part.start, part.end).write(own),
+            Self::Base(data) => own.copy_from_slice(&data[part]),
             // Their code words are kept.
-            Self::Extension(_) => {}
+            Self::Extension(_) => own.fill(F::ZERO),
         }
+        rest.fill(F::ZERO);
     }
 
-    /// As [`Self::add_twisted`] to zeros: every run of the vector is wiped while it is at hand anyway.
-    fn twisted(&self, i: usize, width: usize, factors: &[F], out: &mut [F]) {
-        self.twist(i, width, factors, (out, true));
-    }
-
-    /// Adds entry c of row i, times `factors[c]`, to entry c of a vector that is no longer, round and round. Rows
-    /// over F.
-    fn add_twisted(&self, i: usize, width: usize, factors: &[F], out: &mut [F]) {
-        self.twist(i, width, factors, (out, false));
-    }
-
-    fn twist(&self, i: usize, width: usize, factors: &[F], (out, first): (&mut [F], bool)) {
+    /// Entry c of row i, times `factors[c]`, to entry c of a vector that is no longer, round and round: written if it
+    /// is the first there, else added. Rows over F.
+    fn twist(&self, i: usize, factors: &[F], out: &mut [F], mut first: bool) {
+        let width = factors.len();
         let step = out.len().min(STEP);
         let mut buffer = Zeroizing::new([F::ZERO; STEP]);
         for (start, factors) in (0..width).step_by(step).zip(factors.chunks(step)) {
             let at = start % out.len();
-            let (from, count) = (i * width + start, factors.len());
-            if first && start < out.len() {
-                out[at..at + count].fill(F::ZERO);
-            }
-            let entries = match self {
-                Self::Small(data) => {
-                    data.all().part(from, from + count).write(&mut buffer[..count]);
-                    &buffer[..count]
+            first &= start < out.len();
+            let (from, out) = (i * width + start, &mut out[at..at + factors.len()]);
+            match self {
+                Self::Small(data) if first => {
+                    data.all().part(from, from + out.len()).write_products(factors, out);
                 }
-                Self::Base(data) => &data[from..from + count],
+                Self::Small(data) => {
+                    let entries = &mut buffer[..out.len()];
+                    data.all().part(from, from + out.len()).write(entries);
+                    add_products(out, entries, factors);
+                }
+                Self::Base(data) => {
+                    if first {
+                        out.fill(F::ZERO);
+                    }
+                    add_products(out, &data[from..from + out.len()], factors);
+                }
                 // Their code words are kept.
-                Self::Extension(_) => &[],
-            };
-            add_products(&mut out[at..at + count], entries, factors);
+                Self::Extension(_) => {}
+            }
         }
     }
 
@@ -392,10 +388,11 @@ const COSET: usize = 17;
 const APART: usize = 72;
 /// Entries of a row taken up at once.
 const STEP: usize = 1 << 12;
-/// How many different powers opened positions have at most in [`Table::evaluated`].
-const DIFFERENT: usize = 64;
-/// Rows evaluated together.
-const TOGETHER: usize = 4;
+/// Length of the short transforms of [`Table::evaluated`], how many are made side by side, and how many such runs
+/// are a task.
+const CLASSES: usize = 64;
+const SIDE_BY_SIDE: usize = 128;
+const RUNS: usize = 4;
 
 /// How code words are made that are not all kept.
 #[derive(Clone, Copy)]
@@ -467,8 +464,8 @@ fn hash_cosets(
         let mut words: Vec<F> = scratch.take().unwrap_or_else(|| zeros(shape.rows * stride));
         words.par_chunks_exact_mut(stride).enumerate().for_each(|(row, word)| {
             let word = &mut word[..length];
-            data.twisted(row, shape.data(), of_data, word);
-            masks.add_twisted(row, shape.masks(), of_masks, word);
+            data.twist(row, of_data, word, true);
+            masks.twist(row, of_masks, word, false);
             ntt.forward(word);
         });
         hash_columns(shape, (&words, stride), about, i * length, by_slot);
@@ -514,10 +511,12 @@ fn hash_columns(
 /// The tree over hashed columns.
 fn tree(shape: &Shape, ntt: &Ntt, by_slot: &[[u8; 32]]) -> Tree {
     let hashing = Hashing::new(shape);
-    let leaves = (0..ntt.len()).into_par_iter().map(|position| by_slot[ntt.slot(position)]).collect();
+    let mut leaves = zeros(ntt.len());
+    let slots = leaves.par_iter_mut().enumerate();
+    slots.for_each(|(position, leaf)| *leaf = by_slot[ntt.slot(position)]);
     let mut levels: Vec<Vec<[u8; 32]>> = vec![leaves];
     while let Some(level) = levels.last().filter(|level| level.len() > 1) {
-        let mut parents = vec![[0; 32]; level.len() / 2];
+        let mut parents = zeros(level.len() / 2);
         let tasks = parents.par_chunks_mut(TASK).zip(level.par_chunks(2 * TASK));
         tasks.for_each(|(parents, children)| hashing.nodes(children, parents));
         levels.push(parents);

@@ -69,10 +69,13 @@ impl Lanes for Avx2 {
     }
     #[inline(always)]
     fn load_small(self, x: &[i16], at: usize) -> V {
+        V(on!(_mm256_permute4x64_epi64::<0b11_01_10_00>(self.load_short(x, at).0)))
+    }
+    #[inline(always)]
+    fn load_short(self, x: &[i16], at: usize) -> V {
         let words: &[i16] = &x[at..at + 4];
         // SAFETY: the slice has four integers of 16 bits; the load needs no alignment.
-        let natural = unsafe { _mm256_cvtepi16_epi64(_mm_loadl_epi64(words.as_ptr().cast())) };
-        V(on!(_mm256_permute4x64_epi64::<0b11_01_10_00>(natural)))
+        V(unsafe { _mm256_cvtepi16_epi64(_mm_loadl_epi64(words.as_ptr().cast())) })
     }
     #[inline(always)]
     fn prefetch<T>(self, x: &[T], at: usize) {
@@ -325,6 +328,6 @@ impl Vector for V {
         let mut words = [0u64; 4];
         // SAFETY: the array has four words; the store needs no alignment.
         unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), self.0) };
-        words.into_iter().map(F::new).sum()
+        F::from_u128(words.into_iter().map(u128::from).sum())
     }
 }

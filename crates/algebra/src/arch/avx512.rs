@@ -76,11 +76,14 @@ impl Lanes for Avx512 {
     }
     #[inline(always)]
     fn load_small(self, x: &[i16], at: usize) -> V {
-        let words: &[i16] = &x[at..at + 8];
         let order = on!(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+        V(on!(_mm512_permutexvar_epi64(order, self.load_short(x, at).0)))
+    }
+    #[inline(always)]
+    fn load_short(self, x: &[i16], at: usize) -> V {
+        let words: &[i16] = &x[at..at + 8];
         // SAFETY: the slice has eight integers of 16 bits; the load needs no alignment.
-        let natural = unsafe { _mm512_cvtepi16_epi64(_mm_loadu_si128(words.as_ptr().cast())) };
-        V(on!(_mm512_permutexvar_epi64(order, natural)))
+        V(unsafe { _mm512_cvtepi16_epi64(_mm_loadu_si128(words.as_ptr().cast())) })
     }
     #[inline(always)]
     fn prefetch<T>(self, x: &[T], at: usize) {
@@ -335,6 +338,6 @@ impl Vector for V {
         let mut words = [0u64; 8];
         // SAFETY: the array has eight words; the store needs no alignment.
         unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), self.0) };
-        words.into_iter().map(F::new).sum()
+        F::from_u128(words.into_iter().map(u128::from).sum())
     }
 }

@@ -30,16 +30,17 @@ pub fn columns(a: &[i16], b: &[i16], length: usize, block: usize, out: &mut [i64
     columns_at(Level::best(), a, b, length, block, out, width);
 }
 
-/// Writes the values in 16 bits; whether all fit.
-pub fn narrow(values: &[i64], to: &mut [i16]) -> bool {
-    Level::best().narrow(values, to)
+/// Writes the values less `middle` in 16 bits; whether all fit. The shorter slice decides.
+pub fn narrow(values: &[i64], middle: i64, to: &mut [i16]) -> bool {
+    Level::best().narrow(values, middle, to)
 }
 
 /// Whether all values fit 16 bits; writes them.
 #[inline(always)]
-fn narrow_all(values: &[i64], to: &mut [i16]) -> bool {
+fn narrow_all(values: &[i64], middle: i64, to: &mut [i16]) -> bool {
     let mut lost = 0;
     for (to, &value) in to.iter_mut().zip(values) {
+        let value = value.wrapping_sub(middle);
         *to = value as i16;
         lost |= value ^ i64::from(value as i16);
     }
@@ -436,8 +437,8 @@ mod x86 {
     /// # Safety
     /// The processor has these instructions.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub(super) unsafe fn narrow_wide(values: &[i64], to: &mut [i16]) -> bool {
-        narrow_all(values, to)
+    pub(super) unsafe fn narrow_wide(values: &[i64], middle: i64, to: &mut [i16]) -> bool {
+        narrow_all(values, middle, to)
     }
 
     /// # Safety
@@ -450,8 +451,8 @@ mod x86 {
     /// # Safety
     /// The processor has these instructions.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn narrow_half(values: &[i64], to: &mut [i16]) -> bool {
-        narrow_all(values, to)
+    pub(super) unsafe fn narrow_half(values: &[i64], middle: i64, to: &mut [i16]) -> bool {
+        narrow_all(values, middle, to)
     }
 
     /// # Safety
@@ -552,14 +553,14 @@ impl Level {
         }
     }
 
-    fn narrow(self, values: &[i64], to: &mut [i16]) -> bool {
+    fn narrow(self, values: &[i64], middle: i64, to: &mut [i16]) -> bool {
         // SAFETY: `all` makes a level only if the processor has its instructions.
         match self {
-            Self::Plain => narrow_all(values, to),
+            Self::Plain => narrow_all(values, middle, to),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { x86::narrow_half(values, to) },
+            Self::Avx2 => unsafe { x86::narrow_half(values, middle, to) },
             #[cfg(target_arch = "x86_64")]
-            Self::Vnni => unsafe { x86::narrow_wide(values, to) },
+            Self::Vnni => unsafe { x86::narrow_wide(values, middle, to) },
         }
     }
 
@@ -664,12 +665,12 @@ mod tests {
             for count in [0usize, 1, 7, 31, 32, 100] {
                 let mut values: Vec<i64> = entries(count, 32767, 5).into_iter().map(i64::from).collect();
                 let mut to = vec![1; count];
-                assert!(level.narrow(&values, &mut to), "{level:?}");
+                assert!(level.narrow(&values, 0, &mut to), "{level:?}");
                 assert!(to.iter().map(|&x| i64::from(x)).eq(values.iter().copied()), "{level:?}");
                 for bad in [32768, -32769, 1 << 16, i64::MIN] {
                     if let Some(last) = values.last_mut() {
                         *last = bad;
-                        assert!(!level.narrow(&values, &mut to), "{level:?}: {bad}");
+                        assert!(!level.narrow(&values, 0, &mut to), "{level:?}: {bad}");
                     }
                 }
             }

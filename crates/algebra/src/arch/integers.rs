@@ -220,6 +220,32 @@ pub(super) fn dot_small<S: Lanes>(unit: S, a: &[K], x: &[i16]) -> K {
     dot_whole(unit, a, x, n) + small::plain::dot_small(&a[n..], &x[n..])
 }
 
+#[inline(always)]
+pub(super) fn products_small<S: Lanes>(unit: S, out: &mut [F], x: &[i16], y: &[F]) {
+    let n = whole::<S>(&[out.len(), x.len(), y.len()]);
+    let nothing = unit.splat(0).widen();
+    let mut at = 0;
+    while at < n {
+        let x = unit.load_short(x, at);
+        let factor = unit.load(y, at).negate_where(x).split();
+        let product = <S::V>::add_small_product(nothing, factor, x.magnitude());
+        unit.store(out, at, <S::V>::reduce(product).canonical());
+        at += S::LANES;
+    }
+    small::plain::products_small(&mut out[n..], &x[n..], &y[n..]);
+}
+
+#[inline(always)]
+pub(super) fn residues_small<S: Lanes>(unit: S, out: &mut [F], x: &[i16]) {
+    let n = whole::<S>(&[out.len(), x.len()]);
+    let mut at = 0;
+    while at < n {
+        unit.store(out, at, unit.load_short(x, at).residue());
+        at += S::LANES;
+    }
+    small::plain::residues_small(&mut out[n..], &x[n..]);
+}
+
 /// Rows that share the loads of the left factor.
 const TOGETHER: usize = 4;
 

@@ -292,7 +292,7 @@ pub(super) fn dot_elements<S: Lanes>(unit: S, a: &[F], b: &[F]) -> F {
             at += 2 * S::LANES;
         }
         let [first, second] = reduce::<S>(sum);
-        total += first.sum_lanes() + second.sum_lanes();
+        total += first.add(second.canonical()).sum_lanes();
     }
     total
 }

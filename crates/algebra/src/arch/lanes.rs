@@ -35,6 +35,8 @@ pub(super) trait Lanes: Copy {
     fn load_signed(self, x: &[i64], at: usize) -> Self::V;
     /// As [`Self::load_signed`] for 16-bit integers.
     fn load_small(self, x: &[i16], at: usize) -> Self::V;
+    /// Integers `at..` in two's complement, in the order of memory. Panics outside the slice.
+    fn load_short(self, x: &[i16], at: usize) -> Self::V;
     /// Brings the line of element `at` near.
     fn prefetch<T>(self, x: &[T], at: usize);
     /// Elements `at..` of K: all c0, all c1. Panics outside the slice.

@@ -171,6 +171,8 @@ kernels! {
     small:
     integers fn dot_small(a: &[K], x: &[i16]) -> K;
     integers fn dots_small(out: &mut [K], a: &[K], rows: &[&[i16]]);
+    integers fn products_small(out: &mut [F], x: &[i16], y: &[F]);
+    integers fn residues_small(out: &mut [F], x: &[i16]);
     integers fn combine_small(out: &mut [K], weights: &[K], rows: &[&[i16]]);
 }
 
@@ -178,4 +180,10 @@ at_level! {
     layers::forward, transform,
     /// Transforms values in place by a plan for this level; coefficients from `present` on are taken as 0.
     pub(crate) fn forward(plan: &Plan, values: &mut [F], present: usize)
+}
+
+at_level! {
+    layers::forward_columns, transform,
+    /// Transforms columns of rows of `width` values in place, the first ones; how many.
+    pub(crate) fn forward_columns(plan: &Plan, values: &mut [F], width: usize, present: usize) -> usize
 }

@@ -131,6 +131,11 @@ proptest! {
             add_scaled_integers(level, &mut made[0], s, &x);
             combine_integers(level, &mut made[1], &weights, &rows);
             combine_small(level, &mut made[2], &weights, &small);
+            let mut words = vec![vec![F::ONE; 80 - v.len() / 2]; 2];
+            let factors: Vec<F> = v.iter().map(|factor| factor.c1).collect();
+            products_small(level, &mut words[0], small[1], &factors);
+            residues_small(level, &mut words[1], small[2]);
+            made.extend(words.into_iter().map(|words| words.into_iter().map(K::from).collect()));
             let mut dots = vec![K::ZERO; small.len()];
             dots_small(level, &mut dots, &v, &small);
             dots.extend([dot_integers(level, &v, &x), dot_small(level, &v, small[0])]);

@@ -122,6 +122,107 @@ fn last_pass<S: Lanes, const R: usize>(unit: S, values: &mut [F], twiddles: &[F]
     }
 }
 
+/// One block of a pass on columns: rows of `width` elements, of which the first `whole` are done; parts from
+/// `present` on are 0 and not read. The last pass has no twiddles.
+#[inline(always)]
+fn column_block<S: Lanes, const R: usize, const PRESENT: usize>(
+    unit: S,
+    block: &mut [F],
+    (width, whole): (usize, usize),
+    twiddles: &[F],
+) {
+    let part = block.len() / R;
+    let rows = part / width;
+    let mut row = 0;
+    while row < rows {
+        let mut factors = [unit.splat(1); R];
+        let mut k = 1;
+        while k < R && !twiddles.is_empty() {
+            factors[k] = unit.splat(twiddles[(k - 1) * rows + row].value());
+            k += 1;
+        }
+        let mut j = row * width;
+        while j < row * width + whole {
+            let mut v = [unit.splat(0); R];
+            let mut k = 0;
+            while k < PRESENT {
+                v[k] = unit.load(block, k * part + j);
+                k += 1;
+            }
+            let mut v = network::<S, R>(unit, v, PRESENT);
+            v[0] = v[0].canonical();
+            let mut k = 1;
+            while k < R {
+                v[k] = if twiddles.is_empty() { v[k] } else { v[k].times(factors[k]) }.canonical();
+                k += 1;
+            }
+            // After all loads, as in `block_pass`.
+            let mut k = 0;
+            while k < R {
+                unit.store(block, k * part + j, v[k]);
+                k += 1;
+            }
+            j += S::LANES;
+        }
+        row += 1;
+    }
+}
+
+/// A pass on columns over all blocks of so many rows; parts from `parts` on are 0.
+#[inline(always)]
+fn column_pass<S: Lanes>(
+    unit: S,
+    values: &mut [F],
+    widths: (usize, usize),
+    (rows, radix, twiddles): (usize, usize, &[F]),
+    parts: usize,
+) {
+    let mut at = 0;
+    while at < values.len() {
+        let block = &mut values[at..at + rows * widths.0];
+        match (radix, parts) {
+            (8, 1) => column_block::<S, 8, 1>(unit, block, widths, twiddles),
+            (8, 2) => column_block::<S, 8, 2>(unit, block, widths, twiddles),
+            (8, 4) => column_block::<S, 8, 4>(unit, block, widths, twiddles),
+            (8, _) => column_block::<S, 8, 8>(unit, block, widths, twiddles),
+            (4, 1) => column_block::<S, 4, 1>(unit, block, widths, twiddles),
+            (4, 2) => column_block::<S, 4, 2>(unit, block, widths, twiddles),
+            (4, _) => column_block::<S, 4, 4>(unit, block, widths, twiddles),
+            (_, 1) => column_block::<S, 2, 1>(unit, block, widths, twiddles),
+            _ => column_block::<S, 2, 2>(unit, block, widths, twiddles),
+        }
+        at += rows * widths.0;
+    }
+}
+
+/// Transforms the columns of rows of `width` elements in place, those that fill whole vectors; rows from
+/// `present` on are taken as 0. How many columns are done.
+#[inline(always)]
+pub(super) fn forward_columns<S: Lanes>(
+    unit: S,
+    plan: &Plan,
+    values: &mut [F],
+    width: usize,
+    present: usize,
+) -> usize {
+    let whole = width - width % S::LANES;
+    let mut present = present;
+    let mut pass = 0;
+    while pass < plan.passes.len() {
+        let Pass { block, radix, twiddles } = &plan.passes[pass];
+        let part = block / radix;
+        let parts = present.div_ceil(part).next_power_of_two().min(*radix);
+        if pass == 0 {
+            values[present * width..parts * part * width].fill(F::ZERO);
+        }
+        column_pass(unit, values, (width, whole), (*block, *radix, twiddles), parts);
+        present = values.len() / width;
+        pass += 1;
+    }
+    column_pass(unit, values, (width, whole), (S::LANES, S::LANES, &[]), S::LANES);
+    whole
+}
+
 /// One pass over all blocks, every part present.
 #[inline(always)]
 fn whole_pass<S: Lanes>(unit: S, values: &mut [F], pass: &Pass) {

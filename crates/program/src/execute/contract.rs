@@ -5,7 +5,8 @@ use algebra::arch::factors::dots as four;
 use crate::interval::axes_used;
 use crate::lower::{Ip, Lowered};
 
-use super::read::{Known, Values, is_plain, read};
+use super::hands::PIECE;
+use super::read::{Known, Values, add_slice, is_plain, read};
 use super::small::{Scene, products};
 
 /// Rows of the left factor that share one pass over the right factor.
@@ -82,7 +83,8 @@ fn add_c(ip: &Ip, lowered: &Lowered, values: &Values, out: &mut [i64]) {
     }
     let order: Vec<usize> = (0..ip.outputs.len()).collect();
     let c = read(&ip.c, &order, &ip.outputs, lowered, values);
-    out.iter_mut().zip(c.iter()).for_each(|(out, &c)| *out = out.wrapping_add(c));
+    let pieces = out.chunks_mut(PIECE).zip(c.chunks(PIECE));
+    values.hands.each(pieces, |(out, c)| add_slice(out, 1, c));
 }
 
 /// Offset in the row-major output of every position of the given axes.

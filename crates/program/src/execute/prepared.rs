@@ -38,7 +38,7 @@ impl Small<'_> {
     pub(super) fn of(values: &[i64], hands: Hands) -> Option<Small<'static>> {
         let mut entries = vec![0; values.len()];
         let most = |(to, from): (&mut [i16], &[i64])| {
-            let fit = narrow(from, to);
+            let fit = narrow(from, 0, to);
             let (lo, hi) = to.iter().fold((0, 0), |(lo, hi), &entry| (entry.min(lo), entry.max(hi)));
             fit.then_some(i64::from(hi).max(-i64::from(lo)))
         };

@@ -63,7 +63,8 @@ pub(super) fn read<'a>(
     for (coef, view) in &form.0 {
         let dims = &lowered.tensors[view.tensor as usize].axes;
         if is_plain(view, dims, order, lengths) {
-            add_slice(&mut out, *coef, known(view));
+            let pieces = out.chunks_mut(PIECE).zip(known(view).chunks(PIECE));
+            values.hands.each(pieces, |(out, data)| add_slice(out, *coef, data));
         } else {
             let reduced = reduce(view, dims, lengths, known(view));
             let reader = Reader::new(&reduced.maps, &reduced.dims, order, lengths);
@@ -208,11 +209,7 @@ impl Reader {
             parts
         });
         let inner = self.sizes.len().saturating_sub(1);
-        if hands.count > 1 {
-            counts.take(inner).take_while(|&parts| parts < enough).count().min(inner)
-        } else {
-            0
-        }
+        if hands.count > 1 { (counts.take_while(|&parts| parts < enough).count() + 1).min(inner) } else { 0 }
     }
 
     /// Calls `row` for every row of the innermost axis. The axes from `outer` on fill the first `width` entries of
