@@ -194,6 +194,36 @@ fn split_eq() -> Run {
     Box::new(move |level| arch::split_eq(level, &mut low, &mut high, scalar()))
 }
 
+fn dot_elements() -> Run {
+    let (a, b) = (base(1, N), base(2, N));
+    Box::new(move |level| {
+        black_box(arch::dot_elements(level, &a, &b));
+    })
+}
+
+fn products_small() -> Run {
+    let (mut out, x, y) = (base(1, N), small(2, N), base(3, N));
+    Box::new(move |level| arch::products_small(level, &mut out, &x, &y))
+}
+
+fn combine_products() -> Run {
+    let (mut out, rows, weights, factors) = (base(1, N), small(2, 8 * N), base(3, 8), base(4, N));
+    Box::new(move |level| {
+        let rows: Vec<&[i16]> = rows.chunks_exact(N).collect();
+        arch::combine_products(level, &mut out, &weights, &rows, &factors);
+    })
+}
+
+/// Transforms of length 64 side by side, a quarter of the coefficients present.
+fn columns() -> Run {
+    let mut table = base(1, 64 * 128);
+    let ntts: Vec<(&str, Ntt)> = Level::available().iter().map(|&l| (l.name(), Ntt::at(l, 6))).collect();
+    Box::new(move |level| {
+        let ntt = ntts.iter().find(|(name, _)| *name == level.name());
+        ntt.expect("every level is there").1.forward_columns(&mut table, 128, 16);
+    })
+}
+
 /// Row of a code of rate 1 / 2^log_rate.
 fn encode(log_n: u32, log_rate: u32) -> Run {
     let row = base(1, 1 << (log_n - log_rate));
@@ -219,6 +249,10 @@ const KERNELS: &[Kernel] = &[
     Kernel { name: "dot_integers", element: "product", elements: N, make: dot_integers },
     Kernel { name: "combine_small", element: "16-bit integer", elements: 64 * N, make: combine_small },
     Kernel { name: "dot_small", element: "16-bit product", elements: N, make: dot_small },
+    Kernel { name: "dot_elements", element: "product", elements: N, make: dot_elements },
+    Kernel { name: "products_small", element: "16-bit product", elements: N, make: products_small },
+    Kernel { name: "combine_products", element: "16-bit integer", elements: 8 * N, make: combine_products },
+    Kernel { name: "columns 64 of 16", element: "value", elements: 64 * 128, make: columns },
     Kernel { name: "product_round", element: "pair of a, pair of b", elements: N, make: product_round },
     Kernel {
         name: "product_round_base",

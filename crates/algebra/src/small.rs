@@ -21,6 +21,12 @@ pub fn products_small(out: &mut [F], x: &[i16], y: &[F]) {
     arch::products_small(Level::best(), out, x, y);
 }
 
+/// `out[i]` = `factors[i]`·Σ_r `weights[r]`·`rows[r][i]`, of at most 512 rows, for as many i as there are factors and
+/// places; every row is as long.
+pub fn combine_products(out: &mut [F], weights: &[F], rows: &[&[i16]], factors: &[F]) {
+    arch::combine_products(Level::best(), out, weights, rows, factors);
+}
+
 /// `out[i]` = `x[i]`; the shorter slice decides.
 pub fn residues_small(out: &mut [F], x: &[i16]) {
     arch::residues_small(Level::best(), out, x);
@@ -55,6 +61,26 @@ pub(crate) mod plain {
     /// `out[i]` = `x[i]`·`y[i]`; the shortest slice decides.
     pub(crate) fn products_small(out: &mut [F], x: &[i16], y: &[F]) {
         out.iter_mut().zip(x).zip(y).for_each(|((slot, &x), &y)| *slot = F::from_i64(x.into()) * y);
+    }
+
+    /// `out[i]` = `factors[i]`·Σ_r `weights[r]`·`rows[r][i]`; what a row lacks is 0.
+    pub(crate) fn combine_products(out: &mut [F], weights: &[F], rows: &[&[i16]], factors: &[F]) {
+        combine_products_from(0, out, weights, rows, factors);
+    }
+
+    /// As [`combine_products`] for i >= `first` alone.
+    pub(crate) fn combine_products_from(
+        first: usize,
+        out: &mut [F],
+        weights: &[F],
+        rows: &[&[i16]],
+        factors: &[F],
+    ) {
+        for (i, (slot, &factor)) in out.iter_mut().zip(factors).enumerate().skip(first) {
+            let entry = |row: &&[i16]| F::from_i64(row.get(i).copied().unwrap_or(0).into());
+            let sum: F = weights.iter().zip(rows).map(|(&weight, row)| weight * entry(row)).sum();
+            *slot = factor * sum;
+        }
     }
 
     /// `out[i]` = `x[i]`; the shorter slice decides.

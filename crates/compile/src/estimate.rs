@@ -375,14 +375,8 @@ impl Oracle {
         let beside = held::CODE_WORDS.1.saturating_sub(held::WORDS_PER_VALUE * values);
         let most = if self.made { held::CODE_WORDS.0 } else { beside };
         let data = 1 << self.dimension.saturating_sub(1).checked_ilog2().unwrap_or(0);
-        let coset = data.min(held::COSET.max(data / 4));
-        let at_once = if words <= most {
-            self.positions
-        } else if self.made || words > held::CODE_WORDS.1 {
-            coset
-        } else {
-            coset * (most / (self.rows * coset)).max(1)
-        };
+        let coset = data.min(held::COSET.max(data / 16));
+        let at_once = if words <= most { self.positions } else { coset };
         8 * self.rows * at_once + held::POSITION * self.positions
     }
 }
@@ -723,7 +717,7 @@ mod tests {
     }
 
     #[test]
-    fn code_words_beyond_what_is_kept_are_held_in_part() {
+    fn code_words_beyond_what_is_kept_are_held_one_coset_at_a_time() {
         let oracle = |rows, made| Oracle {
             rows,
             dimension: (1 << 17) + 128,
@@ -739,7 +733,6 @@ mod tests {
         assert_eq!(oracle(128, false).memory(0), ((8 * 128) << 19) + tree, "kept for many proofs");
         assert_eq!(oracle(129, false).memory(0), ((8 * 129) << 17) + tree);
         let beside = |words: u64| oracle(128, false).memory(words / held::WORDS_PER_VALUE);
-        assert_eq!(beside((1 << 25) - 5), ((8 * 128) << 18) + tree, "half");
-        assert_eq!(beside((1 << 25) + 5), ((8 * 128) << 17) + tree, "a quarter");
+        assert_eq!(beside(5), ((8 * 128) << 17) + tree, "no room beside a fresh value");
     }
 }

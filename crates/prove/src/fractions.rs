@@ -6,7 +6,7 @@ use algebra::slices::{Halves, Quarters, bind, fraction_bind_round, fraction_laye
 use rayon::prelude::*;
 
 use crate::leaves::{Leaves, RUN};
-use crate::memory::{recycle, wipe, zeros};
+use crate::memory::{reuse, scratch, wipe};
 
 /// Loops below this size are not split between threads.
 pub(crate) const GRAIN: usize = 1 << 11;
@@ -49,7 +49,7 @@ pub struct Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         let work = std::mem::take(&mut self.work);
-        self.layers.drain(..).chain([work]).flatten().for_each(recycle);
+        self.layers.drain(..).chain([work]).flatten().for_each(reuse);
     }
 }
 
@@ -103,7 +103,7 @@ fn make(
 fn layer(leaves: &Leaves, (l, depth): (usize, usize)) -> Parts {
     let half = 1usize << (l - depth - 1);
     let run = RUN.min(half);
-    let mut parts = [(); 4].map(|()| zeros(half));
+    let mut parts = [(); 4].map(|()| scratch(half));
     let [p0, p1, q0, q1] = parts.each_mut().map(|part| part.par_chunks_mut(run));
     p0.chain(p1).zip(q0.chain(q1)).enumerate().with_min_len(MIN_RUNS).for_each_init(
         || Scratch::new(2 * depth),
@@ -116,7 +116,7 @@ fn layer(leaves: &Leaves, (l, depth): (usize, usize)) -> Parts {
 fn sums(below: &Parts) -> Parts {
     let half = below[0].len() / 2;
     let run = GRAIN.min(half);
-    let mut parts = [(); 4].map(|()| zeros(half));
+    let mut parts = [(); 4].map(|()| scratch(half));
     let [p0, p1, q0, q1] = parts.each_mut().map(|part| part.par_chunks_mut(run));
     let [low_p, high_p, low_q, high_q] = below.each_ref().map(|part| part.par_chunks(run));
     let inputs = low_p.zip(low_q).zip(high_p.zip(high_q));
@@ -160,7 +160,7 @@ impl Tree {
     /// Takes layer k + 1 into work.
     fn take(&mut self, k: usize) {
         let held = self.layers.get_mut(k).map(std::mem::take);
-        std::mem::replace(&mut self.work, held.unwrap_or_default()).into_iter().for_each(recycle);
+        std::mem::replace(&mut self.work, held.unwrap_or_default()).into_iter().for_each(reuse);
         self.length = 1 << k;
     }
 
@@ -190,7 +190,7 @@ impl Tree {
         rho: K,
     ) -> ([K; 2], Parts) {
         let (run, half, nu) = (near.len(), self.length / 4, self.nu);
-        let mut bound = [(); 4].map(|()| zeros(2 * half));
+        let mut bound = [(); 4].map(|()| scratch(2 * half));
         let [p0, p1, q0, q1] = bound.each_mut().map(|part| {
             let (low, high) = part.split_at_mut(half);
             low.par_chunks_mut(run).zip(high.par_chunks_mut(run))

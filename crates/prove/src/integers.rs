@@ -119,12 +119,6 @@ impl<'a> Run<'a> {
         self.wide().for_each(|(i, x)| out[i] = x);
     }
 
-    /// Each times its factor; there are as many.
-    pub fn write_products(self, factors: &[F], out: &mut [F]) {
-        products_small(out, self.values, factors);
-        self.wide().for_each(|(i, x)| out[i] = factors[i] * x);
-    }
-
     /// Whether all are zero.
     pub fn is_zero(self) -> bool {
         self.wide.is_empty() && self.values.iter().all(|&x| x == 0)
@@ -155,6 +149,19 @@ pub fn dots(out: &mut [K], a: &[K], rows: &[Run<'_>]) {
     }
 }
 
+/// `out[i]` = `factors[i]`·Σ_r `weights[r]`·`rows[r][i]`; every row as long as `out`, and the factors.
+pub fn combine_products(out: &mut [F], weights: &[F], rows: &[Run<'_>], factors: &[F]) {
+    if let ([F::ONE], [row]) = (weights, rows) {
+        products_small(out, row.values, factors);
+    } else {
+        let narrow: Vec<&[i16]> = rows.iter().map(|row| row.values).collect();
+        algebra::small::combine_products(out, weights, &narrow, factors);
+    }
+    for (&weight, row) in weights.iter().zip(rows) {
+        row.wide().for_each(|(i, x)| out[i] += factors[i] * weight * x);
+    }
+}
+
 /// `out[i]` = Σ_r `weights[r]`·`rows[r][i]`; every row as long as `out`.
 pub fn combine(out: &mut [K], weights: &[K], rows: &[Run<'_>]) {
     let narrow: Vec<&[i16]> = rows.iter().map(|row| row.values).collect();
@@ -166,7 +173,7 @@ pub fn combine(out: &mut [K], weights: &[K], rows: &[Run<'_>]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Integers, combine, dots};
+    use super::{Integers, combine, combine_products, dots};
     use algebra::{F, K};
 
     fn element(i: u64) -> K {
@@ -203,13 +210,17 @@ mod tests {
         for (i, &found) in found.iter().enumerate() {
             assert_eq!(found, (0..4).map(|r| a[r].scale(expected[r][i])).sum());
         }
+        let factors: Vec<F> = (0..10).map(|i| element(i).c0).collect();
+        for weights in [vec![F::ONE], (0..4).map(|i| element(i).c1).collect()] {
+            let mut found = vec![F::ONE; 10];
+            combine_products(&mut found, &weights, &runs[..weights.len()], &factors);
+            for (i, &found) in found.iter().enumerate() {
+                let sum: F = weights.iter().zip(&expected).map(|(&weight, row)| weight * row[i]).sum();
+                assert_eq!(found, factors[i] * sum);
+            }
+        }
         for (run, expected) in runs.iter().zip(&expected) {
             assert_eq!(*run.widened(), *expected);
-            let factors: Vec<F> = (0..10).map(|i| element(i).c0).collect();
-            let mut products = vec![F::ZERO; 10];
-            run.write_products(&factors, &mut products);
-            let each = expected.iter().zip(&factors).map(|(&x, &y)| x * y);
-            assert!(products.iter().copied().eq(each));
         }
     }
 

@@ -1,9 +1,11 @@
 //! Long vectors, made and wiped by all threads, and kept for the next that is needed.
 //!
 //! Whoever touches a page first waits until the system has cleared it, which takes longer than most
-//! passes over it. So long vectors come back here when they are done with, wiped, and serve again: later
-//! in the same proof, and in the next one of the process. See ADR 018.
+//! passes over it. So long vectors come back here when they are done with, and serve again: later in the same proof,
+//! and in the next one of the process. Wiped at once ([`recycle`]), or, while something is being proved, when that is done
+//! ([`reuse`]): what is written over soon need not be wiped before. See ADR 018.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use algebra::{F, K};
@@ -19,40 +21,95 @@ const KEPT_MAX: usize = 1 << 28;
 pub trait Element: Copy + Send + Sync + Zeroize + 'static {
     /// Zero.
     const ZERO: Self;
-    /// Vectors that wait to be used again: all zeros, as long as their capacity.
-    fn kept() -> &'static Mutex<Vec<Vec<Self>>>;
+    /// Vectors that wait to be used again.
+    fn kept() -> &'static Mutex<Kept<Self>>;
+}
+
+/// Vectors that wait, each as long as its capacity.
+pub struct Kept<T> {
+    /// All zeros.
+    clean: Vec<Vec<T>>,
+    /// As they were left.
+    used: Vec<Vec<T>>,
+}
+
+impl<T> Kept<T> {
+    const NONE: Self = Self { clean: Vec::new(), used: Vec::new() };
+
+    /// Takes the shortest of a list that has `n` entries and at most twice as many.
+    fn take(list: &mut Vec<Vec<T>>, n: usize) -> Option<Vec<T>> {
+        let fits = |vector: &Vec<T>| (n..=2 * n).contains(&vector.len());
+        let best = list.iter().enumerate().filter(|(_, vector)| fits(vector)).min_by_key(|(_, v)| v.len());
+        best.map(|(i, _)| i).map(|i| list.swap_remove(i))
+    }
+
+    /// Whether so many bytes more may be kept.
+    fn has_room(&self, bytes: usize) -> bool {
+        let lengths = self.clean.iter().chain(&self.used).map(Vec::len);
+        lengths.sum::<usize>() * size_of::<T>() + bytes <= KEPT_MAX
+    }
 }
 
 impl Element for F {
     const ZERO: Self = Self::ZERO;
-    fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
-        static KEPT: Mutex<Vec<Vec<F>>> = Mutex::new(Vec::new());
+    fn kept() -> &'static Mutex<Kept<Self>> {
+        static KEPT: Mutex<Kept<F>> = Mutex::new(Kept::NONE);
         &KEPT
     }
 }
 
 impl Element for i16 {
     const ZERO: Self = 0;
-    fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
-        static KEPT: Mutex<Vec<Vec<i16>>> = Mutex::new(Vec::new());
+    fn kept() -> &'static Mutex<Kept<Self>> {
+        static KEPT: Mutex<Kept<i16>> = Mutex::new(Kept::NONE);
         &KEPT
     }
 }
 
 impl Element for [u8; 32] {
     const ZERO: Self = [0; 32];
-    fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
-        static KEPT: Mutex<Vec<Vec<[u8; 32]>>> = Mutex::new(Vec::new());
+    fn kept() -> &'static Mutex<Kept<Self>> {
+        static KEPT: Mutex<Kept<[u8; 32]>> = Mutex::new(Kept::NONE);
         &KEPT
     }
 }
 
 impl Element for K {
     const ZERO: Self = Self::ZERO;
-    fn kept() -> &'static Mutex<Vec<Vec<Self>>> {
-        static KEPT: Mutex<Vec<Vec<K>>> = Mutex::new(Vec::new());
+    fn kept() -> &'static Mutex<Kept<Self>> {
+        static KEPT: Mutex<Kept<K>> = Mutex::new(Kept::NONE);
         &KEPT
     }
+}
+
+/// How many are proving, so that what they leave is wiped in the end.
+static PROVING: AtomicUsize = AtomicUsize::new(0);
+
+/// As long as it lives [`reuse`] keeps vectors as they are; they are wiped when it goes, those of other proofs with them.
+pub struct Proving(());
+
+impl Proving {
+    /// Begins.
+    pub fn begin() -> Self {
+        PROVING.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Proving {
+    fn drop(&mut self) {
+        PROVING.fetch_sub(1, Ordering::SeqCst);
+        settle::<F>();
+        settle::<K>();
+        settle::<i16>();
+        settle::<[u8; 32]>();
+    }
+}
+
+/// Wipes what was left as it was.
+fn settle<T: Element>() {
+    let used = std::mem::take(&mut lock::<T>().used);
+    used.into_iter().for_each(recycle);
 }
 
 /// `n` zeros.
@@ -60,14 +117,15 @@ pub fn zeros<T: Element>(n: usize) -> Vec<T> {
     if n <= ALONE {
         return vec![T::ZERO; n];
     }
-    let kept = {
-        let mut kept = lock::<T>();
-        let fits = |vector: &Vec<T>| (n..=2 * n).contains(&vector.len());
-        let best = kept.iter().enumerate().filter(|(_, vector)| fits(vector)).min_by_key(|(_, v)| v.len());
-        best.map(|(i, _)| i).map(|i| kept.swap_remove(i))
-    };
-    match kept {
+    let clean = Kept::take(&mut lock::<T>().clean, n);
+    if let Some(mut vector) = clean {
+        vector.truncate(n);
+        return vector;
+    }
+    let used = Kept::take(&mut lock::<T>().used, n);
+    match used {
         Some(mut vector) => {
+            blank(&mut vector);
             vector.truncate(n);
             vector
         }
@@ -75,28 +133,54 @@ pub fn zeros<T: Element>(n: usize) -> Vec<T> {
     }
 }
 
+/// `n` entries of any kind, for who writes over all of them: zeros, or what was given to [`reuse`].
+pub fn scratch<T: Element>(n: usize) -> Vec<T> {
+    let used = if n <= ALONE { None } else { Kept::take(&mut lock::<T>().used, n) };
+    match used {
+        Some(mut vector) => {
+            vector.truncate(n);
+            vector
+        }
+        None => zeros(n),
+    }
+}
+
 /// Wipes a vector, whole capacity, and keeps it if it is long.
 pub fn recycle<T: Element>(mut values: Vec<T>) {
     // What lies beyond the length may have been in use.
     values.resize(values.capacity(), T::ZERO);
-    if values.len() <= ALONE || !has_room(values.len() * size_of::<T>(), &lock::<T>()) {
+    if values.len() <= ALONE || !lock::<T>().has_room(values.len() * size_of::<T>()) {
         return wipe(&mut values);
     }
-    // Plain stores stay: what is kept is read again.
-    values.par_chunks_mut(ALONE).for_each(|part| part.fill(T::ZERO));
+    blank(&mut values);
     let mut kept = lock::<T>();
-    if has_room(values.len() * size_of::<T>(), &kept) {
-        kept.push(values);
+    if kept.has_room(values.len() * size_of::<T>()) {
+        kept.clean.push(values);
     }
 }
 
-fn lock<T: Element>() -> MutexGuard<'static, Vec<Vec<T>>> {
-    T::kept().lock().unwrap_or_else(PoisonError::into_inner)
+/// Keeps a vector as it is for [`scratch`], until what is being proved is done; otherwise as [`recycle`].
+pub fn reuse<T: Element>(mut values: Vec<T>) {
+    if PROVING.load(Ordering::SeqCst) == 0 || values.len() <= ALONE {
+        return recycle(values);
+    }
+    values.resize(values.capacity(), T::ZERO);
+    let mut kept = lock::<T>();
+    if kept.has_room(values.len() * size_of::<T>()) {
+        kept.used.push(values);
+    } else {
+        drop(kept);
+        recycle(values);
+    }
 }
 
-/// Whether so many bytes more may be kept.
-fn has_room<T: Element>(bytes: usize, kept: &[Vec<T>]) -> bool {
-    kept.iter().map(|vector| vector.len() * size_of::<T>()).sum::<usize>() + bytes <= KEPT_MAX
+/// Zeros. Plain stores stay: what is kept is read again.
+fn blank<T: Element>(values: &mut [T]) {
+    values.par_chunks_mut(ALONE).for_each(|part| part.fill(T::ZERO));
+}
+
+fn lock<T: Element>() -> MutexGuard<'static, Kept<T>> {
+    T::kept().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Wipes entries.
@@ -110,7 +194,7 @@ pub fn wipe<T: Zeroize + Send>(values: &mut [T]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALONE, Element, recycle, zeros};
+    use super::{ALONE, Element, Proving, recycle, reuse, scratch, zeros};
     use algebra::K;
 
     /// Nothing of a vector is left in the one it becomes, nor beyond its end.
@@ -128,8 +212,35 @@ mod tests {
                 recycle(found);
             }
             let kept = <K as Element>::kept().lock().expect("a lock");
-            assert!(kept.iter().flatten().all(|&x| x == K::ZERO));
-            assert!(kept.iter().all(|vector| vector.len() == vector.capacity()));
+            assert!(kept.clean.iter().flatten().all(|&x| x == K::ZERO));
+            assert!(kept.clean.iter().all(|vector| vector.len() == vector.capacity()));
         }
+    }
+
+    /// What is kept as it was is gone when the proof is done, and never taken for zeros. Vectors of this length are this
+    /// test's own.
+    #[test]
+    fn vectors_left_as_they_were_are_wiped_in_the_end() {
+        let n = 50 * ALONE + 11;
+        let left = || {
+            let kept = <K as Element>::kept().lock().expect("a lock");
+            kept.used.iter().filter(|vector| (n..=2 * n).contains(&vector.len())).count()
+        };
+        let full = || {
+            let mut vector = scratch::<K>(n);
+            vector.fill(K::ONE);
+            vector.truncate(n - 5);
+            vector
+        };
+        let proving = Proving::begin();
+        reuse(full());
+        assert!(zeros::<K>(n).iter().all(|&x| x == K::ZERO), "not taken as it was left");
+        let (one, other) = (full(), full());
+        reuse(one);
+        reuse(other);
+        assert_eq!(scratch::<K>(n).len(), n);
+        drop(proving);
+        assert_eq!(left(), 0);
+        assert!(zeros::<K>(n).iter().chain(&zeros::<K>(n)).all(|&x| x == K::ZERO));
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::fractions::{GRAIN, bind_halves, quarters, total};
 use crate::integers::Run;
-use crate::memory::{recycle, zeros};
+use crate::memory::{reuse, scratch};
 
 /// Two vectors of 2^v entries whose inner product is being summed, top variable first.
 #[derive(Default)]
@@ -23,8 +23,8 @@ pub struct Product {
 
 impl Drop for Product {
     fn drop(&mut self) {
-        recycle(std::mem::take(&mut self.a));
-        recycle(std::mem::take(&mut self.b));
+        reuse(std::mem::take(&mut self.a));
+        reuse(std::mem::take(&mut self.b));
     }
 }
 
@@ -183,7 +183,7 @@ pub fn first_round(v: &[K], data: Data<'_>, half: usize) -> [K; 2] {
 pub fn first_fold(mut v: Vec<K>, data: Data<'_>, half: usize, rho: K) -> Product {
     let paired = data.len() - half;
     let (low, high) = data.split(half);
-    let mut bound = zeros(half);
+    let mut bound = scratch(half);
     let (both, alone) = bound.split_at_mut(paired);
     both.par_chunks_mut(GRAIN).enumerate().for_each(|(i, out)| {
         let (from, to) = (i * GRAIN, i * GRAIN + out.len());

@@ -22,7 +22,7 @@ use crate::grind::least_nonce;
 use crate::inner::Inner;
 use crate::integers::{Integers, narrow};
 use crate::leaves::Leaves;
-use crate::memory::{recycle, zeros};
+use crate::memory::{Proving, recycle, zeros};
 use crate::random::{Seed, Source};
 use crate::rungs::Ladder;
 use crate::table::{Rows, Table, kept_beside};
@@ -274,6 +274,7 @@ fn prove_here(
         return Err(ProveError::OtherTable { oracle: long_term.len() });
     }
     observe(Phase::Commit);
+    let _proving = Proving::begin();
     let fresh = commit_fresh(setup, assignment, source);
     let mut prover = Prover::new(setup, assignment, &fresh, long_term, source, observe);
     let mut end = ProverEnd::searching(&PROOF_VERSION.to_le_bytes(), least_nonce);

@@ -14,7 +14,7 @@ use verify::Group;
 
 use crate::fractions::GRAIN;
 use crate::integers::{Run, dots};
-use crate::memory::zeros;
+use crate::memory::{reuse, scratch, zeros};
 use crate::product::Product;
 
 /// Σ_t rows_t ⊗ columns_t.
@@ -28,6 +28,13 @@ struct RankOne {
     rows: Vec<K>,
     from: usize,
     columns: Vec<K>,
+}
+
+impl Drop for RankOne {
+    fn drop(&mut self) {
+        reuse(std::mem::take(&mut self.columns));
+        reuse(std::mem::take(&mut self.rows));
+    }
 }
 
 /// With terms of more than this many full rows of columns a dense functional is cheaper.
@@ -106,9 +113,12 @@ pub(crate) fn outer(x: &[K], y: &[K]) -> Vec<K> {
         }
         return product;
     }
-    let mut product = zeros(x.len() * y.len());
+    let mut product = scratch(x.len() * y.len());
     let runs = product.par_chunks_exact_mut(y.len().max(1)).zip(x);
-    runs.with_min_len(GRAIN / y.len().max(1) + 1).for_each(|(run, &a)| add_scaled(run, a, y));
+    runs.with_min_len(GRAIN / y.len().max(1) + 1).for_each(|(run, &a)| {
+        run.copy_from_slice(y);
+        scale(run, a);
+    });
     product
 }
 
@@ -121,8 +131,9 @@ fn split(block: &Block, term: &Term, log_c: usize) -> Option<RankOne> {
         let low = chunk.log.min(room);
         room -= low;
         let (high_part, low_part) = halves(&vector, low)?;
-        columns = outer(&low_part, &columns);
-        rows = outer(&high_part, &rows);
+        let more = (outer(&low_part, &columns), outer(&high_part, &rows));
+        reuse(std::mem::replace(&mut columns, more.0));
+        reuse(std::mem::replace(&mut rows, more.1));
     }
     let width = 1 << log_c;
     Some(RankOne { first: block.off >> log_c, rows, from: block.off % width, columns })

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::fractions::GRAIN;
 use crate::functional::Functional;
 use crate::integers::Integers;
-use crate::memory::{recycle, zeros};
+use crate::memory::{recycle, reuse, scratch, zeros};
 use crate::product::{Data, Product, first_fold, first_round};
 use crate::random::Source;
 use crate::ranked::Ranked;
@@ -332,7 +332,10 @@ impl<S: Source> Rungs for Ladder<'_, S> {
             let ntt = self.table(oracle).ntt();
             let half = |pick: fn(K) -> F| {
                 let sparse: Vec<(usize, F)> = weighed.iter().map(|&(j, x)| (j, pick(x))).collect();
-                ntt.powers_first(&sparse, shape.dimension())
+                let (mut values, mut powers) = (zeros(ntt.len()), scratch(shape.dimension()));
+                ntt.powers_into(&sparse, &mut values, &mut powers);
+                reuse(values);
+                powers
             };
             let (c0, c1) = rayon::join(|| half(|x| x.c0), || half(|x| x.c1));
             for part in level.parts.iter().filter(|part| part.oracle == oracle) {
@@ -347,6 +350,8 @@ impl<S: Source> Rungs for Ladder<'_, S> {
                     },
                 );
             }
+            reuse(c0);
+            reuse(c1);
         }
         if self.level + 1 == self.plan.levels.len() {
             let size = 1 << self.plan.last_variables();

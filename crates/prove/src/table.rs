@@ -1,7 +1,7 @@
 //! A committed table: rows, masks, tree, and code words unless they are many.
 //!
-//! The code words of a large table are made coset by coset, hashed and, all or some of them, forgotten;
-//! columns that are opened there are worked out again from the rows. See ADR 019.
+//! The code words of a large table are made coset by coset, hashed and forgotten; columns that are opened are worked out
+//! again from the rows. See ADR 019 and ADR 031.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use oracle::{Hashing, Role, Shape, Tree};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::integers::{Integers, Run, combine};
-use crate::memory::{recycle, zeros};
+use crate::integers::{Integers, Run, combine, combine_products};
+use crate::memory::{recycle, reuse, scratch, zeros};
 use crate::product::Data;
 use crate::random::Source;
 
@@ -30,7 +30,8 @@ pub struct Table {
     shape: Shape,
     data: Rows,
     masks: Rows,
-    code: Code,
+    /// For each F-row its values in transform order, if they are kept; K-rows are c0 then c1.
+    code: Option<Zeroizing<Vec<F>>>,
     /// F-values of code words that are kept at most.
     most: usize,
     salts: Vec<[u8; 16]>,
@@ -38,24 +39,7 @@ pub struct Table {
     ntt: Arc<Ntt>,
 }
 
-/// Code words, as far as they are kept: in transform order, so many positions at a time, from the first on.
-struct Code {
-    /// For each F-row its values at these positions; K-rows are c0 then c1.
-    parts: Vec<Zeroizing<Vec<F>>>,
-    /// Positions of a part.
-    length: usize,
-    /// From one row of a part to the next.
-    stride: usize,
-}
-
-impl Code {
-    /// The part that has a slot, and where in its rows; none if it is not kept.
-    fn at(&self, slot: usize) -> Option<(&[F], usize)> {
-        Some((self.parts.get(slot / self.length)?, slot % self.length))
-    }
-}
-
-/// F-values of code words that a model's table keeps, where a proof commits so many fresh values besides: at
+/// F-values of code words that a model's table keeps at most, where a proof commits so many fresh values besides: at
 /// 40 bytes each, both have the room of [`KEPT`].
 pub(crate) fn kept_beside(fresh: usize) -> usize {
     KEPT.1.saturating_sub(fresh.saturating_mul(5))
@@ -77,26 +61,27 @@ impl Table {
         Self::commit(shape, Rows::Extension(Zeroizing::new(data)), source, name)
     }
 
-    /// Commits rows; how much of their code words is kept depends on the role.
+    /// Commits rows; whether their code words are kept depends on the role.
     pub(crate) fn commit(shape: Shape, data: Rows, source: &impl Source, name: &str) -> Self {
         let most = if shape.role == Role::Fresh { KEPT.0 } else { KEPT.1 };
         Self::within(shape, data, (source, name), most)
     }
 
-    /// Commits rows and keeps at most so many F-values of their code words.
+    /// Commits rows and keeps their code words if these are at most so many F-values.
     pub(crate) fn within(shape: Shape, data: Rows, random: (&impl Source, &str), most: usize) -> Self {
-        let cosets = forgotten(&shape, most);
-        let mut table = Self::commit_as(shape, data, random, cosets);
+        let few = shape.extension || shape.rows << shape.log_n <= most;
+        let coset = (!few).then(|| COSET.max(shape.log_c.saturating_sub(4)).min(shape.log_c));
+        let mut table = Self::commit_as(shape, data, random, coset);
         table.most = most;
         table
     }
 
-    /// As [`Self::within`]; code words are kept as `cosets` tells.
+    /// As [`Self::within`]; code words are made 2^coset positions at a time and forgotten, or kept.
     fn commit_as(
         shape: Shape,
         data: Rows,
         (source, name): (&impl Source, &str),
-        cosets: Option<Cosets>,
+        coset: Option<usize>,
     ) -> Self {
         let count = shape.rows * shape.masks();
         let stream = format!("{name}.mask");
@@ -107,12 +92,13 @@ impl Table {
         let ntt = Ntt::shared(shape.log_n as u32);
         let salts = salts(&shape, source, name);
         let mut by_slot = zeros(ntt.len());
-        let code = if let Some(cosets) = cosets {
-            hash_cosets(&shape, &data, &masks, (&ntt, &salts), cosets, &mut by_slot)
+        let code = if let Some(log) = coset {
+            hash_cosets(&shape, (&data, &masks), (&ntt, &salts), log, &mut by_slot);
+            None
         } else {
             let code = encode(&shape, &data, &masks, &ntt);
             hash_columns(&shape, (&code, ntt.len()), (&ntt, &salts), 0, &mut by_slot);
-            Code { parts: vec![code], length: ntt.len(), stride: ntt.len() }
+            Some(code)
         };
         let tree = tree(&shape, &ntt, &by_slot);
         recycle(by_slot);
@@ -190,23 +176,18 @@ impl Table {
 
     /// Salts and columns at these positions.
     pub(crate) fn columns(&self, positions: &[usize]) -> Vec<u8> {
-        let kept = |&position: &usize| self.code.at(self.ntt.slot(position));
-        let forgotten: Vec<usize> = positions.iter().filter(|&at| kept(at).is_none()).copied().collect();
-        let again = if forgotten.is_empty() { Vec::new() } else { self.evaluated(&forgotten) };
-        let mut next = 0..forgotten.len();
-        let column = |position: &usize| match kept(position) {
-            Some((part, slot)) => (*position, part, self.code.stride, slot),
-            None => (*position, again.as_slice(), forgotten.len(), next.next().unwrap_or(0)),
-        };
-        let columns: Vec<_> = positions.iter().map(column).collect();
-        let bytes = |(position, rows, stride, at): (usize, &[F], usize, usize)| {
+        let again = if self.code.is_some() { Vec::new() } else { self.evaluated(positions) };
+        let bytes = |(i, &position): (usize, &usize)| {
             let mut bytes = Vec::with_capacity(self.shape.column_bytes());
             bytes.extend(self.salts.get(position).into_iter().flatten());
-            push_column(&mut bytes, rows, stride, at);
+            match &self.code {
+                Some(code) => push_column(&mut bytes, code, self.ntt.len(), self.ntt.slot(position)),
+                None => push_column(&mut bytes, &again, positions.len(), i),
+            }
             bytes
         };
         // Every entry lies on another page: both threads fetch.
-        columns.into_par_iter().map(bytes).collect::<Vec<_>>().concat()
+        positions.par_iter().enumerate().map(bytes).collect::<Vec<_>>().concat()
     }
 
     /// The values of all rows over F at these positions, row by row.
@@ -275,7 +256,7 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        self.code.parts.iter_mut().for_each(|part| recycle(std::mem::take(&mut **part)));
+        self.code.iter_mut().for_each(|code| reuse(std::mem::take(&mut **code)));
         self.tree.take_levels().into_iter().for_each(recycle);
     }
 }
@@ -334,34 +315,39 @@ impl Rows {
         rest.fill(F::ZERO);
     }
 
-    /// Entry c of row i, times `factors[c]`, to entry c of a vector that is no longer, round and round: written if it
-    /// is the first there, else added. Rows over F.
-    fn twist(&self, i: usize, factors: &[F], out: &mut [F], mut first: bool) {
-        let width = factors.len();
-        let step = out.len().min(STEP);
-        let mut buffer = Zeroizing::new([F::ZERO; STEP]);
-        for (start, factors) in (0..width).step_by(step).zip(factors.chunks(step)) {
-            let at = start % out.len();
-            first &= start < out.len();
-            let (from, out) = (i * width + start, &mut out[at..at + factors.len()]);
+    /// Writes Σ_b entry c + b·L of row i, times factor c + b·L, to entry c of a vector of length L. Rows over F.
+    fn twist(&self, i: usize, width: usize, factors: &Powers, out: &mut [F]) {
+        let length = out.len();
+        for (start, out) in (0..length).step_by(STEP).zip(out.chunks_mut(STEP)) {
+            let end = start + out.len();
+            let part = |b: usize| i * width + b * length + start..i * width + b * length + end;
+            let blocks = 0..width / length;
             match self {
-                Self::Small(data) if first => {
-                    data.all().part(from, from + out.len()).write_products(factors, out);
-                }
                 Self::Small(data) => {
-                    let entries = &mut buffer[..out.len()];
-                    data.all().part(from, from + out.len()).write(entries);
-                    add_products(out, entries, factors);
+                    let rows: Vec<Run<'_>> =
+                        blocks.map(|b| data.all().part(part(b).start, part(b).end)).collect();
+                    combine_products(out, &factors.steps, &rows, &factors.first[start..end]);
                 }
                 Self::Base(data) => {
-                    if first {
-                        out.fill(F::ZERO);
+                    out.fill(F::ZERO);
+                    for b in blocks {
+                        let factors = &factors.first[b * length + start..b * length + end];
+                        add_products(out, &data[part(b)], factors);
                     }
-                    add_products(out, &data[from..from + out.len()], factors);
                 }
                 // Their code words are kept.
                 Self::Extension(_) => {}
             }
+        }
+    }
+
+    /// Adds entry c of row i of rows of `factors.len()` entries, times `factors[c]`, to entry c of a vector that may be
+    /// shorter, round and round. Rows over F.
+    fn add_twisted(&self, i: usize, factors: &[F], out: &mut [F]) {
+        let Self::Base(data) = self else { return };
+        let row = &data[i * factors.len()..(i + 1) * factors.len()];
+        for (row, factors) in row.chunks(out.len()).zip(factors.chunks(out.len())) {
+            add_products(&mut out[..row.len()], row, factors);
         }
     }
 
@@ -379,8 +365,7 @@ impl Rows {
     }
 }
 
-/// Code words are kept up to so many F-values of a table that serves one proof; of one that serves many,
-/// some are kept up to so many.
+/// Code words are kept up to so many F-values of a table that serves one proof, and of one that serves many.
 const KEPT: (usize, usize) = (1 << 23, 1 << 26);
 /// Least lg of the positions encoded at once: 512 KiB of a row, which stay in a core's own cache.
 const COSET: usize = 17;
@@ -394,25 +379,21 @@ const CLASSES: usize = 64;
 const SIDE_BY_SIDE: usize = 128;
 const RUNS: usize = 4;
 
-/// How code words are made that are not all kept.
-#[derive(Clone, Copy)]
-struct Cosets {
-    /// lg of the positions encoded at once, at most C.
-    log: usize,
-    /// How many of the first cosets are kept.
-    kept: usize,
+/// The powers of x as products: x^(c + b·L) = `steps[b]`·`first[c]`, c < L; or all of them, where entries are no small
+/// integers and need a product each.
+struct Powers {
+    first: Vec<F>,
+    steps: Vec<F>,
 }
 
-/// How to make code words of which at most so many F-values are kept, if they are more. What is kept of few
-/// serves often; of very many it would hardly ever be asked for.
-fn forgotten(shape: &Shape, most: usize) -> Option<Cosets> {
-    let words = shape.rows << shape.log_n;
-    if shape.extension || words <= most {
-        return None;
+impl Powers {
+    /// Of the first `count` powers, `length` of them a step.
+    fn of(x: F, length: usize, count: usize, data: &Rows) -> Self {
+        if matches!(data, Rows::Small(_)) {
+            return Self { first: powers(x, length), steps: powers(x.pow(length as u64), count / length) };
+        }
+        Self { first: powers(x, count), steps: Vec::new() }
     }
-    let log = COSET.max(shape.log_c.saturating_sub(2)).min(shape.log_c);
-    let some = shape.role != Role::Fresh && words <= KEPT.1;
-    Some(Cosets { log, kept: if some { most / (shape.rows << log) } else { 0 } })
 }
 
 /// x^0, x^1, ..
@@ -432,7 +413,7 @@ fn powers(x: F, count: usize) -> Vec<F> {
 fn encode(shape: &Shape, data: &Rows, masks: &Rows, ntt: &Ntt) -> Zeroizing<Vec<F>> {
     let n = shape.positions();
     let count = if shape.extension { 2 * shape.rows } else { shape.rows };
-    let mut code = zeros(count * n);
+    let mut code = scratch(count * n);
     code.par_chunks_exact_mut(n).enumerate().for_each(|(i, word)| {
         let (own, rest) = word.split_at_mut(shape.data());
         data.write(i, shape.data(), own);
@@ -442,41 +423,36 @@ fn encode(shape: &Shape, data: &Rows, masks: &Rows, ntt: &Ntt) -> Zeroizing<Vec<
     Zeroizing::new(code)
 }
 
-/// Hashes all columns; their code words are made coset by coset, and those of the first cosets kept. Position S·i + s is the value at
-/// ω_n^s·ω^i, ω of order 2^coset: a transform of the coefficients times the powers of ω_n^s. In transform order
+/// Hashes all columns; their code words are made coset by coset, of 2^log positions each. Position S·i + s is the value at
+/// ω_n^s·ω^i, ω of order 2^log: a transform of the coefficients times the powers of ω_n^s. In transform order
 /// such positions are neighbours.
 fn hash_cosets(
     shape: &Shape,
-    data: &Rows,
-    masks: &Rows,
+    (data, masks): (&Rows, &Rows),
     about: (&Ntt, &[[u8; 16]]),
-    cosets: Cosets,
+    log: usize,
     by_slot: &mut [[u8; 32]],
-) -> Code {
-    let length = 1 << cosets.log;
-    let (ntt, whole) = (Ntt::shared(cosets.log as u32), Ntt::shared((shape.log_n - cosets.log) as u32));
+) {
+    let length = 1 << log;
+    let (ntt, whole) = (Ntt::shared(log as u32), Ntt::shared((shape.log_n - log) as u32));
     let root = F::root_of_unity(shape.log_n as u32).unwrap_or(F::ONE);
     let stride = length + APART;
-    let (mut parts, mut scratch) = (Vec::new(), None);
+    let mut words: Vec<F> = scratch(shape.rows * stride);
     for (i, by_slot) in by_slot.chunks_exact_mut(length).enumerate() {
-        let factors = powers(root.pow(whole.slot(i) as u64), shape.dimension());
-        let (of_data, of_masks) = factors.split_at(shape.data());
-        let mut words: Vec<F> = scratch.take().unwrap_or_else(|| zeros(shape.rows * stride));
+        let x = root.pow(whole.slot(i) as u64);
+        let of_data = Powers::of(x, length, shape.data(), data);
+        let mut of_masks = powers(x, shape.masks());
+        let from = x.pow(shape.data() as u64);
+        of_masks.par_iter_mut().for_each(|power| *power *= from);
         words.par_chunks_exact_mut(stride).enumerate().for_each(|(row, word)| {
             let word = &mut word[..length];
-            data.twist(row, of_data, word, true);
-            masks.twist(row, of_masks, word, false);
+            data.twist(row, shape.data(), &of_data, word);
+            masks.add_twisted(row, &of_masks, word);
             ntt.forward(word);
         });
         hash_columns(shape, (&words, stride), about, i * length, by_slot);
-        if i < cosets.kept {
-            parts.push(Zeroizing::new(words));
-        } else {
-            scratch = Some(words);
-        }
     }
-    scratch.into_iter().for_each(recycle);
-    Code { parts, length, stride }
+    reuse(words);
 }
 
 /// Leaves or parents hashed by one task.
@@ -554,13 +530,12 @@ mod tests {
             };
             let base = || Rows::Base(Zeroizing::new(entries.iter().map(|&x| F::from_i64(x)).collect()));
             let seed = Seed::new([3; 32]);
-            let table = |rows, cosets| Table::commit_as(shape.clone(), rows, (&seed, "z"), cosets);
+            let table = |rows, coset| Table::commit_as(shape.clone(), rows, (&seed, "z"), coset);
             let expected = table(base(), None);
             let positions: Vec<usize> = (0..1 << log_n).filter(|i| i % 5 < 2 || i % 64 == 4).collect();
-            for (log, kept) in [(log_c, 0), (log_c - 1, 0), (log_c - 3, 0), (log_c - 1, 1), (log_c - 3, 5)] {
-                let cosets = Some(Cosets { log, kept });
-                for again in [table(base(), cosets), table(small(), cosets)] {
-                    assert_eq!(again.code.parts.len(), kept);
+            for log in [log_c, log_c - 1, log_c - 3] {
+                for again in [table(base(), Some(log)), table(small(), Some(log))] {
+                    assert!(again.code.is_none());
                     assert_eq!(again.root(), expected.root(), "{shape:?}, cosets of 2^{log}");
                     for positions in [&positions[..], &positions[..1], &positions[..0]] {
                         assert_eq!(again.columns(positions), expected.columns(positions), "{shape:?}");

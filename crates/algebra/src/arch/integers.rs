@@ -236,6 +236,42 @@ pub(super) fn products_small<S: Lanes>(unit: S, out: &mut [F], x: &[i16], y: &[F
 }
 
 #[inline(always)]
+pub(super) fn combine_products<S: Lanes>(
+    unit: S,
+    out: &mut [F],
+    weights: &[F],
+    rows: &[&[i16]],
+    factors: &[F],
+) {
+    let count = weights.len().min(rows.len());
+    let mut n = whole::<S>(&[out.len(), factors.len()]);
+    let (mut sum, mut row) = (F::ZERO, 0);
+    while row < count {
+        n = n.min(whole::<S>(&[rows[row].len()]));
+        sum += weights[row];
+        row += 1;
+    }
+    if count > MOST_PRODUCTS {
+        n = 0;
+    }
+    // x + OFFSET is not negative; what is added too much is taken off at the start.
+    let start = unit.splat((-(sum * F::new(i16::OFFSET))).value()).widen();
+    let mut at = 0;
+    while at < n {
+        let (mut sum, mut row) = (start, 0);
+        while row < count {
+            let short = unit.load_short(rows[row], at).wrapping_add(unit.splat(i16::OFFSET));
+            sum = <S::V>::add_small_product(sum, unit.splat(weights[row].value()).split(), short);
+            row += 1;
+        }
+        let sum = <S::V>::reduce(sum);
+        unit.store(out, at, sum.times(unit.load(factors, at)).canonical());
+        at += S::LANES;
+    }
+    small::plain::combine_products_from(n, out, weights, rows, factors);
+}
+
+#[inline(always)]
 pub(super) fn residues_small<S: Lanes>(unit: S, out: &mut [F], x: &[i16]) {
     let n = whole::<S>(&[out.len(), x.len()]);
     let mut at = 0;

@@ -172,6 +172,7 @@ kernels! {
     integers fn dot_small(a: &[K], x: &[i16]) -> K;
     integers fn dots_small(out: &mut [K], a: &[K], rows: &[&[i16]]);
     integers fn products_small(out: &mut [F], x: &[i16], y: &[F]);
+    integers fn combine_products(out: &mut [F], weights: &[F], rows: &[&[i16]], factors: &[F]);
     integers fn residues_small(out: &mut [F], x: &[i16]);
     integers fn combine_small(out: &mut [K], weights: &[K], rows: &[&[i16]]);
 }

@@ -134,6 +134,9 @@ proptest! {
             let mut words = vec![vec![F::ONE; 80 - v.len() / 2]; 2];
             let factors: Vec<F> = v.iter().map(|factor| factor.c1).collect();
             products_small(level, &mut words[0], small[1], &factors);
+            let few: Vec<F> = weights.iter().map(|weight| weight.c0).collect();
+            words.push(vec![F::ONE; 80 - v.len() / 3]);
+            combine_products(level, &mut words[2], &few, &small, &factors);
             residues_small(level, &mut words[1], small[2]);
             made.extend(words.into_iter().map(|words| words.into_iter().map(K::from).collect()));
             let mut dots = vec![K::ZERO; small.len()];
