@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use oracle::{Load, tune};
-use program::types::OracleParams;
 use prove::random::Seed;
 use zerotell_bench::{Net, Style, contents};
 
@@ -42,18 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut program = net.finish()?;
     let (_, model): (_, BTreeMap<u32, Vec<i64>>) = contents(&program, 1);
+    prove::tune(&mut program, OPENINGS, true)?;
     let entries: usize = model.values().map(Vec::len).sum();
-    let fresh = verify::Setup::fresh_entries(&program, 1, true)?;
-    let load = Load { fresh, model: Some((entries, OPENINGS)), zk: true };
-    let (sizing, shape) = tune(&load).ok_or("no parameters fit")?;
-    let shape = shape.ok_or("no weights")?;
-    (program.lambda, program.grind) = (sizing.lambda, sizing.grind);
-    program.model_oracle = Some(OracleParams {
-        rows: u32::try_from(shape.rows)?,
-        log_c: u8::try_from(shape.log_c)?,
-        log_t: shape.log_t.map(u8::try_from).transpose()?,
-        log_n: u8::try_from(shape.log_n)?,
-    });
+    let shape = program.model_oracle.ok_or("no weights")?;
     println!(
         "{entries} weights: {} rows of 2^{} entries, code words of 2^{}",
         shape.rows, shape.log_c, shape.log_n

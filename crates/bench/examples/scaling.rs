@@ -80,7 +80,8 @@ fn median(values: &mut [f64]) -> f64 {
 
 /// Measures one size in this process and prints the numbers.
 fn measure(row: &str, log: u32) -> Result<(), Box<dyn Error>> {
-    let program = network(row, log)?;
+    let mut program = network(row, log)?;
+    prove::tune(&mut program, 32, true)?;
     let needed = compile::estimate(&program, 1, &compile::Units::default(), &[]).peak_ram_bytes;
     let free = kilobytes("/proc/meminfo", "MemAvailable:").unwrap_or(u64::MAX);
     if needed > free / 10 * 9 {

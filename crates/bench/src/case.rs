@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use program::execute::Assignment;
+use program::execute::{Assignment, Prepared, Ran};
 use program::types::{Home, Program};
 use program::wire::Statement;
-use program::{Disclosure, InputMode, execute};
+use program::{Disclosure, InputMode};
 use prove::random::Seed;
 use prove::{Proof, Table};
 use verify::{Setup, Verdict};
@@ -21,7 +21,7 @@ pub struct Case {
     /// Private input, hidden weights, zero knowledge, one element.
     pub statement: Statement,
     inputs: Contents,
-    model: Contents,
+    model: BTreeMap<u32, Prepared>,
     table: Table,
 }
 
@@ -66,6 +66,7 @@ impl Case {
             slots: vec![],
             context: vec![],
         };
+        let model = model.into_iter().map(|(number, values)| (number, Prepared::new(values))).collect();
         Ok(Self { program, statement, inputs, model, table })
     }
 
@@ -82,7 +83,7 @@ impl Case {
     /// # Errors
     /// When the executor refuses: a defect of the network.
     pub fn execute(&self, setup: &Setup) -> Result<Assignment, Box<dyn Error>> {
-        Ok(execute(&setup.lowered, &self.inputs, &self.model)?)
+        Ok(prove::execute(&setup.lowered, &self.inputs, &self.model, Ran::default())?)
     }
 
     /// The proof; `observe` is told the name of each phase as it starts.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use compile::{Options, Precision, Report};
 use model::{ImportOptions, Imported};
-use program::types::{Home, Ladder, Program, Rung};
+use program::types::Program;
 
 use crate::failure::{Failure, MODEL_FILE, Outcome, USAGE};
 use crate::files::{CacheEntry, Weights, read_bounded};
@@ -240,34 +240,9 @@ pub fn compile_graph(
 /// Chooses the oracles' parameters of a program by the cost model, with room for `openings` openings
 /// of the model, with or without masks.
 pub fn tune(program: &mut Program, openings: usize, zk: bool) -> Outcome<()> {
-    let refuse = |problem: &dyn std::fmt::Display| {
+    prove::tune(program, openings, zk).map_err(|problem| {
         Failure::misuse(MODEL_FILE, "program", problem, "reduce the model, or ask for fewer openings")
-    };
-    let entries: usize = program
-        .tensors
-        .iter()
-        .filter(|t| t.home == Home::Model)
-        .map(|t| t.axes.iter().map(|&n| n as usize).product::<usize>())
-        .sum();
-    let fresh = verify::Setup::fresh_entries(program, 1, zk).map_err(|e| refuse(&e))?;
-    let load = oracle::Load { fresh, model: program.model_oracle.map(|_| (entries, openings)), zk };
-    let (sizing, shape) = oracle::tune(&load).ok_or_else(|| refuse(&"no oracle parameters fit it"))?;
-    let byte = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
-    let rung = |rung: &oracle::Rung| Rung { rows: byte(rung.rows), rate: byte(rung.rate) };
-    (program.lambda, program.grind) = (sizing.lambda, sizing.grind);
-    program.ladder = Ladder {
-        fresh: rung(&sizing.fresh),
-        inner: sizing.inner.iter().map(rung).collect(),
-        last_max: u16::try_from(sizing.last_max).unwrap_or(u16::MAX),
-        end_rate: byte(sizing.end_rate),
-    };
-    program.model_oracle = shape.map(|shape| program::types::OracleParams {
-        rows: u32::try_from(shape.rows).unwrap_or(u32::MAX),
-        log_c: byte(shape.log_c),
-        log_t: shape.log_t.map(byte),
-        log_n: byte(shape.log_n),
-    });
-    program::validate(program).map_err(|e| Failure::misuse(MODEL_FILE, "program", e, "report this model"))
+    })
 }
 
 /// Milliseconds since then.

@@ -31,6 +31,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tiled;
+mod tune;
 mod values;
 
 pub use hands::{execute, run};
@@ -38,6 +39,7 @@ pub use integers::Integers;
 pub use link::{LinkAbout, prove_link, recommit};
 pub use prover::{Proof, ProveError, commit_input, commit_model, prove, prove_at, prove_observed};
 pub use table::Table;
+pub use tune::tune;
 
 // Experiments that open in another way join the ladder with these.
 pub use functional::Functional;
