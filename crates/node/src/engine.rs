@@ -2,9 +2,10 @@
 //!
 //! Generic over runtime and network: the same text runs over TCP and in the simulator.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use certify::hash::Digest;
@@ -202,6 +203,24 @@ fn unlock(key: &Key) -> (How, Digest) {
     let mut digest = [0; 32];
     digest.copy_from_slice(&key[1..]);
     (if key[0] == 1 { How::Compact } else { How::Whole }, digest)
+}
+
+/// How long a seat that must judge waits for one peer alone.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Wants that are remembered.
+const WANTS: usize = 1024;
+
+/// Whether bytes are wanted for long by now. `since` holds when each was wanted first, lately.
+fn is_late(since: &mut BTreeMap<Digest, SystemTime>, digest: Digest, now: SystemTime) -> bool {
+    if since.len() >= WANTS && !since.contains_key(&digest) {
+        let long = 40 * PATIENCE;
+        since.retain(|_, first| now.duration_since(*first).is_ok_and(|waited| waited < long));
+        while since.len() >= WANTS {
+            since.pop_first();
+        }
+    }
+    let first = *since.entry(digest).or_insert(now);
+    now.duration_since(first).is_ok_and(|waited| waited > PATIENCE)
 }
 
 #[derive(Clone)]
@@ -632,7 +651,7 @@ where
     );
     engine.start(blobs);
     let mailbox = Arc::new(Mutex::new(blob_mailbox));
-    let (whole, held) = (mailbox.clone(), chain.blobs.clone());
+    let (whole, again, held) = (mailbox.clone(), mailbox.clone(), chain.blobs.clone());
     context.child("whole").spawn(move |_| async move {
         while let Some(digest) = lacked.recv().await {
             whole.lock().unwrap_or_else(PoisonError::into_inner).fetch(key(How::Whole, &digest));
@@ -650,7 +669,14 @@ where
         };
     });
     let anyone = fetch.clone();
-    let want: Want = Arc::new(move |digest| anyone(digest, None));
+    let (since, clock) = (Mutex::new(BTreeMap::new()), context.child("wants"));
+    let want: Want = Arc::new(move |digest| {
+        anyone(digest, None);
+        if is_late(&mut since.lock().unwrap_or_else(PoisonError::into_inner), digest, clock.current()) {
+            // Whoever was asked first may be slow, and is waited for. Another is asked for the whole.
+            again.lock().unwrap_or_else(PoisonError::into_inner).fetch(key(How::Whole, &digest));
+        }
+    });
 
     let unbounded = Multisig::certificate_codec_config_unbounded();
     let open = |what: &str, why: &dyn std::fmt::Display| {
@@ -801,4 +827,32 @@ fn gossip<E, S, R>(
             context.sleep(Duration::from_millis(5)).await;
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A want is late after a while and not before, and a flood of wants is forgotten.
+    #[test]
+    fn wants_are_late_after_a_while() {
+        let (mut since, start) = (BTreeMap::new(), SystemTime::UNIX_EPOCH);
+        let name = |i: usize| {
+            let mut name = [0; 32];
+            name[..8].copy_from_slice(&i.to_be_bytes());
+            name
+        };
+        assert!(!is_late(&mut since, name(0), start));
+        assert!(!is_late(&mut since, name(0), start + PATIENCE));
+        assert!(is_late(&mut since, name(0), start + 2 * PATIENCE));
+        assert!(!is_late(&mut since, name(1), start + 2 * PATIENCE), "its own time");
+        for i in 2..3 * WANTS {
+            assert!(!is_late(&mut since, name(i), start + 3 * PATIENCE));
+            assert!(since.len() <= WANTS);
+        }
+        // A clock that was set back makes nothing late.
+        assert!(!is_late(&mut since, name(3 * WANTS - 1), start));
+        let later = start + 50 * PATIENCE;
+        assert!(!is_late(&mut since, name(0), later) && since.len() == 1, "the old ones are gone");
+    }
 }
