@@ -37,7 +37,12 @@ export async function launch(program) {
     await Promise.race([ask("Browser.close").catch(() => {}), new Promise((resolve) => setTimeout(resolve, 2000))]);
     child.kill("SIGKILL");
     await gone;
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    // Its other processes write for a while after it is gone.
+    try {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    } catch (why) {
+      console.log(`left behind: ${folder}: ${why.message}`);
+    }
   };
   return { tab: () => tab(ask, hearers), stop };
 }
