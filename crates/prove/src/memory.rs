@@ -138,6 +138,8 @@ pub fn scratch<T: Element>(n: usize) -> Vec<T> {
     let used = if n <= ALONE { None } else { Kept::take(&mut lock::<T>().used, n) };
     match used {
         Some(mut vector) => {
+            // Not everybody gives it back: what is not written over is wiped.
+            blank(&mut vector[n..]);
             vector.truncate(n);
             vector
         }
@@ -161,12 +163,14 @@ pub fn recycle<T: Element>(mut values: Vec<T>) {
 
 /// Keeps a vector as it is for [`scratch`], until what is being proved is done; otherwise as [`recycle`].
 pub fn reuse<T: Element>(mut values: Vec<T>) {
-    if PROVING.load(Ordering::SeqCst) == 0 || values.len() <= ALONE {
+    if values.len() <= ALONE {
         return recycle(values);
     }
     values.resize(values.capacity(), T::ZERO);
     let mut kept = lock::<T>();
-    if kept.has_room(values.len() * size_of::<T>()) {
+    // Under the lock: whoever stops proving counts down first and wipes then.
+    let proving = PROVING.load(Ordering::SeqCst) > 0;
+    if proving && kept.has_room(values.len() * size_of::<T>()) {
         kept.used.push(values);
     } else {
         drop(kept);
