@@ -17,7 +17,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use program::types::Program;
-use zerotell_bench::{Case, Net, Style};
+use zerotell_bench::{Case, Net, Style, cpu_ms, kilobytes, layers};
 
 /// Rows of sizes: name, least and largest binary logarithm.
 const ROWS: [(&str, u32, u32, u32); 2] = [("activations", 12, 24, 2), ("weights", 16, 27, 1)];
@@ -47,30 +47,7 @@ fn network(row: &str, log: u32) -> Result<Program, Box<dyn Error>> {
         }
         return Ok(net.finish()?);
     }
-    // Square layers of at most 2^11 by 2^11, the last one of what is left.
-    let side = 1u32 << (log / 2).min(11);
-    let mut net = Net::new(&[side], Style::SMALL)?;
-    let mut left = 1u64 << log;
-    while left > 0 {
-        let next = u32::try_from(left / u64::from(side)).unwrap_or(u32::MAX).clamp(1, side);
-        net.dense(next)?;
-        left = left.saturating_sub(u64::from(next) * u64::from(side));
-    }
-    Ok(net.finish()?)
-}
-
-/// A number of `/proc/self/status` or `/proc/meminfo`, in bytes.
-fn kilobytes(file: &str, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|k| k * 1024)
-}
-
-/// Processor time of this process, in milliseconds (steps of 10).
-fn cpu_ms() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10.0
+    Ok(layers(1 << log, 1 << (log / 2).min(11))?)
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -5,6 +5,7 @@
 //! | where the time of a proof goes | `cargo run --release -p zerotell-bench --example profile` |
 //! | how long lowering and executing take | `cargo run --release -p zerotell-bench --example speed` |
 //! | cost against size, as a table and a picture | `cargo run --release -p zerotell-bench --example scaling` |
+//! | what committing weights costs | `cargo run --release -p zerotell-bench --example commit` |
 //! | what private queries would cost | `cargo run --release -p zerotell-bench --example private_queries` |
 //! | instructions per stage, against a baseline | `cargo xtask counts` |
 //!
@@ -12,7 +13,9 @@
 #![forbid(unsafe_code)]
 
 mod case;
+mod machine;
 mod net;
 
 pub use case::{Case, contents};
-pub use net::{Net, Style, convolution, counted, perceptron};
+pub use machine::{cpu_ms, kilobytes};
+pub use net::{Net, Style, convolution, counted, layers, perceptron};

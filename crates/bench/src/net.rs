@@ -125,6 +125,21 @@ impl Net {
     }
 }
 
+/// So many weights, in dense layers of at most `side` by `side`, the last one of what is left.
+///
+/// # Errors
+/// As [`Net::new`].
+pub fn layers(weights: u64, side: u32) -> Result<Program, Invalid> {
+    let mut net = Net::new(&[side], Style::SMALL)?;
+    let mut left = weights;
+    while left > 0 {
+        let next = u32::try_from(left / u64::from(side)).unwrap_or(u32::MAX).clamp(1, side);
+        net.dense(next)?;
+        left = left.saturating_sub(u64::from(next) * u64::from(side));
+    }
+    net.finish()
+}
+
 /// A perceptron of 4.2 million weights.
 ///
 /// # Errors
