@@ -59,31 +59,53 @@ fn network<S: Lanes, const R: usize>(unit: S, mut v: [S::V; R], present: usize) 
     v
 }
 
+/// The network of R points at place j of parts of so many words, of which those from `PRESENT` on are 0 and not read;
+/// then the factors, if there are any.
+#[inline(always)]
+fn place<S: Lanes, const R: usize, const PRESENT: usize>(
+    unit: S,
+    block: &mut [F],
+    (part, j): (usize, usize),
+    factors: Option<[S::V; R]>,
+) {
+    let mut v = [unit.splat(0); R];
+    let mut k = 0;
+    while k < PRESENT {
+        v[k] = unit.load(block, k * part + j);
+        k += 1;
+    }
+    let mut v = network::<S, R>(unit, v, PRESENT);
+    v[0] = v[0].canonical();
+    let mut k = 1;
+    while k < R {
+        v[k] = match factors {
+            Some(factors) => v[k].times(factors[k]),
+            None => v[k],
+        }
+        .canonical();
+        k += 1;
+    }
+    // After all loads: a load waits for a store whose address differs by a multiple of 4096.
+    let mut k = 0;
+    while k < R {
+        unit.store(block, k * part + j, v[k]);
+        k += 1;
+    }
+}
+
 /// One block of a pass; parts from `present` on are 0 and not read.
 #[inline(always)]
 fn block_pass<S: Lanes, const R: usize, const PRESENT: usize>(unit: S, block: &mut [F], twiddles: &[F]) {
     let part = block.len() / R;
     let mut j = 0;
     while j < part {
-        let mut v = [unit.splat(0); R];
-        let mut k = 0;
-        while k < PRESENT {
-            v[k] = unit.load(block, k * part + j);
-            k += 1;
-        }
-        let mut v = network::<S, R>(unit, v, PRESENT);
-        v[0] = v[0].canonical();
+        let mut factors = [unit.splat(1); R];
         let mut k = 1;
         while k < R {
-            v[k] = v[k].times(unit.load(twiddles, (k - 1) * part + j)).canonical();
+            factors[k] = unit.load(twiddles, (k - 1) * part + j);
             k += 1;
         }
-        // After all loads: a load waits for a store whose address differs by a multiple of 4096.
-        let mut k = 0;
-        while k < R {
-            unit.store(block, k * part + j, v[k]);
-            k += 1;
-        }
+        place::<S, R, PRESENT>(unit, block, (part, j), Some(factors));
         j += S::LANES;
     }
 }
@@ -143,25 +165,7 @@ fn column_block<S: Lanes, const R: usize, const PRESENT: usize>(
         }
         let mut j = row * width;
         while j < row * width + whole {
-            let mut v = [unit.splat(0); R];
-            let mut k = 0;
-            while k < PRESENT {
-                v[k] = unit.load(block, k * part + j);
-                k += 1;
-            }
-            let mut v = network::<S, R>(unit, v, PRESENT);
-            v[0] = v[0].canonical();
-            let mut k = 1;
-            while k < R {
-                v[k] = if twiddles.is_empty() { v[k] } else { v[k].times(factors[k]) }.canonical();
-                k += 1;
-            }
-            // After all loads, as in `block_pass`.
-            let mut k = 0;
-            while k < R {
-                unit.store(block, k * part + j, v[k]);
-                k += 1;
-            }
+            place::<S, R, PRESENT>(unit, block, (part, j), (!twiddles.is_empty()).then_some(factors));
             j += S::LANES;
         }
         row += 1;
