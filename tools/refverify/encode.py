@@ -93,8 +93,8 @@ def operator_bytes(op):
 
 def program_bytes(p):
     """Program bytes and contents. [P21] [P24]"""
-    out = b"ZTPG\2\0" + bytes([p.lam, p.grind, p.limb_bits, *p.ladder.fresh])
-    out += seq(p.ladder.inner, bytes) + p.ladder.last_max.to_bytes(2, "little") + u8(p.ladder.end_rate)
+    out = b"ZTPG\3\0" + bytes([p.lam, p.grind, p.limb_bits, *p.ladder.fresh])
+    out += seq(p.ladder.inner, bytes) + p.ladder.last_max.to_bytes(2, "little") + bytes(p.ladder.end)
     out += seq(p.tensors, tensor_bytes)
     o = p.model_oracle
     out += opt(o, lambda o: u32(o.rows) + u8(o.c) + opt(o.log_t, u8) + u8(o.e))

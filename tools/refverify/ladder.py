@@ -148,7 +148,7 @@ class Ladder:
 
     def end(self, level):
         """[L10] [L11] [L12] [L13]"""
-        m = lg(level.length)
+        m = self.last.c + self.last.h if self.zk else lg(level.length)
         zeta = [None] * m
         for j in reversed(range(m)):
             zeta[j] = self.masked_round("end.round", "end.zeta")
@@ -157,18 +157,18 @@ class Ladder:
             if V * mle(self.clear, zeta) != self.claim.const:
                 raise Reject("end: the last vector does not match the claim")
             return
-        self.masked_end(level.length, zeta, V)
+        self.masked_end(zeta, V)
 
-    def masked_end(self, length, zeta, V):
+    def masked_end(self, zeta, V):
         """[L12] [L13]"""
         tape, E, Q, pads = self.tape, self.last, self.pad, self.used
         sigma = tape.read("sigma", 1)[0]
         theta = tape.challenge("theta")
-        reply = tape.read("reply", length + E.T + pads + Q.T)
-        y, reply = reply[:length], reply[length:]
+        reply = tape.read("reply", E.C + E.T + pads + Q.T)
+        y, reply = reply[: E.C], reply[E.C :]
         y_r, reply = reply[: E.T], reply[E.T :]
         y_q, y_qr = reply[:pads], reply[pads:]
-        left = V * mle(y, zeta)
+        left = V * mle(y, zeta[: E.c])
         for j, x in self.claim.kappa.items():
             left = left - x * y_q[j]
         if left != sigma + theta * self.claim.const:
@@ -176,9 +176,10 @@ class Ladder:
         tape.grind(self.grind)
         self.phases.append([E, Q])
         indices = [tape.indices(o.n, o.queries) for o in (E, Q)]
-        for o, js, data, masks in zip((E, Q), indices, (y, y_q), (y_r, y_qr)):
+        rows = (eq_list(zeta[E.c :], E.own), [ONE])
+        for o, js, data, masks, e in zip((E, Q), indices, (y, y_q), (y_r, y_qr), rows):
             coefs = data + [ZERO] * (o.C - len(data)) + masks
-            for j, (w, s) in zip(js, o.open_columns(tape, js)):
-                if polynomial(coefs, o.x(j)) != s + theta * w:
+            for j, (*w, s) in zip(js, o.open_columns(tape, js)):
+                if polynomial(coefs, o.x(j)) != s + theta * dot(e, w):
                     name = "E" if o.role == ROLE_E else "Q"
                     raise Reject(f"reply: does not match the opened columns of {name}")

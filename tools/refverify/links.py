@@ -6,7 +6,7 @@ import soundness
 from field import ZERO, Reject, dot, eq_list, lg
 from ladder import Ladder
 from oracle import LADDER, ROLE_M, ROLE_X, Oracle, Sizing, pad_oracle
-from tape import H, Tape, fr, u32
+from tape import PROOF_VERSION, H, Tape, fr, u32
 from wire import CONTEXT, ORACLES, Reader
 
 CHAIN = 64  # [K6]
@@ -91,7 +91,7 @@ def verify_link(s, proof):
         raise Reject("link: the oracles have other tensors")
     if a.n + b.n > 1 << 27:
         raise Reject("link: the oracles are too large")
-    if proof[:2] != b"\x01\x00":
+    if proof[:2] != PROOF_VERSION:
         raise Reject("link: this proof version is not known")
     tape = Tape(proof[2:])
     tape.absorb("hdr", s.bytes)

@@ -38,7 +38,7 @@ def bad_proofs(proof, marks):
             yield label.replace(".", "-"), bytes(bad)
     yield "short", proof[:-1]
     yield "long", proof + b"\0"
-    yield "version", b"\2" + proof[1:]
+    yield "version", b"\3" + proof[1:]
 
 
 def bad_statements(fields):

@@ -40,7 +40,8 @@ class Oracle:
 
     def __init__(self, role, field, rows, C, T, n, lam, digest=bytes(32)):
         self.role, self.field, self.rows, self.C, self.T, self.n = role, field, rows, C, T, n
-        self.c, self.h = lg(C), lg(rows)
+        self.own = rows - 1 if role in (ROLE_E, ROLE_Q) else rows  # the last row of E and Q masks a reply [L14]
+        self.c, self.h = lg(C), lg(self.own)
         self.queries = min(n, queries(n, C + T, lam))  # [Q2]
         log_t = 255 if T == 0 else lg(T)
         head = bytes([role, field]) + u32(rows) + bytes([self.c, log_t, lg(n)])
@@ -187,7 +188,7 @@ def up(a, b):
     return -(-a // b)
 
 
-LADDER = SimpleNamespace(fresh=(32, 2), inner=[(17, 3), (17, 4)], last_max=2560, end_rate=3)  # a choice that fits any Program
+LADDER = SimpleNamespace(fresh=(32, 2), inner=[(17, 3), (17, 4)], last_max=2560, end=(8, 3))  # a choice that fits any Program
 
 
 class Sizing:
@@ -217,9 +218,10 @@ class Sizing:
 
     def end_oracle(self, w):
         """E of [Q6]; zk only."""
-        C = 1 << lg(w)
-        n = C << self.ladder.end_rate
-        return Oracle(ROLE_E, 1, 2, C, fit_masks(n, C, self.lam, True), n, self.lam)
+        rows, rate = self.ladder.end
+        C = self.cut(w, rows)
+        n = C << rate
+        return Oracle(ROLE_E, 1, up(w, C) + 1, C, fit_masks(n, C, self.lam, True), n, self.lam)
 
     def plan(self, level0, zk):
         """Inner oracles, length of the last vector and number of rounds. [Q9]"""
@@ -233,13 +235,16 @@ class Sizing:
             inner.append(o)
             rounds += o.h
             w = o.C + o.T
+        if zk:
+            end = self.end_oracle(w)
+            return inner, w, rounds + end.h + end.c
         return inner, w, rounds + lg(w)
 
 
 def pad_oracle(pads, lam):
     """Q of [Q6]; zk only."""
     C = 1 << lg(pads)
-    n = max(16 * C, 2048)
+    n = max(16 * C, 1024)
     return Oracle(ROLE_Q, 1, 2, C, fit_masks(n, C, lam, True), n, lam)
 
 

@@ -14,7 +14,7 @@ from lower import Lowered
 from oracle import Layout, product
 from refverify import Verification
 from relations import draw_point, joint_axes
-from tape import Tape, fr
+from tape import PROOF_VERSION, Tape, fr
 from validity import indices, limb_sizes
 
 # ---------------------------------------------------------------- integers
@@ -324,7 +324,7 @@ class ProverTape(Tape):
 
     def __init__(self, prover):
         super().__init__(b"")
-        self.prover, self.out, self.marks = prover, bytearray(b"\x01\x00"), []
+        self.prover, self.out, self.marks = prover, bytearray(PROOF_VERSION), []
 
     def take(self, count, label):
         if label == "pow":
@@ -359,7 +359,7 @@ class Prover(Verification):
     def __init__(self, program_bytes, statement_bytes, secrets, committed=None, seed=bytes(32), lie=None):
         self.secrets, self.lie, self.streams = secrets, lie, Streams(seed)
         self.committed = committed or []  # Committed of M, X_0, ...
-        super().__init__(program_bytes, statement_bytes, b"\x01\x00")
+        super().__init__(program_bytes, statement_bytes, PROOF_VERSION)
         self.log, self.pad_at, self.queries = {}, 0, []
         self.pending, self.siblings = {}, []
 
@@ -665,9 +665,9 @@ class Prover(Verification):
     def say_root_end(self):
         self.build_w()
         o = self.sizing.end_oracle(len(self.w))
-        fill = [ZERO] * (o.C - len(self.w))
-        self.s = self.streams.extension("e.value", len(self.w))
-        self.e_oracle = Committed(o, self.w + fill + self.s + fill, self.streams, "e")
+        fill = [ZERO] * (o.own * o.C - len(self.w))
+        self.s = self.streams.extension("e.value", o.C)
+        self.e_oracle = Committed(o, self.w + fill + self.s, self.streams, "e")
         self.next = None
         return self.e_oracle.root
 
@@ -705,10 +705,10 @@ class Prover(Verification):
             self.functional = [self.V + [ZERO] * (o.rows * o.C - len(self.V))]
             self.start_level()
         else:
-            size = 1 << lg(len(self.w))
-            fill = [ZERO] * (size - len(self.w))
+            m = self.e_oracle.oracle.c + self.e_oracle.oracle.h if self.zk else lg(len(self.w))
+            fill = [ZERO] * ((1 << m) - len(self.w))
             self.last = [(self.V + fill, self.w + fill)]
-            self.end_j, self.end_zeta = lg(len(self.w)) - 1, [None] * lg(len(self.w))
+            self.end_j, self.end_zeta = m - 1, [None] * m
 
     def say_end_round(self):
         return self.ladder_mask(inner_round(self.last, self.end_j, [ONE], [len(self.end_zeta)]))
@@ -719,7 +719,7 @@ class Prover(Verification):
         self.end_j -= 1
 
     def say_sigma(self):
-        s = self.last[0][0][0] * mle(self.s, self.end_zeta)
+        s = self.last[0][0][0] * mle(self.s, self.end_zeta[: self.e_oracle.oracle.c])
         for j, x in self.ladder.claim.kappa.items():
             s = s - x * self.s_q[j]
         return [s]
@@ -728,8 +728,8 @@ class Prover(Verification):
         theta = self.log["theta"][0]
         e, q = self.e_oracle, self.q_oracle
         self.closing = [e, q]
-        out = [s + theta * w for s, w in zip(self.s, self.w)]
-        out += [s + theta * w for w, s in zip(*e.masks)]
+        weights = [theta * x for x in eq_vector(self.end_zeta[e.oracle.c :])[: e.oracle.own]] + [ONE]
+        out = [dot(weights, column) for rows in (e.rows, e.masks) for column in zip(*rows)]
         out += [s + theta * w for s, w in zip(self.s_q, self.q)]
         return out + [s + theta * w for w, s in zip(*q.masks)]
 
@@ -741,7 +741,7 @@ def commit_long_term(program_bytes, statement, secrets):
         def check_roots(self):
             pass
 
-    v = Probe(program_bytes, statement.encode(), b"\x01\x00")
+    v = Probe(program_bytes, statement.encode(), PROOF_VERSION)
     out = []
     for number, (o, name) in enumerate(zip(v.oracles[1:], v.names[1:]), 1):
         layout = v.layouts[name]

@@ -23,7 +23,7 @@ from oracle import (
     pad_oracle,
 )
 from relations import Counts, Ledger, batch, constraints, lookup_argument
-from tape import Tape
+from tape import PROOF_VERSION, Tape
 from wire import model_identity, read_program, read_statement
 
 
@@ -113,7 +113,7 @@ class Verification:
 
     def run(self):
         """The conversation of [N5]."""
-        if self.proof[:2] != b"\x01\x00":
+        if self.proof[:2] != PROOF_VERSION:
             raise Reject("this proof version is not known")
         tape = self.tape()
         tape.absorb("hdr", self.statement_bytes)

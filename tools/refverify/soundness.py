@@ -51,10 +51,11 @@ def link_rows(variables, levels, ends, grind):
 
 def opening(levels, ends, grind):
     """The terms of the ladder."""
+    folded = [ends[:1]] if ends else []  # E's rows are folded too
     opened = [o for level in [*levels, ends] for o in level]
     queried = [b for b in map(query_bits, opened) if b is not None]
     return [
-        ("row folds", min(field_bits(2 + sum(o.n for o in level)) for level in levels)),
+        ("row folds", min(field_bits(2 + sum(o.n for o in level)) for level in [*levels, *folded])),
         ("query batch", min(field_bits(sum(o.queries for o in level)) for level in levels)),
         ("closing move", field_bits(1 + sum(o.n for o in ends))),
         ("column queries", min(queried) + grind if queried else LOG_K),

@@ -4,6 +4,8 @@ from blake3 import blake3
 
 from field import K, P, Reject, pairs, words
 
+PROOF_VERSION = b"\x02\x00"  # first two bytes of every proof [N4]
+
 
 def H(data):
     """BLAKE3, 32 bytes. [B3]"""

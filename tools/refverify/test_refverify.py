@@ -126,7 +126,7 @@ def test_bytes(zk):
     data, st, proof, p, _, _ = mlp_proof(zk, "private")
     refused(data, st, proof[:-1])
     refused(data, st, proof + b"\0")
-    refused(data, st, b"\2" + proof[1:])
+    refused(data, st, b"\1" + proof[1:])
     refused(data, st[:-1] + bytes([st[-1] ^ 1]), proof)
     rnd = random.Random(9)
     seen = {}

@@ -458,10 +458,10 @@ def check_parameters(p):
     need(100 <= p.lam + p.grind <= 255, "lambda + g is not in 100..255")
     ladder = p.ladder
     need(1 <= len(ladder.inner) <= 8, "the ladder has no rungs or too many")
-    need(all(4 <= rows <= 128 for rows, _ in [ladder.fresh, *ladder.inner]), "bad rows of a rung")
-    rates = [rate for _, rate in [ladder.fresh, *ladder.inner]] + [ladder.end_rate]
-    need(all(1 <= rate <= 5 for rate in rates), "bad rate of a rung")
-    need(1024 <= ladder.last_max <= 8192, "bad bound on the last vector")
+    rungs = [ladder.fresh, *ladder.inner, ladder.end]
+    need(all(4 <= rows <= 128 for rows, _ in rungs), "bad rows of a rung")
+    need(all(1 <= rate <= 5 for _, rate in rungs), "bad rate of a rung")
+    need(1024 <= ladder.last_max <= 32768, "bad bound on the last vector")
 
 
 def declared(t):

@@ -229,9 +229,9 @@ class Reader:
 def read_program(data):
     """Program with contents; .digest is program_digest. [P21] [P22] [P24]"""
     r = Reader(data)
-    r.magic(b"ZTPG", 2)
+    r.magic(b"ZTPG", 3)
     p = SimpleNamespace(lam=r.u8(), grind=r.u8(), limb_bits=r.u8())
-    p.ladder = SimpleNamespace(fresh=r.rung(), inner=r.list(RUNGS, r.rung), last_max=r.u16(), end_rate=r.u8())
+    p.ladder = SimpleNamespace(fresh=r.rung(), inner=r.list(RUNGS, r.rung), last_max=r.u16(), end=r.rung())
     p.tensors = r.list(TENSORS, r.tensor)
     p.model_oracle = r.option(r.params)
     p.tables = r.list(TABLES, r.table)

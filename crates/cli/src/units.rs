@@ -103,10 +103,10 @@ fn sizes(setup: &Setup) -> Sizes {
         each.map(|(i, shape)| table(shape, lambda, number > 0 || i == 0, true)).collect::<Vec<_>>()
     };
     let mut oracles: Vec<Oracle> = plan.levels.iter().enumerate().flat_map(level).collect();
-    let mut reply = plan.last_length();
+    let mut reply = plan.replies();
     if let Some((end, pads)) = &plan.closing {
         oracles.extend([table(end, lambda, true, false), table(pads, lambda, true, false)]);
-        reply += end.masks() + plan.pads + pads.masks() + 3;
+        reply += 3;
     }
     let roots = 1 + plan.levels.len() + usize::from(setup.zk);
     let public = setup.lowered.tensors.iter().filter_map(|t| t.content.as_ref()).map(|c| c.len());

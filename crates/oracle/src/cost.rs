@@ -89,7 +89,8 @@ fn oracle_cost(shape: &Shape, lambda: u8) -> Cost {
     let entries = rows.saturating_mul(wide(shape.data()));
     let nanoseconds = match shape.role {
         Role::Model | Role::Input => powers.saturating_add(entries.saturating_mul(WEIGHT)),
-        Role::End | Role::Pads => commit,
+        Role::End => commit.saturating_add(entries.saturating_mul(ENTRY)),
+        Role::Pads => commit,
         Role::Fresh | Role::Inner(_) => {
             commit.saturating_add(powers).saturating_add(entries.saturating_mul(ENTRY))
         }
@@ -127,8 +128,7 @@ pub fn cost(plan: &Plan) -> Cost {
         total.add(oracle_cost(end, lambda));
         total.add(oracle_cost(pads, lambda));
     }
-    let last = wide(plan.last_length());
-    total.bytes = total.bytes.saturating_add(last.saturating_mul(16));
+    total.bytes = total.bytes.saturating_add(wide(plan.replies()).saturating_mul(16));
     let phases = wide(plan.levels.len()).saturating_add(u64::from(plan.zk));
     let tries = 1u64.checked_shl(plan.sizing.grind.into()).unwrap_or(u64::MAX);
     let grinding = if plan.sizing.grind == 0 { 0 } else { tries.saturating_mul(GRIND) };
@@ -235,9 +235,12 @@ impl Candidate {
         }
         for rate in 1..=4 {
             push(&|sizing| sizing.fresh.rate = rate);
-            push(&|sizing| sizing.end_rate = rate);
+            push(&|sizing| sizing.end.rate = rate);
         }
-        for last_max in [1024, 1536, 2560, 4096] {
+        for rows in [4, 6, 8, 12, 16, 24, 32, 48] {
+            push(&|sizing| sizing.end.rows = rows);
+        }
+        for last_max in [1024, 1536, 2560, 4096, 6144, 8192, 12_288, 16_384, 24_576, 32_768] {
             push(&|sizing| sizing.last_max = last_max);
         }
         for index in 0..self.sizing.inner.len() {

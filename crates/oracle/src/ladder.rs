@@ -13,7 +13,7 @@
 //! | 5.j' | verifier | ζ_j                                 | `end.zeta`                   |
 //! | 6    | prover   | σ                                   | `sigma`                      |
 //! | 6'   | verifier | θ                                   | `theta`                      |
-//! | 7    | prover   | masked reply                        | `reply`                      |
+//! | 7    | prover   | masked fold of E's rows, masked pads | `reply`                     |
 //! | 8    | prover   | proof of work, columns of E and Q   | `pow`, `cols`                |
 
 use algebra::multilinear::{eq_prefix, evaluate, power, selector};
@@ -49,7 +49,7 @@ pub trait Rungs {
     fn fold(&mut self, weights: &[Vec<K>], factors: &[K]);
     /// Commits w to the next oracle.
     fn commit_next(&mut self) -> [u8; 32];
-    /// Commits w and its mask to E.
+    /// Commits w and the row that masks its fold to E.
     fn commit_end(&mut self) -> [u8; 32];
     /// w itself (without zero knowledge).
     fn last_vector(&mut self) -> Vec<K>;
@@ -63,7 +63,7 @@ pub trait Rungs {
     fn end_round(&mut self, j: usize) -> [K; 2];
     /// Binds variable j of the last vector.
     fn end_fold(&mut self, j: usize, zeta: K);
-    /// σ = V(ζ)·s̃(ζ) - ⟨κ, s_Q⟩.
+    /// σ = V(ζ)·s̃(ζ of E's columns) - ⟨κ, s_Q⟩.
     fn sigma(&mut self, kappa: &[K]) -> K;
     /// y, y_r, y_Q, y_Qr.
     fn reply(&mut self, theta: K) -> Vec<K>;
@@ -413,9 +413,8 @@ fn close<E: End, W: Rungs>(
     // Soundness: a reply that satisfies the check for two θ yields a satisfying w and Q.
     let theta = end.draw("theta");
     let [(shape, _), (pads, _)] = oracles;
-    let lengths = [plan.last_length(), shape.masks(), plan.pads, pads.masks()];
-    let total = lengths.iter().fold(0usize, |sum, &n| sum.saturating_add(n));
-    let reply = end.say("reply", total, knows, |witness: &mut W| witness.reply(theta))?;
+    let lengths = [shape.data(), shape.masks(), plan.pads, pads.masks()];
+    let reply = end.say("reply", plan.replies(), knows, |witness: &mut W| witness.reply(theta))?;
     let mut rest = reply.as_slice();
     let mut take = |n: usize| {
         let (head, tail) = rest.split_at_checked(n).unwrap_or((rest, &[]));
@@ -423,23 +422,29 @@ fn close<E: End, W: Rungs>(
         head
     };
     let [y, y_masks, y_pads, y_pad_masks] = lengths.map(&mut take);
+    let (columns_at, rows_at) = zeta.split_at_checked(shape.log_c).unwrap_or((zeta, &[]));
     if E::CHECKS {
         let pads: K = claim.kappa.iter().zip(y_pads).map(|(&a, &b)| a * b).sum();
-        if value * evaluate(y, zeta) - pads != sigma + theta * claim.constant {
+        if value * evaluate(y, columns_at) - pads != sigma + theta * claim.constant {
             return Err(Reject::Reply);
         }
     }
     end.grind(plan.sizing.grind)?;
     let lambda = plan.sizing.lambda;
     let positions = oracles.map(|(shape, _)| draw_positions(end, shape, lambda));
-    let replies = [(y, y_masks), (y_pads, y_pad_masks)];
+    // θ times the weights of the rows, and 1 for the mask row.
+    let weights = |rows_at: &[K], rows: usize| {
+        let own = eq_prefix(rows_at, rows).into_iter().map(|weight| theta * weight);
+        own.chain([K::ONE]).collect::<Vec<K>>()
+    };
+    let replies = [(y, y_masks, rows_at), (y_pads, y_pad_masks, &[])];
     let opened = [Opened::End, Opened::Pads];
-    for (((shape, root), at), (which, (data, masks))) in
+    for (((shape, root), at), (which, (data, masks, rows_at))) in
         oracles.into_iter().zip(&positions).zip(opened.into_iter().zip(replies))
     {
         let columns = columns(end, shape, root, which, at, knows)?;
         if E::CHECKS {
-            check_codeword(shape, (data, masks), theta, at, &columns)?;
+            check_codeword(shape, (data, masks), &weights(rows_at, shape.own_rows()), at, &columns)?;
         }
     }
     Ok(())
@@ -467,11 +472,11 @@ fn evaluations(coefficients: &[K], points: &[F]) -> Vec<K> {
     values
 }
 
-/// Enc(y ‖ y_r)_j = s_j + θ·w_j at every opened position.
+/// Enc(y ‖ y_r)_j = Σ_r `weights[r]`·`column_j[r]` at every opened position j.
 fn check_codeword(
     shape: &Shape,
     (data, masks): (&[K], &[K]),
-    theta: K,
+    weights: &[K],
     positions: &[usize],
     columns: &[Column],
 ) -> Result<(), Reject> {
@@ -482,13 +487,7 @@ fn check_codeword(
     let encoded = evaluations(data, &points).into_iter().zip(masked);
     let encoded = encoded.map(|(value, (mask, x))| value + mask.scale(x.pow(shift)));
     for (encoded, column) in encoded.zip(columns) {
-        let Column::Extension(entries) = column else {
-            return Err(Reject::Codeword { oracle: shape.role.name() });
-        };
-        let &[w, s] = entries.as_slice() else {
-            return Err(Reject::Codeword { oracle: shape.role.name() });
-        };
-        if encoded != s + theta * w {
+        if encoded != column.dot(weights) {
             return Err(Reject::Codeword { oracle: shape.role.name() });
         }
     }

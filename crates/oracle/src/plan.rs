@@ -75,9 +75,18 @@ impl Plan {
         self.levels.last().map_or(0, |level| level.length)
     }
 
-    /// Variables of the last vector.
+    /// Variables of the last vector: with zero knowledge those of E's columns and rows.
     pub fn last_variables(&self) -> usize {
-        bits(self.last_length())
+        let of_end = |(end, _): &(Shape, Shape)| end.log_c.saturating_add(end.row_variables());
+        self.closing.as_ref().map_or_else(|| bits(self.last_length()), of_end)
+    }
+
+    /// Values that end the conversation: the last vector itself, or the replies of E and Q.
+    pub fn replies(&self) -> usize {
+        let reply = |(end, pads): &(Shape, Shape)| {
+            [end.dimension(), self.pads, pads.masks()].into_iter().fold(0, usize::saturating_add)
+        };
+        self.closing.as_ref().map_or_else(|| self.last_length(), reply)
     }
 }
 
@@ -93,15 +102,22 @@ pub fn plan(sizing: &Sizing, zk: bool, oracles: Vec<Shape>) -> Option<Plan> {
         levels.push(Level::new(vec![next]));
     }
     let last = levels.last().map_or(0, |level| level.length);
-    let rounds = levels.iter().map(|level| level.rounds).fold(bits(last), usize::saturating_add);
+    let end = if zk { Some(sizing.end(last)?) } else { None };
+    let variables =
+        end.as_ref().map_or_else(|| bits(last), |end| end.log_c.saturating_add(end.row_variables()));
+    let rounds = levels.iter().map(|level| level.rounds).fold(variables, usize::saturating_add);
     let pads = rounds.saturating_mul(2);
-    let closing = if zk { Some((sizing.end(last)?, sizing.pads(pads)?)) } else { None };
+    let closing = if let Some(end) = end { Some((end, sizing.pads(pads)?)) } else { None };
     Some(Plan { sizing: sizing.clone(), zk, levels, closing, pads })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shape_of(shape: &Shape) -> (usize, usize, usize) {
+        (shape.log_c, shape.log_n, shape.queries(84))
+    }
 
     #[test]
     fn levels_of_the_spec() {
@@ -118,8 +134,11 @@ mod tests {
         assert_eq!(inner(&ladder(18)), [(17, 9, 12, 107)]);
         assert_eq!(inner(&ladder(20)), [(17, 11, 14, 103)]);
         assert_eq!(inner(&ladder(22)), [(17, 13, 16, 102), (17, 9, 13, 95)]);
-        let (end, _) = ladder(20).closing.unwrap();
-        assert_eq!((end.log_c, end.log_n, end.queries(84)), (12, 15, 102));
+        let plan = ladder(20);
+        assert_eq!((plan.last_length(), plan.pads, plan.replies()), (2176, 44, 512 + 128 + 44 + 128));
+        let (end, pads) = plan.closing.unwrap();
+        assert_eq!((end.rows, end.own_rows(), shape_of(&end)), (6, 5, (9, 12, 107)));
+        assert_eq!((pads.rows, shape_of(&pads)), (2, (6, 10, 112)));
     }
 
     #[test]

@@ -12,9 +12,9 @@ pub enum Role {
     Model,
     /// A committed input.
     Input,
-    /// Pads of the ladder.
+    /// Pads of the ladder, and the row that masks their reply.
     Pads,
-    /// The last vector and its mask.
+    /// The last folded vector, and the row that masks its reply.
     End,
     /// The folded vector of this level (1, 2, ..).
     Inner(u8),
@@ -86,9 +86,15 @@ impl Shape {
         1 << self.log_n.min(40)
     }
 
-    /// Row variables: lg R.
+    /// Rows that hold what the oracle is made from: all but the last one of E and Q, which masks a reply.
+    pub fn own_rows(&self) -> usize {
+        let masked = matches!(self.role, Role::End | Role::Pads);
+        if masked { self.rows.saturating_sub(1) } else { self.rows }
+    }
+
+    /// Row variables: lg of [`Self::own_rows`].
     pub fn row_variables(&self) -> usize {
-        bits(self.rows)
+        bits(self.own_rows())
     }
 
     /// Queries per opening at λ bits.
@@ -217,8 +223,8 @@ pub struct Sizing {
     pub inner: Vec<Rung>,
     /// Longest last vector.
     pub last_max: usize,
-    /// lg(n / C) of E.
-    pub end_rate: usize,
+    /// E.
+    pub end: Rung,
     /// Candidate mask counts, ascending, powers of two.
     pub masks: Vec<usize>,
     /// Least lg C of Z and of an inner oracle.
@@ -236,10 +242,10 @@ impl Sizing {
             fresh: Rung { rows: 32, rate: 2 },
             inner: vec![Rung { rows: 17, rate: 3 }, Rung { rows: 17, rate: 4 }],
             last_max: 2560,
-            end_rate: 3,
+            end: Rung { rows: 8, rate: 3 },
             masks: vec![128, 256, 512],
             min_log_c: 8,
-            pads_min_log_n: 11,
+            pads_min_log_n: 10,
         }
     }
 
@@ -279,12 +285,12 @@ impl Sizing {
         self.fit(Shape { role, extension: true, rows, log_c, log_t: None, log_n, layout: [0; 32] }, zk)
     }
 
-    /// E for a last vector of this length.
+    /// E for a last folded vector of this length.
     pub fn end(&self, length: usize) -> Option<Shape> {
-        let log_c = bits(length);
-        let log_n = log_c.checked_add(self.end_rate)?;
+        let (log_c, own) = self.cut(length, self.end.rows)?;
+        let (log_n, rows) = (log_c.checked_add(self.end.rate)?, own.checked_add(1)?);
         let role = Role::End;
-        self.fit(Shape { role, extension: true, rows: 2, log_c, log_t: None, log_n, layout: [0; 32] }, true)
+        self.fit(Shape { role, extension: true, rows, log_c, log_t: None, log_n, layout: [0; 32] }, true)
     }
 
     /// Q for this many pads.

@@ -61,7 +61,7 @@ pub const RUNG_RATE: (u8, u8) = (1, 5);
 /// Rungs of a ladder that are spelt out.
 pub const RUNGS: u64 = 8;
 /// Least and largest bound on the last vector.
-pub const LAST_VECTOR: (u16, u16) = (1024, 8192);
+pub const LAST_VECTOR: (u16, u16) = (1024, 32_768);
 /// Least number of limb bits.
 pub const LIMB_LEAST: u8 = 4;
 /// Largest number of limb bits.

@@ -272,8 +272,8 @@ pub struct Ladder {
     pub inner: Vec<Rung>,
     /// Longest last vector.
     pub last_max: u16,
-    /// lg of positions per data coefficient of E.
-    pub end_rate: u8,
+    /// E.
+    pub end: Rung,
 }
 
 impl Default for Ladder {
@@ -283,7 +283,7 @@ impl Default for Ladder {
             fresh: Rung { rows: 32, rate: 2 },
             inner: vec![Rung { rows: 17, rate: 3 }, Rung { rows: 17, rate: 4 }],
             last_max: 2560,
-            end_rate: 3,
+            end: Rung { rows: 8, rate: 3 },
         }
     }
 }

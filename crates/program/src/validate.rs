@@ -205,11 +205,10 @@ fn check_ladder(ladder: &Ladder) -> Result<(), Invalid> {
     let between = |what, found: u8, (least, most): (u8, u8)| {
         within(site, what, i128::from(found), i128::from(least), i128::from(most))
     };
-    for rung in ladder.inner.iter().chain([&ladder.fresh]) {
+    for rung in ladder.inner.iter().chain([&ladder.fresh, &ladder.end]) {
         between("rows of a rung", rung.rows, limits::RUNG_ROWS)?;
         between("lg of positions per coefficient", rung.rate, limits::RUNG_RATE)?;
     }
-    between("lg of positions per coefficient", ladder.end_rate, limits::RUNG_RATE)?;
     let (least, most) = limits::LAST_VECTOR;
     within(site, "the last vector", ladder.last_max.into(), least.into(), most.into())?;
     let rungs = count(ladder.inner.len());

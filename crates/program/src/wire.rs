@@ -63,7 +63,7 @@ use crate::types::{
 
 const PROGRAM_MAGIC: &[u8; 4] = b"ZTPG";
 const STATEMENT_MAGIC: &[u8; 4] = b"ZTST";
-const PROGRAM_VERSION: u16 = 2;
+const PROGRAM_VERSION: u16 = 3;
 const STATEMENT_VERSION: u16 = 1;
 
 /// What one proof says in public, besides the Program itself.
@@ -228,7 +228,7 @@ impl Writer {
         self.rung(&ladder.fresh);
         self.list(&ladder.inner, Writer::rung);
         self.0.extend_from_slice(&ladder.last_max.to_le_bytes());
-        self.u8(ladder.end_rate);
+        self.rung(&ladder.end);
     }
 
     fn params(&mut self, params: &OracleParams) {
@@ -687,7 +687,7 @@ impl<'a> Reader<'a> {
 
     fn ladder(&mut self) -> Read<Ladder> {
         let (fresh, inner) = (self.rung()?, self.list(limits::RUNGS, Reader::rung)?);
-        Ok(Ladder { fresh, inner, last_max: u16::from_le_bytes(self.array()?), end_rate: self.u8()? })
+        Ok(Ladder { fresh, inner, last_max: u16::from_le_bytes(self.array()?), end: self.rung()? })
     }
 
     fn program(&mut self) -> Read<(Program, Vec<[u8; 32]>)> {

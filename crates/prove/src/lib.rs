@@ -24,6 +24,7 @@ mod link;
 mod memory;
 mod product;
 mod prover;
+mod queried;
 pub mod random;
 mod ranked;
 mod rungs;

@@ -27,8 +27,8 @@ pub trait Element: Copy + Send + Sync + Zeroize + 'static {
 
 /// Vectors that wait, each as long as its capacity.
 pub struct Kept<T> {
-    /// All zeros.
-    clean: Vec<Vec<T>>,
+    /// All zeros, and after how many proofs they came.
+    clean: Vec<(Vec<T>, usize)>,
     /// As they were left.
     used: Vec<Vec<T>>,
 }
@@ -36,17 +36,33 @@ pub struct Kept<T> {
 impl<T> Kept<T> {
     const NONE: Self = Self { clean: Vec::new(), used: Vec::new() };
 
-    /// Takes the shortest of a list that has `n` entries and at most twice as many.
-    fn take(list: &mut Vec<Vec<T>>, n: usize) -> Option<Vec<T>> {
-        let fits = |vector: &Vec<T>| (n..=2 * n).contains(&vector.len());
-        let best = list.iter().enumerate().filter(|(_, vector)| fits(vector)).min_by_key(|(_, v)| v.len());
-        best.map(|(i, _)| i).map(|i| list.swap_remove(i))
+    /// The place of the shortest that has `n` entries and at most twice as many.
+    fn fits(lengths: impl Iterator<Item = usize>, n: usize) -> Option<usize> {
+        let fits = |(_, length): &(usize, usize)| (n..=2 * n).contains(length);
+        lengths.enumerate().filter(fits).min_by_key(|&(_, length)| length).map(|(i, _)| i)
+    }
+
+    /// Zeros, `n` to twice as many.
+    fn take_clean(&mut self, n: usize) -> Option<Vec<T>> {
+        let place = Self::fits(self.clean.iter().map(|(vector, _)| vector.len()), n);
+        place.map(|i| self.clean.swap_remove(i).0)
+    }
+
+    /// Anything, `n` to twice as many entries.
+    fn take_used(&mut self, n: usize) -> Option<Vec<T>> {
+        let place = Self::fits(self.used.iter().map(Vec::len), n);
+        place.map(|i| self.used.swap_remove(i))
+    }
+
+    /// Gives back what nobody has taken since [`PATIENCE`] proofs, now that so many are done.
+    fn forget(&mut self, done: usize) {
+        self.clean.retain(|&(_, came)| done.saturating_sub(came) <= PATIENCE);
     }
 
     /// Whether so many bytes more may be kept.
     fn has_room(&self, bytes: usize) -> bool {
-        let lengths = self.clean.iter().chain(&self.used).map(Vec::len);
-        lengths.sum::<usize>() * size_of::<T>() + bytes <= KEPT_MAX
+        let clean = self.clean.iter().map(|(vector, _)| vector);
+        clean.chain(&self.used).map(Vec::len).sum::<usize>() * size_of::<T>() + bytes <= KEPT_MAX
     }
 }
 
@@ -84,6 +100,10 @@ impl Element for K {
 
 /// How many are proving, so that what they leave is wiped in the end.
 static PROVING: AtomicUsize = AtomicUsize::new(0);
+/// How many proofs are done.
+static DONE: AtomicUsize = AtomicUsize::new(0);
+/// What nobody wanted in so many proofs is given back.
+const PATIENCE: usize = 4;
 
 /// As long as it lives [`reuse`] keeps vectors as they are; they are wiped when it goes, those of other proofs with them.
 pub struct Proving(());
@@ -99,6 +119,7 @@ impl Proving {
 impl Drop for Proving {
     fn drop(&mut self) {
         PROVING.fetch_sub(1, Ordering::SeqCst);
+        DONE.fetch_add(1, Ordering::SeqCst);
         settle::<F>();
         settle::<K>();
         settle::<i16>();
@@ -106,10 +127,12 @@ impl Drop for Proving {
     }
 }
 
-/// Wipes what was left as it was.
+/// Wipes what was left as it was, and gives back what nobody wants.
 fn settle<T: Element>() {
     let used = std::mem::take(&mut lock::<T>().used);
     used.into_iter().for_each(recycle);
+    let done = DONE.load(Ordering::SeqCst);
+    lock::<T>().forget(done);
 }
 
 /// `n` zeros.
@@ -117,12 +140,12 @@ pub fn zeros<T: Element>(n: usize) -> Vec<T> {
     if n <= ALONE {
         return vec![T::ZERO; n];
     }
-    let clean = Kept::take(&mut lock::<T>().clean, n);
+    let clean = lock::<T>().take_clean(n);
     if let Some(mut vector) = clean {
         vector.truncate(n);
         return vector;
     }
-    let used = Kept::take(&mut lock::<T>().used, n);
+    let used = lock::<T>().take_used(n);
     match used {
         Some(mut vector) => {
             blank(&mut vector);
@@ -135,7 +158,7 @@ pub fn zeros<T: Element>(n: usize) -> Vec<T> {
 
 /// `n` entries of any kind, for who writes over all of them: zeros, or what was given to [`reuse`].
 pub fn scratch<T: Element>(n: usize) -> Vec<T> {
-    let used = if n <= ALONE { None } else { Kept::take(&mut lock::<T>().used, n) };
+    let used = if n <= ALONE { None } else { lock::<T>().take_used(n) };
     match used {
         Some(mut vector) => {
             // Not everybody gives it back: what is not written over is wiped.
@@ -157,7 +180,7 @@ pub fn recycle<T: Element>(mut values: Vec<T>) {
     blank(&mut values);
     let mut kept = lock::<T>();
     if kept.has_room(values.len() * size_of::<T>()) {
-        kept.clean.push(values);
+        kept.clean.push((values, DONE.load(Ordering::SeqCst)));
     }
 }
 
@@ -200,7 +223,7 @@ pub fn wipe<T: Element>(values: &mut [T]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALONE, Element, Proving, recycle, reuse, scratch, zeros};
+    use super::{ALONE, Element, Kept, PATIENCE, Proving, recycle, reuse, scratch, zeros};
     use algebra::K;
 
     /// Nothing of a vector is left in the one it becomes, nor beyond its end.
@@ -218,9 +241,22 @@ mod tests {
                 recycle(found);
             }
             let kept = <K as Element>::kept().lock().expect("a lock");
-            assert!(kept.clean.iter().flatten().all(|&x| x == K::ZERO));
-            assert!(kept.clean.iter().all(|vector| vector.len() == vector.capacity()));
+            let mut clean = kept.clean.iter().map(|(vector, _)| vector);
+            assert!(clean.all(|v| v.iter().all(|&x| x == K::ZERO) && v.len() == v.capacity()));
         }
+    }
+
+    /// What nobody wants is not kept for ever.
+    #[test]
+    fn vectors_that_nobody_wants_are_given_back() {
+        let came = [0, 1, PATIENCE, 2 * PATIENCE];
+        let mut kept = Kept { clean: came.map(|done| (vec![K::ZERO; 10], done)).to_vec(), used: Vec::new() };
+        kept.forget(PATIENCE + 1);
+        assert_eq!(kept.clean.len(), 3);
+        assert_eq!(kept.take_clean(7).map(|vector| vector.len()), Some(10));
+        assert!(kept.take_clean(4).is_none() && kept.take_clean(11).is_none());
+        kept.forget(9 * PATIENCE);
+        assert!(kept.clean.is_empty());
     }
 
     /// What is kept as it was is gone when the proof is done, and never taken for zeros. Vectors of this length are this

@@ -1,17 +1,18 @@
 //! The prover's side of the ladder.
 
-use algebra::multilinear::evaluate;
+use algebra::K;
+use algebra::multilinear::{eq_prefix, evaluate};
 use algebra::slices::add_scaled;
-use algebra::{F, K};
-use oracle::{Level, Opened, Plan, Rungs};
+use oracle::{Level, Opened, Part, Plan, Rungs};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::fractions::GRAIN;
 use crate::functional::Functional;
 use crate::integers::Integers;
-use crate::memory::{recycle, reuse, scratch, zeros};
+use crate::memory::{recycle, zeros};
 use crate::product::{Data, Product, first_fold, first_round};
+use crate::queried;
 use crate::random::Source;
 use crate::ranked::Ranked;
 use crate::table::Table;
@@ -47,8 +48,7 @@ pub struct Ladder<'a, S> {
     functional: Vec<K>,
     /// V and w while the end rounds bind them.
     closing: Product,
-    /// w, s of E before the end rounds bind them.
-    last: Vec<K>,
+    /// The row s of E.
     last_mask: Vec<K>,
     pad_values: Vec<K>,
     zeta: Vec<K>,
@@ -80,7 +80,6 @@ impl<'a, S: Source> Ladder<'a, S> {
             folded: Vec::new(),
             functional: Vec::new(),
             closing: Product::default(),
-            last: Vec::new(),
             last_mask: Vec::new(),
             pad_values,
             zeta: Vec::new(),
@@ -135,6 +134,12 @@ impl<'a, S: Source> Ladder<'a, S> {
 
     fn shape(&self) -> &'a Level {
         &self.plan.levels[self.level]
+    }
+
+    /// The point of the end rounds: E's columns, and its rows.
+    fn end_point(&self) -> (&[K], &[K]) {
+        let columns = self.plan.closing.as_ref().map_or(0, |(end, _)| end.log_c);
+        self.zeta.split_at(columns.min(self.zeta.len()))
     }
 
     fn opened(&self, opened: Opened) -> Option<&Table> {
@@ -231,9 +236,10 @@ impl<S: Source> Rungs for Ladder<'_, S> {
     fn fold(&mut self, weights: &[Vec<K>], factors: &[K]) {
         let level = self.shape();
         let mut all = std::mem::take(&mut self.rows);
-        // With room for the next level's shape.
+        // With room for the next level's shape, or the end rounds.
         let room = |next: &Level| next.oracles.iter().map(|shape| shape.rows * shape.data()).max();
-        let room = self.plan.levels.get(self.level + 1).and_then(room).unwrap_or_default();
+        let next = self.plan.levels.get(self.level + 1);
+        let room = next.map_or(Some(1 << self.plan.last_variables()), room).unwrap_or_default();
         let [mut folded, mut functional] = [(); 2].map(|()| {
             let mut vector = zeros(room.max(level.length));
             vector.truncate(level.length);
@@ -296,10 +302,10 @@ impl<S: Source> Rungs for Ladder<'_, S> {
 
     fn commit_end(&mut self) -> [u8; 32] {
         let Some((shape, _)) = &self.plan.closing else { return [0; 32] };
-        self.last_mask = self.source.extension("e.value", self.folded.len());
-        let mut rows = zeros(2 * shape.data());
+        self.last_mask = self.source.extension("e.value", shape.data());
+        let mut rows = zeros(shape.rows * shape.data());
         rows[..self.folded.len()].copy_from_slice(&self.folded);
-        rows[shape.data()..shape.data() + self.folded.len()].copy_from_slice(&self.last_mask);
+        rows[shape.own_rows() * shape.data()..].copy_from_slice(&self.last_mask);
         let table = Table::extension(shape.clone(), rows, self.source, "e");
         let root = table.root();
         self.end = Some(table);
@@ -321,41 +327,33 @@ impl<S: Source> Rungs for Ladder<'_, S> {
     fn queried(&mut self, positions: &[Vec<usize>], xi: K) {
         let level = self.shape();
         let mut power = K::ONE;
-        for (oracle, (shape, positions)) in level.oracles.iter().zip(positions).enumerate() {
-            let weighed: Vec<(usize, K)> = positions
-                .iter()
-                .map(|&position| {
-                    power *= xi;
-                    (position, power)
-                })
-                .collect();
-            let ntt = self.table(oracle).ntt();
-            let half = |pick: fn(K) -> F| {
-                let sparse: Vec<(usize, F)> = weighed.iter().map(|&(j, x)| (j, pick(x))).collect();
-                let (mut values, mut powers) = (zeros(ntt.len()), scratch(shape.dimension()));
-                ntt.powers_into(&sparse, &mut values, &mut powers);
-                reuse(values);
-                powers
-            };
-            let (c0, c1) = rayon::join(|| half(|x| x.c0), || half(|x| x.c1));
-            for part in level.parts.iter().filter(|part| part.oracle == oracle) {
-                let first = if part.mask { shape.data() } else { 0 };
-                let slots = self.functional[part.off..part.off + (1 << part.log)].par_chunks_mut(GRAIN);
-                slots.zip(c0[first..].par_chunks(GRAIN).zip(c1[first..].par_chunks(GRAIN))).for_each(
-                    |(slots, (c0, c1))| {
-                        slots
-                            .iter_mut()
-                            .zip(c0.iter().zip(c1))
-                            .for_each(|(slot, (&c0, &c1))| *slot += K::new(c0, c1));
-                    },
-                );
-            }
-            reuse(c0);
-            reuse(c1);
+        let weighed = |position: &usize| {
+            power *= xi;
+            (*position, power)
+        };
+        let weighed: Vec<(usize, K)> = positions.iter().flatten().map(weighed).collect();
+        let mut weighed = weighed.as_slice();
+        let mut parts: Vec<(&Part, Option<&mut [K]>)> = Vec::with_capacity(level.parts.len());
+        let mut rest = self.functional.as_mut_slice();
+        for part in &level.parts {
+            let (own, more) = rest.split_at_mut(1 << part.log);
+            parts.push((part, Some(own)));
+            rest = more;
         }
+        let mut opened = Vec::with_capacity(level.oracles.len());
+        for (oracle, (shape, positions)) in level.oracles.iter().zip(positions).enumerate() {
+            let (own, more) = weighed.split_at(positions.len());
+            weighed = more;
+            let mut part = |mask| {
+                let part = parts.iter_mut().find(|(part, _)| part.oracle == oracle && part.mask == mask);
+                part.and_then(|(_, slots)| slots.take())
+            };
+            let parts = [part(false), part(true)].into_iter().flatten().collect();
+            opened.push(queried::Opened { log_n: shape.log_n, weighed: own.to_vec(), parts });
+        }
+        queried::add_powers(opened);
         if self.level + 1 == self.plan.levels.len() {
             let size = 1 << self.plan.last_variables();
-            self.last = self.folded.clone();
             let mut functional = std::mem::take(&mut self.functional);
             let mut folded = std::mem::take(&mut self.folded);
             functional.resize(size, K::ZERO);
@@ -376,25 +374,30 @@ impl<S: Source> Rungs for Ladder<'_, S> {
 
     fn sigma(&mut self, kappa: &[K]) -> K {
         let pads: K = kappa.iter().zip(&self.pad_values[self.plan.pads..]).map(|(&a, &b)| a * b).sum();
-        self.closing.finish().0[0] * evaluate(&self.last_mask, &self.zeta) - pads
+        self.closing.finish().0[0] * evaluate(&self.last_mask, self.end_point().0) - pads
     }
 
     fn reply(&mut self, theta: K) -> Vec<K> {
         let (Some(end), Some(pads)) = (&self.end, &self.pads) else { return Vec::new() };
-        let (values, masks) = self.pad_values.split_at(self.plan.pads);
-        let pairs = [
-            (self.last_mask.clone(), self.last.clone()),
-            (end.mask_row(1), end.mask_row(0)),
-            (masks.to_vec(), values.to_vec()),
-            (pads.mask_row(1), pads.mask_row(0)),
-        ];
-        pairs.into_iter().flat_map(|(s, w)| s.into_iter().zip(w).map(move |(s, w)| s + theta * w)).collect()
+        // θ times the fold of a table's own rows, and the row that masks it.
+        let weights = |point: &[K], table: &Table| {
+            let own = eq_prefix(point, table.shape().own_rows()).into_iter().map(|weight| theta * weight);
+            own.chain([K::ONE]).collect::<Vec<K>>()
+        };
+        let of_end = weights(self.end_point().1, end);
+        let of_pads = weights(&[], pads);
+        let data = [end.fold_data(&of_end), end.fold_masks(&of_end)];
+        let pad_data = pads.fold_data(&of_pads);
+        let mut reply = data.iter().flat_map(|part| part.iter().copied()).collect::<Vec<K>>();
+        reply.extend(&pad_data[..self.plan.pads]);
+        reply.extend(pads.fold_masks(&of_pads).iter());
+        reply
     }
 }
 
 impl<S> Drop for Ladder<'_, S> {
     fn drop(&mut self) {
-        for secret in [&mut self.folded, &mut self.last, &mut self.last_mask, &mut self.pad_values] {
+        for secret in [&mut self.folded, &mut self.last_mask, &mut self.pad_values] {
             recycle(std::mem::take(secret));
         }
     }

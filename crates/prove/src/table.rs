@@ -149,16 +149,6 @@ impl Table {
         if let Rows::Small(data) = &self.data { Some(data) } else { None }
     }
 
-    /// Mask entry m of row i, as an element of K.
-    fn mask(&self, row: usize, m: usize) -> K {
-        let at = row * self.shape.masks() + m;
-        match &self.masks {
-            Rows::Small(_) => K::ZERO,
-            Rows::Base(masks) => K::from(masks[at]),
-            Rows::Extension(masks) => masks[at],
-        }
-    }
-
     /// Σ_i `weights[i]` · data of row i.
     pub(crate) fn fold_data(&self, weights: &[K]) -> Zeroizing<Vec<K>> {
         self.data.fold(self.shape.data(), weights)
@@ -167,11 +157,6 @@ impl Table {
     /// Σ_i `weights[i]` · masks of row i.
     pub(crate) fn fold_masks(&self, weights: &[K]) -> Zeroizing<Vec<K>> {
         self.masks.fold(self.shape.masks(), weights)
-    }
-
-    /// Masks of one row.
-    pub(crate) fn mask_row(&self, row: usize) -> Vec<K> {
-        (0..self.shape.masks()).map(|m| self.mask(row, m)).collect()
     }
 
     /// Salts and columns at these positions.
@@ -247,10 +232,6 @@ impl Table {
     /// Merkle siblings of these positions.
     pub(crate) fn siblings(&self, positions: &[usize]) -> Vec<[u8; 32]> {
         self.tree.siblings(positions)
-    }
-
-    pub(crate) fn ntt(&self) -> &Ntt {
-        &self.ntt
     }
 }
 
@@ -375,7 +356,7 @@ const APART: usize = 72;
 const STEP: usize = 1 << 12;
 /// Length of the short transforms of [`Table::evaluated`], how many are made side by side, and how many such runs
 /// are a task.
-const CLASSES: usize = 64;
+pub(crate) const CLASSES: usize = 64;
 const SIDE_BY_SIDE: usize = 128;
 const RUNS: usize = 4;
 
@@ -397,13 +378,15 @@ impl Powers {
 }
 
 /// x^0, x^1, ..
-fn powers(x: F, count: usize) -> Vec<F> {
+pub(crate) fn powers(x: F, count: usize) -> Vec<F> {
+    // Four chains, which do not wait for each other.
+    let step = x.pow(4);
     let mut powers = vec![F::ONE; count];
     powers.par_chunks_mut(STEP).enumerate().for_each(|(i, part)| {
-        let mut power = x.pow((i * STEP) as u64);
-        for slot in part {
-            *slot = power;
-            power *= x;
+        let mut next = [0, 1, 2, 3].map(|lane| x.pow((i * STEP + lane) as u64));
+        for slots in part.chunks_mut(4) {
+            slots.copy_from_slice(&next[..slots.len()]);
+            next.iter_mut().for_each(|power| *power *= step);
         }
     });
     powers

@@ -31,7 +31,7 @@ fn toy() -> Sizing {
         masks: vec![4, 8, 16],
         last_max: 24,
         inner: vec![Rung { rows: 9, rate: 3 }, Rung { rows: 9, rate: 4 }],
-        end_rate: 3,
+        end: Rung { rows: 4, rate: 3 },
         min_log_c: 3,
         pads_min_log_n: 4,
     }
@@ -111,13 +111,21 @@ fn make_with(zk: bool, x: [i64; 2], w: [i64; 4], log_t: u8) -> Toy {
     Toy { setup, statement, assignment, model }
 }
 
-/// A prover's end that changes one message before it is sent and bound, and goes on as if nothing were.
-struct Lying {
+/// A prover's end that changes messages before they are sent and bound, and goes on as if nothing were.
+struct Lying<C> {
     inner: ProverEnd,
-    countdown: usize,
+    /// Changes a message, given its label and the challenges of the end rounds so far.
+    change: C,
+    ends: Vec<K>,
 }
 
-impl End for Lying {
+impl<C> Lying<C> {
+    fn new(change: C) -> Self {
+        Self { inner: ProverEnd::new(&[]), change, ends: Vec::new() }
+    }
+}
+
+impl<C: FnMut(&str, &[K], &mut [K])> End for Lying<C> {
     type Knows<W> = W;
     const CHECKS: bool = false;
     fn bind(&mut self, label: &'static str, public: &[u8]) {
@@ -130,12 +138,11 @@ impl End for Lying {
         knows: &mut W,
         compute: impl FnOnce(&mut W) -> Vec<K>,
     ) -> Result<Vec<K>, Reject> {
-        let lie = count > 0 && self.countdown == 0;
-        self.countdown = self.countdown.wrapping_sub(usize::from(count > 0));
+        let (change, ends) = (&mut self.change, &self.ends);
         self.inner.say(label, count, knows, |witness| {
             let mut values = compute(witness);
-            if lie {
-                values[count / 2] += K::ONE;
+            if count > 0 {
+                change(label, ends, &mut values);
             }
             values
         })
@@ -158,7 +165,9 @@ impl End for Lying {
         self.inner.siblings(count, knows, compute)
     }
     fn draw(&mut self, label: &'static str) -> K {
-        self.inner.draw(label)
+        let drawn = self.inner.draw(label);
+        self.ends.extend((label == "end.zeta").then_some(drawn));
+        drawn
     }
     fn indices(&mut self, log_n: u32, count: usize) -> Vec<usize> {
         self.inner.indices(log_n, count)
@@ -183,19 +192,61 @@ fn a_lie_in_any_message_is_refused() {
             |mark: &&Mark| !mark.label.starts_with("root") && !["siblings", "cols"].contains(&mark.label);
         let messages: Vec<&str> = honest.marks.iter().filter(spoken).map(|mark| mark.label).collect();
         for (number, label) in messages.iter().enumerate() {
-            let fresh = commit_fresh(&toy.setup, &toy.assignment, &Seed::new([5; 32]));
-            let (seed, mut observe) = (Seed::new([5; 32]), |_| {});
-            let mut prover =
-                Prover::new(&toy.setup, &toy.assignment, &fresh, &[&toy.model], &seed, &mut observe);
-            let mut end = Lying { inner: ProverEnd::new(&[]), countdown: number };
-            converse(&mut end, &toy.setup, &header, &toy.statement.roots, &mut prover).unwrap();
-            let found = check(&toy, &end.inner.finish().0, &header, None);
+            let mut said = 0;
+            let found = lie(&toy, &header, |_, _, values| {
+                if said == number {
+                    values[values.len() / 2] += K::ONE;
+                }
+                said += 1;
+            });
             let relations =
                 matches!(found, Err(Reject::Reply | Reject::LastVector | Reject::Codeword { .. }));
             assert!(relations, "zk {zk} message {number} {label}: {found:?}");
         }
         assert!(messages.len() > 20);
     }
+}
+
+/// What the verifier says to a prover that changes its messages so.
+fn lie(toy: &Toy, header: &[u8], change: impl FnMut(&str, &[K], &mut [K])) -> Result<(), Reject> {
+    let (seed, mut observe) = (Seed::new([5; 32]), |_| {});
+    let fresh = commit_fresh(&toy.setup, &toy.assignment, &seed);
+    let mut prover = Prover::new(&toy.setup, &toy.assignment, &fresh, &[&toy.model], &seed, &mut observe);
+    let mut end = Lying::new(change);
+    converse(&mut end, &toy.setup, header, &toy.statement.roots, &mut prover).unwrap();
+    check(toy, &end.inner.finish().0, header, None)
+}
+
+/// A reply that fits the claim, but is not the masked fold that E committed to, is refused by E's columns: one whose value
+/// at the point of the end rounds is the right one, one with other masks, and one with other pads.
+#[test]
+fn a_reply_that_fits_the_claim_must_be_the_committed_fold() {
+    let toy = make(true, [1, 3], [2, -1, 0, 3]);
+    let header = encode_statement(&toy.statement);
+    let (end, pads) = toy.setup.plan.closing.clone().unwrap();
+    assert_eq!(lie(&toy, &header, |_, _, _| {}), Ok(()));
+    let other_fold = lie(&toy, &header, |label, ends, values| {
+        if label == "reply" {
+            // The challenges come from the highest variable down; those of E's rows first.
+            assert_eq!(ends.len(), end.log_c + end.row_variables());
+            let zeta = ends[ends.len() - 1];
+            values[0] += zeta;
+            values[1] += zeta - K::ONE;
+        }
+    });
+    assert_eq!(other_fold, Err(Reject::Codeword { oracle: "E" }));
+    let other_masks = lie(&toy, &header, |label, _, values| {
+        if label == "reply" {
+            values[end.data()] += K::ONE;
+        }
+    });
+    assert_eq!(other_masks, Err(Reject::Codeword { oracle: "E" }));
+    let other_pads = lie(&toy, &header, |label, _, values| {
+        if label == "reply" {
+            values[end.dimension() + toy.setup.plan.pads + pads.masks() - 1] += K::ONE;
+        }
+    });
+    assert_eq!(other_pads, Err(Reject::Codeword { oracle: "Q" }));
 }
 
 /// How the prover holds its fresh columns shows in no byte.
@@ -516,13 +567,33 @@ fn same_messages(toy: &Toy, seed: &Seed, honest: &Run) -> Vec<F> {
     view(&last)
 }
 
-/// Per family of masks: its name, numbers per row, and numbers that the queries of a row use up.
-fn mask_families(setup: &Setup) -> Vec<(String, usize, usize)> {
-    let lambda = setup.sizing.lambda;
-    let own = |name: &str, shape: &oracle::Shape| {
+/// A family of masks.
+struct Masks {
+    name: String,
+    /// Numbers per row.
+    masks: usize,
+    /// Numbers that the queries of a row use up.
+    queries: usize,
+    /// Numbers of the rows that are not replied in full.
+    hidden: usize,
+}
+
+impl Masks {
+    fn of(name: String, shape: &oracle::Shape, lambda: u8) -> Self {
         let words = if shape.extension { 2 } else { 1 };
-        (name.to_owned(), words * shape.masks(), words * shape.queries(lambda))
-    };
+        let masks = words * shape.masks();
+        Self { name, masks, queries: words * shape.queries(lambda), hidden: masks * shape.own_rows() }
+    }
+
+    /// Whether a number is among the first `keep` of its row, or of the row that masks a reply: it is replied in full, so
+    /// all of its numbers count.
+    fn counts(&self, index: usize, keep: usize) -> bool {
+        index >= self.hidden || index % self.masks < keep
+    }
+}
+
+fn mask_families(setup: &Setup) -> Vec<Masks> {
+    let own = |name: &str, shape: &oracle::Shape| Masks::of(name.to_owned(), shape, setup.sizing.lambda);
     let (end, pads) = setup.plan.closing.as_ref().unwrap();
     let mut families = vec![own("z.mask", &setup.groups[0].shape), own("m.mask", &setup.groups[1].shape)];
     for (number, level) in setup.plan.levels.iter().enumerate().skip(1) {
@@ -560,27 +631,23 @@ fn the_view_hides_the_witness() {
     assert!(!basis.insert(moved), "another witness leaves the space of views");
 
     // Fewer masks than queries in any oracle, or one pad less, and the space shrinks.
-    let shapes = mask_families(&toy.setup);
-    assert!(shapes.len() >= 5, "the ladder has no inner level: {:?}", toy.setup.plan);
-    // As many masks as queries suffice; every one of them, and every pad, is needed. The masks of the
-    // second rows of E and Q are replied in full, so they all count.
-    let counts = |name: &str, index: usize, masks: usize, keep: usize| {
-        (name.starts_with(['e', 'q']) && index >= masks) || index % masks < keep
-    };
-    let masks_of = |name: &str| shapes.iter().find(|shape| shape.0 == name);
+    let families = mask_families(&toy.setup);
+    assert!(families.len() >= 5, "the ladder has no inner level: {:?}", toy.setup.plan);
+    assert!(toy.setup.plan.closing.as_ref().unwrap().0.own_rows() > 1, "E folds no rows");
+    // As many masks as queries suffice; every one of them, and every pad, is needed.
+    let masks_of = |name: &str| families.iter().find(|masks| masks.name == name);
     let tight: Vec<_> = rows
         .iter()
-        .filter(|row| {
-            masks_of(&row.0).is_none_or(|(name, masks, queries)| counts(name, row.1, *masks, *queries))
-        })
+        .filter(|row| masks_of(&row.0).is_none_or(|masks| masks.counts(row.1, masks.queries)))
         .collect();
     let rank_of = |keep: &dyn Fn(&str, usize) -> bool| {
         Basis::rank(tight.iter().filter(|row| keep(&row.0, row.1)).map(|row| row.2.clone()))
     };
     assert_eq!(rank_of(&|_, _| true), rank);
-    for (name, masks, queries) in &shapes {
+    for masks in &families {
+        let Masks { name, queries, .. } = masks;
         assert!(tight.iter().any(|row| row.0 == *name), "{name}");
-        let fewer = rank_of(&|own, index| own != name || counts(name, index, *masks, queries - 1));
+        let fewer = rank_of(&|own, index| own != name || masks.counts(index, queries - 1));
         assert!(fewer < rank, "{name} with {queries} queries hides with a mask less");
     }
     for name in ["z.pad", "q.value", "e.value"] {

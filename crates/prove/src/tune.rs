@@ -26,7 +26,7 @@ pub fn tune(program: &mut Program, openings: usize, zk: bool) -> Result<(), Stri
         fresh: rung(&sizing.fresh),
         inner: sizing.inner.iter().map(rung).collect(),
         last_max: u16::try_from(sizing.last_max).unwrap_or(u16::MAX),
-        end_rate: byte(sizing.end_rate),
+        end: rung(&sizing.end),
     };
     program.model_oracle = shape.map(|shape| OracleParams {
         rows: u32::try_from(shape.rows).unwrap_or(u32::MAX),

@@ -252,7 +252,7 @@ pub fn sizing(program: &Program) -> Sizing {
         fresh: rung(&program.ladder.fresh),
         inner: program.ladder.inner.iter().map(rung).collect(),
         last_max: program.ladder.last_max.into(),
-        end_rate: program.ladder.end_rate.into(),
+        end: rung(&program.ladder.end),
         ..Sizing::v1(program.lambda, program.grind)
     }
 }

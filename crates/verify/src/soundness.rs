@@ -85,8 +85,8 @@ pub(crate) fn ladder_terms(plan: &Plan) -> [Term; 4] {
         folds = folds.max(n);
         opened = opened.max(level.oracles.iter().map(|shape| shape.queries(plan.sizing.lambda)).sum());
     }
-    let closing =
-        plan.closing.as_ref().map_or(0, |(end, pads)| end.positions().saturating_add(pads.positions()));
+    let (end, pads) = plan.closing.as_ref().map_or((0, 0), |(end, pads)| (end.positions(), pads.positions()));
+    let (folds, closing) = (folds.max(end), end.saturating_add(pads));
     let security = u32::from(plan.sizing.lambda).saturating_add(u32::from(plan.sizing.grind));
     [
         Term { name: "row folds", bits: over_field(folds.saturating_add(2)) },

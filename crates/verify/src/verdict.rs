@@ -11,7 +11,7 @@ use crate::prepared::{Prepared, has_model, identity_of};
 use crate::{Budget, ChainError, Linked, Links, Setup, SetupError, chain};
 
 /// First two bytes of every proof.
-pub const PROOF_VERSION: u16 = 1;
+pub const PROOF_VERSION: u16 = 2;
 
 /// Least proven bits of an accepted proof.
 pub(crate) const BITS_MIN: u32 = 100;

@@ -90,13 +90,13 @@ type Case<'a> = &'a [(&'a [u32], i64, i64)];
 /// Tensors with the number of parts they take and the first bytes of the hash of the parts' digests;
 /// the second implementation knows the same.
 const CASES: [(Case<'_>, usize, &str); 5] = [
-    (&[(&[3, 4], -127, 127), (&[], 0, 5), (&[7], -1000, 1000)], 1, "7c56e269c16bcb3c"),
+    (&[(&[3, 4], -127, 127), (&[], 0, 5), (&[7], -1000, 1000)], 1, "4904bc911aca99c7"),
     // More than one part: long and flat, cut along the first axis; then along a later one.
-    (&[(&[2, 3, 1_800_000], -8, 7), (&[5], -5, 5)], 4, "ca8aae6e8159a5f3"),
-    (&[(&[9_000_001], -128, 127), (&[3, 1_300_000], -127, 127)], 5, "d02fdb512c146095"),
-    (&[(&[2, 1, 4_100_000], -3, 3)], 4, "2e7e6b7f453d8c41"),
+    (&[(&[2, 3, 1_800_000], -8, 7), (&[5], -5, 5)], 4, "5b23eef84a3e0644"),
+    (&[(&[9_000_001], -128, 127), (&[3, 1_300_000], -127, 127)], 5, "82b550dc2f4b5cd3"),
+    (&[(&[2, 1, 4_100_000], -3, 3)], 4, "3f6c450637d248d0"),
     // Two checks of three limbs each: six lookups per entry.
-    (&[(&[1_000_000], -300_000, 300_000)], 2, "011432ef59dc8360"),
+    (&[(&[1_000_000], -300_000, 300_000)], 2, "6d3ff074b7b19f6d"),
 ];
 
 #[test]

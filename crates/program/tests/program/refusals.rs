@@ -55,15 +55,16 @@ fn ladders() {
     let rung = |rows, rate| zerotell_program::types::Rung { rows, rate };
     for (rows, what) in [(3, "rows of a rung"), (129, "rows of a rung")] {
         assert_eq!(text(refused(|p| p.ladder.fresh.rows = rows)), (Site::Program, what));
+        assert_eq!(text(refused(|p| p.ladder.end.rows = rows)), (Site::Program, what));
         assert_eq!(text(refused(|p| p.ladder.inner.push(rung(rows, 2)))), (Site::Program, what));
     }
     let rate = (Site::Program, "lg of positions per coefficient");
     for bad in [0, 6] {
         assert_eq!(text(refused(|p| p.ladder.fresh.rate = bad)), rate);
         assert_eq!(text(refused(|p| p.ladder.inner[0].rate = bad)), rate);
-        assert_eq!(text(refused(|p| p.ladder.end_rate = bad)), rate);
+        assert_eq!(text(refused(|p| p.ladder.end.rate = bad)), rate);
     }
-    for bad in [1023, 8193] {
+    for bad in [1023, 32_769] {
         assert_eq!(text(refused(|p| p.ladder.last_max = bad)), (Site::Program, "the last vector"));
     }
     assert_eq!(text(refused(|p| p.ladder.inner.clear())), (Site::Program, "rungs of the ladder"));

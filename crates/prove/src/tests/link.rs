@@ -34,7 +34,7 @@ fn bytes(statement: &LinkStatement, tables: [&Table; 2], apart: bool) -> Vec<u8>
     if apart {
         linker = linker.apart();
     }
-    let mut end = ProverEnd::new(&1u16.to_le_bytes());
+    let mut end = ProverEnd::new(&verify::PROOF_VERSION.to_le_bytes());
     verify::link(&mut end, &setup, &statement.encode(), &mut linker).unwrap();
     end.finish().0
 }
@@ -126,8 +126,8 @@ fn every_byte_of_a_link_counts() {
     }
     let longer = [proof.as_slice(), &[0]].concat();
     assert_eq!(accepts(&statement, &longer), Err(Reject::TrailingBytes { count: 1 }));
-    let version = [&[2], &proof[1..]].concat();
-    assert_eq!(accepts(&statement, &version), Err(Reject::Version { found: 2 }));
+    let version = [&[1], &proof[1..]].concat();
+    assert_eq!(accepts(&statement, &version), Err(Reject::Version { found: 1 }));
 }
 
 #[test]

@@ -165,8 +165,8 @@ fn truncated_and_extended_proofs_are_refused() {
     long.push(0);
     assert_eq!(refusal(&owner, &owner.statement, &long), Refusal::Proof(Reject::TrailingBytes { count: 1 }));
     let mut version = proof;
-    version[0] = 2;
-    assert_eq!(refusal(&owner, &owner.statement, &version), Refusal::Proof(Reject::Version { found: 2 }));
+    version[0] = 1;
+    assert_eq!(refusal(&owner, &owner.statement, &version), Refusal::Proof(Reject::Version { found: 1 }));
 }
 
 /// A prover that lies in any committed column, by any of these amounts, is refused.
