@@ -13,6 +13,7 @@
     )
 )]
 
+mod awake;
 mod fractions;
 mod functional;
 mod grind;

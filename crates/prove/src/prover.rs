@@ -17,6 +17,7 @@ use verify::{
 };
 use zeroize::Zeroizing;
 
+use crate::awake::awake;
 use crate::fractions::Tree;
 use crate::grind::least_nonce;
 use crate::inner::Inner;
@@ -253,8 +254,7 @@ pub fn prove_observed(
     source: &impl Source,
     observe: &mut (dyn FnMut(Phase) + Send),
 ) -> Result<Proof, ProveError> {
-    // On a thread of the pool: from outside every parallel loop would put the caller to sleep and wake it.
-    rayon::scope(|_| prove_here(setup, statement, assignment, long_term, source, observe))
+    awake(|| prove_here(setup, statement, assignment, long_term, source, observe))
 }
 
 fn prove_here(
