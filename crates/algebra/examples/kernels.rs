@@ -107,6 +107,14 @@ fn combine_small() -> Run {
     })
 }
 
+fn dots_small() -> Run {
+    let (a, rows, mut out) = (elements(1, N), small(2, 64 * N), elements(3, 64));
+    Box::new(move |level| {
+        let rows: Vec<&[i16]> = rows.chunks_exact(N).collect();
+        arch::dots_small(level, &mut out, &a, &rows);
+    })
+}
+
 fn dot_small() -> Run {
     let (a, x) = (elements(1, N), small(2, N));
     Box::new(move |level| {
@@ -249,6 +257,7 @@ const KERNELS: &[Kernel] = &[
     Kernel { name: "dot_integers", element: "product", elements: N, make: dot_integers },
     Kernel { name: "combine_small", element: "16-bit integer", elements: 64 * N, make: combine_small },
     Kernel { name: "dot_small", element: "16-bit product", elements: N, make: dot_small },
+    Kernel { name: "dots_small", element: "16-bit product", elements: 64 * N, make: dots_small },
     Kernel { name: "dot_elements", element: "product", elements: N, make: dot_elements },
     Kernel { name: "products_small", element: "16-bit product", elements: N, make: products_small },
     Kernel { name: "combine_products", element: "16-bit integer", elements: 8 * N, make: combine_products },
