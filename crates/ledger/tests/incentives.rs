@@ -5,7 +5,9 @@ mod world;
 use certify::Bounded;
 use world::{Habit, World, digest, inner};
 use zerotell_ledger::entry::Status;
-use zerotell_ledger::entry::{Ballots, Cases, Present, Suspended, Table, Treasuries, Validators};
+use zerotell_ledger::entry::{
+    Ballots, Cases, Present, RELEASES_MAX, Suspended, Table, Treasuries, Validators,
+};
 use zerotell_ledger::evidence::seal;
 use zerotell_ledger::transaction::{Accusation, Subject};
 use zerotell_ledger::{Body, Parameters, Scan, seat};
@@ -561,6 +563,31 @@ fn open_votes_end_with_their_epoch() {
     assert_eq!(open(&world), 1, "that of this epoch");
     assert_eq!(world.one("v1", &recall(2)), Ok(10), "whose vote still counts");
     world.go(40);
+    assert_eq!(open(&world), 0);
+}
+
+/// What ends at one height is bounded: one vote too many is refused, and the same one block later is not.
+#[test]
+fn a_height_ends_so_many_votes_and_no_more() {
+    let mut world = World::new(&[1_000, 1_000, 1_000]);
+    let to = world.account("v0");
+    world.must("c", &Body::Transfer { to, amount: 2_000_000_000 });
+    let recall = |version| Body::Recall { subject: Subject::Verifier { version }, reason: 3 };
+    let most = u16::try_from(RELEASES_MAX).unwrap();
+    let first = zerotell_ledger::account_of(&world.state(), &to).unwrap().nonce;
+    let votes: Vec<Vec<u8>> =
+        (0..=most).map(|i| world.sign("v0", first + u64::from(i), 1_000_000, &recall(2 + i))).collect();
+    let codes: Vec<u16> = world.block(&votes).unwrap().iter().map(|outcome| outcome.code).collect();
+    let (last, opened) = codes.split_last().unwrap();
+    assert!(opened.iter().all(|&code| code == 0));
+    assert_eq!(*last, 16);
+    let full = world.tip.height;
+    world.must("v0", &recall(2 + most));
+    let open = |world: &World| world.store.scan().filter(|(key, _)| key[0] == Ballots::NAMESPACE).count();
+    assert_eq!(open(&world), RELEASES_MAX + 1);
+    world.go(full + 40 - world.tip.height);
+    assert_eq!(open(&world), 1);
+    world.go(1);
     assert_eq!(open(&world), 0);
 }
 

@@ -534,7 +534,7 @@ impl<'a> Reader<'a> {
             return self.fail("these bytes do not start with the right name");
         }
         if u16::from_le_bytes(self.array()?) != version {
-            return self.fail("this version is not known");
+            return self.fail("this version is not known: another release of Zerotell wrote it");
         }
         Ok(())
     }
