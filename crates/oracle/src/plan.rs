@@ -77,8 +77,7 @@ impl Plan {
 
     /// Variables of the last vector: with zero knowledge those of E's columns and rows.
     pub fn last_variables(&self) -> usize {
-        let of_end = |(end, _): &(Shape, Shape)| end.log_c.saturating_add(end.row_variables());
-        self.closing.as_ref().map_or_else(|| bits(self.last_length()), of_end)
+        variables(self.closing.as_ref().map(|(end, _)| end), self.last_length())
     }
 
     /// Values that end the conversation: the last vector itself, or the replies of E and Q.
@@ -88,6 +87,10 @@ impl Plan {
         };
         self.closing.as_ref().map_or_else(|| self.last_length(), reply)
     }
+}
+
+fn variables(end: Option<&Shape>, last: usize) -> usize {
+    end.map_or_else(|| bits(last), |end| end.log_c.saturating_add(end.row_variables()))
 }
 
 /// Plans the ladder over these oracles. None if some oracle has no valid parameters.
@@ -103,9 +106,8 @@ pub fn plan(sizing: &Sizing, zk: bool, oracles: Vec<Shape>) -> Option<Plan> {
     }
     let last = levels.last().map_or(0, |level| level.length);
     let end = if zk { Some(sizing.end(last)?) } else { None };
-    let variables =
-        end.as_ref().map_or_else(|| bits(last), |end| end.log_c.saturating_add(end.row_variables()));
-    let rounds = levels.iter().map(|level| level.rounds).fold(variables, usize::saturating_add);
+    let rounds = variables(end.as_ref(), last);
+    let rounds = levels.iter().map(|level| level.rounds).fold(rounds, usize::saturating_add);
     let pads = rounds.saturating_mul(2);
     let closing = if let Some(end) = end { Some((end, sizing.pads(pads)?)) } else { None };
     Some(Plan { sizing: sizing.clone(), zk, levels, closing, pads })
