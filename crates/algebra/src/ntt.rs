@@ -130,19 +130,13 @@ impl Ntt {
 
     /// As [`Self::powers`] for c < `count` alone, `count` at most n.
     pub fn powers_first(&self, sparse: &[(usize, F)], count: usize) -> Vec<F> {
-        let (mut values, mut out) = (vec![F::ZERO; self.len()], vec![F::ZERO; count]);
-        self.powers_into(sparse, &mut values, &mut out);
-        out
-    }
-
-    /// As [`Self::powers`] for the first c alone, as many as there is room for; `values` are n zeros, and other numbers afterwards.
-    pub fn powers_into(&self, sparse: &[(usize, F)], values: &mut [F], out: &mut [F]) {
-        assert!(out.len() <= self.len(), "{} values of a transform of length {}", out.len(), self.len());
+        assert!(count <= self.len(), "{count} values of a transform of length {}", self.len());
+        let mut values = vec![F::ZERO; self.len()];
         for &(j, x) in sparse {
             values[j] += x;
         }
-        self.forward(values);
-        out.iter_mut().enumerate().for_each(|(c, slot)| *slot = values[self.slot(c)]);
+        self.forward(&mut values);
+        (0..count).map(|c| values[self.slot(c)]).collect()
     }
 }
 

@@ -400,6 +400,13 @@ fn functional_value(traces: &[Trace<'_>], z: &[K], functional: &impl Fn(usize, &
     value
 }
 
+/// What the rows of E and Q weigh in a reply: θ times the fold at this point of rows, and 1 for the row that masks it
+/// (spec L12).
+pub fn reply_weights(shape: &Shape, rows_at: &[K], theta: K) -> Vec<K> {
+    let own = eq_prefix(rows_at, shape.own_rows()).into_iter().map(|weight| theta * weight);
+    own.chain([K::ONE]).collect()
+}
+
 /// The closing move with zero knowledge (spec L12, L13).
 fn close<E: End, W: Rungs>(
     end: &mut E,
@@ -432,11 +439,6 @@ fn close<E: End, W: Rungs>(
     end.grind(plan.sizing.grind)?;
     let lambda = plan.sizing.lambda;
     let positions = oracles.map(|(shape, _)| draw_positions(end, shape, lambda));
-    // θ times the weights of the rows, and 1 for the mask row.
-    let weights = |rows_at: &[K], rows: usize| {
-        let own = eq_prefix(rows_at, rows).into_iter().map(|weight| theta * weight);
-        own.chain([K::ONE]).collect::<Vec<K>>()
-    };
     let replies = [(y, y_masks, rows_at), (y_pads, y_pad_masks, &[])];
     let opened = [Opened::End, Opened::Pads];
     for (((shape, root), at), (which, (data, masks, rows_at))) in
@@ -444,7 +446,7 @@ fn close<E: End, W: Rungs>(
     {
         let columns = columns(end, shape, root, which, at, knows)?;
         if E::CHECKS {
-            check_codeword(shape, (data, masks), &weights(rows_at, shape.own_rows()), at, &columns)?;
+            check_codeword(shape, (data, masks), &reply_weights(shape, rows_at, theta), at, &columns)?;
         }
     }
     Ok(())

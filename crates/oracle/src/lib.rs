@@ -24,7 +24,7 @@ mod plan;
 mod shape;
 
 pub use cost::{Cost, Load, cost, tune};
-pub use ladder::{Carries, Opened, Opening, Rungs, open};
+pub use ladder::{Carries, Opened, Opening, Rungs, open, reply_weights};
 pub use merkle::{Hashing, Tree, sibling_count};
 pub use plan::{Level, Part, Plan, plan};
 pub use shape::{Role, Rung, Shape, Sizing, layout_digest, queries};

@@ -1,9 +1,9 @@
 //! The prover's side of the ladder.
 
 use algebra::K;
-use algebra::multilinear::{eq_prefix, evaluate};
+use algebra::multilinear::evaluate;
 use algebra::slices::add_scaled;
-use oracle::{Level, Opened, Part, Plan, Rungs};
+use oracle::{Level, Opened, Part, Plan, Rungs, reply_weights};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
@@ -379,13 +379,8 @@ impl<S: Source> Rungs for Ladder<'_, S> {
 
     fn reply(&mut self, theta: K) -> Vec<K> {
         let (Some(end), Some(pads)) = (&self.end, &self.pads) else { return Vec::new() };
-        // θ times the fold of a table's own rows, and the row that masks it.
-        let weights = |point: &[K], table: &Table| {
-            let own = eq_prefix(point, table.shape().own_rows()).into_iter().map(|weight| theta * weight);
-            own.chain([K::ONE]).collect::<Vec<K>>()
-        };
-        let of_end = weights(self.end_point().1, end);
-        let of_pads = weights(&[], pads);
+        let of_end = reply_weights(end.shape(), self.end_point().1, theta);
+        let of_pads = reply_weights(pads.shape(), &[], theta);
         let data = [end.fold_data(&of_end), end.fold_masks(&of_end)];
         let pad_data = pads.fold_data(&of_pads);
         let mut reply = data.iter().flat_map(|part| part.iter().copied()).collect::<Vec<K>>();
