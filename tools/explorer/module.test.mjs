@@ -66,7 +66,7 @@ test("every golden proof gets its verdict", () => {
   for (const name of readdirSync(ROOT + folder)) {
     const part = (file) => readFileSync(`${ROOT}${folder}${name}/${file}.bin`);
     const links = existsSync(`${ROOT}${folder}${name}/links.bin`);
-    const proof = Buffer.concat([kind("ZTPF", links ? 2 : 1), ...["program", "statement", "proof", ...(links ? ["links"] : [])].map((file) => framed(part(file)))]);
+    const proof = Buffer.concat([kind("ZTPF", 3), ...["program", "links", "statement", "proof"].map((file) => framed(file === "links" && !links ? Buffer.alloc(0) : part(file)))]);
     const dossier = Buffer.concat([kind("ZTDO", 1), framed(proof), ...[0, 1, 2].map(() => framed(Buffer.alloc(0))), Buffer.from([0])]);
     const wanted = readFileSync(`${ROOT}${folder}${name}/expect.txt`, "utf8").split("\n")[0].trim();
     const stopped = failure(ask("proof", new Uint8Array(dossier), new Uint8Array()));

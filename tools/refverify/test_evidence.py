@@ -65,14 +65,16 @@ def signed(parts):
 
 def frames(data):
     """Program, Statement and proof of a proof file. [X2]"""
-    assert data[:6] == b"ZTPF\x01\x00"
+    assert data[:6] == b"ZTPF\x03\x00"
     out, at = [], 6
-    for _ in range(3):
+    for _ in range(4):
         size = int.from_bytes(data[at : at + 8], "little")
         out.append(data[at + 8 : at + 8 + size])
         at += 8 + size
     assert at == len(data)
-    return out
+    program, links, statement, proof = out
+    assert links == b""
+    return program, statement, proof
 
 
 def commitment(field, salt, value):

@@ -42,7 +42,7 @@ fn seed(root: &Path) -> std::io::Result<()> {
             plant(root, "verify_proof", &folder, &whole)?;
             plant(root, "program_decode", &folder, &program)?;
             plant(root, "statement_decode", &folder, &statement)?;
-            plant(root, "files_parse", &folder, &proof_file([&program, &statement, &proof]))?;
+            plant(root, "files_parse", &folder, &proof_file([&program, &[], &statement, &proof]))?;
         }
     }
     for file in listed(&root.join("vectors/certificate/v1")) {
@@ -90,8 +90,8 @@ fn between<'a>(bytes: &'a [u8], start: &str, end: &str) -> &'a [u8] {
 }
 
 /// A `.ztp` file.
-fn proof_file(parts: [&[u8]; 3]) -> Vec<u8> {
-    let mut bytes = b"ZTPF\x01\x00".to_vec();
+fn proof_file(parts: [&[u8]; 4]) -> Vec<u8> {
+    let mut bytes = b"ZTPF\x03\x00".to_vec();
     for part in parts {
         bytes.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         bytes.extend_from_slice(part);

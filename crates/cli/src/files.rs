@@ -517,7 +517,7 @@ mod tests {
 
     #[test]
     fn a_huge_length_is_refused_before_memory_is_taken() {
-        let mut bytes = b"ZTPF\x01\x00".to_vec();
+        let mut bytes = b"ZTPF\x03\x00".to_vec();
         bytes.extend(u64::MAX.to_le_bytes());
         assert!(decode_proof(&bytes).err().unwrap().contains("larger than the file"));
     }

@@ -31,7 +31,7 @@ pub fn canary(template: &[u8], random: Fill<'_>) -> Option<(Vec<u8>, Names)> {
     let statement = Statement::new(&found.facts, Subject::of(&proof), &salts, found.statement.claims.clone());
     // One in 2^32 draws is no key.
     let key = (0..8).find_map(|_| SigningKey::from_random(found.signer.kind(), &drawn(random)).ok())?;
-    let names = Names::of(&statement, &file.statement, &proof);
+    let names = Names::of(&statement, &file.statement);
     let dossier = Dossier {
         proof,
         salts: salts.encode(),

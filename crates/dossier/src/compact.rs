@@ -148,8 +148,8 @@ mod tests {
 
     /// A dossier in form: the program and the links are long, the proof is what changes.
     fn dossier(proof: u8, links: usize) -> Vec<u8> {
-        let mut file = Writer::versioned(b"ZTPF", 2);
-        for part in [vec![1; 3000], vec![2; 100], vec![proof; 5000], vec![3; links]] {
+        let mut file = Writer::versioned(b"ZTPF", 3);
+        for part in [vec![1; 3000], vec![3; links], vec![2; 100], vec![proof; 5000]] {
             file.framed(&part);
         }
         let part = |byte: u8| vec![byte; 40];

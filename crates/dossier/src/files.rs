@@ -3,11 +3,13 @@
 //!
 //! | proof file `.ztp` | bytes |
 //! |---|---|
-//! | name, version | `"ZTPF"`, `u16` 1, or 2 with links |
+//! | name, version | `"ZTPF"`, `u16` 3 |
 //! | program | fr(Program with contents) |
+//! | links | fr(chains of links), at least one link; fr() without |
 //! | statement | fr(Statement) |
 //! | proof | fr(proof) |
-//! | links | version 2: fr(chains of links), at least one link |
+//!
+//! All proofs of one epoch of a model begin with the same bytes, so what is known of these need not be made again.
 //!
 //! | range certificate `.ztr` | bytes |
 //! |---|---|
@@ -21,12 +23,12 @@ use std::ops::Range;
 
 use program::types::Program;
 use program::wire::{self, Statement};
-use verify::Link;
+use verify::{Chains, Link};
 
 use crate::bytes::{Parsed, Reader, Writer};
 
-/// Version of a proof file with links.
-const LINKED: u16 = 2;
+/// Version of a proof file.
+const PROOF_FILE: u16 = 3;
 
 /// What a proof file holds.
 pub struct ProofFile {
@@ -37,62 +39,77 @@ pub struct ProofFile {
     /// The proof.
     pub proof: Vec<u8>,
     /// Links that lead to what it opens.
-    pub chains: Vec<Vec<Link>>,
+    pub chains: Chains,
 }
 
 /// Bytes of a proof file.
 #[must_use]
 pub fn encode_proof(program: &Program, statement: &Statement, proof: &[u8], chains: &[Vec<Link>]) -> Vec<u8> {
     let linked = chains.iter().any(|chain| !chain.is_empty());
-    let mut w = if linked { Writer::versioned(b"ZTPF", LINKED) } else { Writer::new(b"ZTPF") };
+    let mut w = Writer::versioned(b"ZTPF", PROOF_FILE);
     w.framed(&wire::encode_with_contents(program));
+    w.framed(&if linked { verify::encode_links(chains) } else { Vec::new() });
     w.framed(&wire::encode_statement(statement));
     w.framed(proof);
-    if linked {
-        w.framed(&verify::encode_links(chains));
-    }
     w.done().to_vec()
 }
 
-/// A proof file whose program was not looked at.
+/// The parts of a proof file, where they lie.
 pub(crate) struct Parts<'a> {
+    bytes: &'a [u8],
     pub(crate) program: &'a [u8],
-    pub(crate) statement: Statement,
+    pub(crate) links: &'a [u8],
+    pub(crate) statement: &'a [u8],
     pub(crate) proof: &'a [u8],
-    pub(crate) chains: Vec<Vec<Link>>,
 }
 
-pub(crate) fn parts(bytes: &[u8]) -> Parsed<Parts<'_>> {
-    let (mut r, version) = Reader::versioned(bytes, b"ZTPF", LINKED)?;
-    let program = r.framed()?;
-    let statement = wire::decode_statement(r.framed()?);
-    let statement = statement.map_err(|e| format!("its statement is not well formed: {e}"))?;
-    let proof = r.framed()?;
-    let mut chains = Vec::new();
-    if version == LINKED {
-        chains = verify::decode_links(r.framed()?).map_err(|e| e.to_string())?;
-        if chains.iter().all(Vec::is_empty) {
-            return Err("it has a place for links and no link".into());
+impl<'a> Parts<'a> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Parsed<Self> {
+        let (mut r, version) = Reader::versioned(bytes, b"ZTPF", PROOF_FILE)?;
+        if version != PROOF_FILE {
+            return Err(format!(
+                "it has version {version}, of an earlier zerotell; this one reads version {PROOF_FILE}"
+            ));
         }
+        let (program, links, statement, proof) = (r.framed()?, r.framed()?, r.framed()?, r.framed()?);
+        r.end()?;
+        Ok(Self { bytes, program, links, statement, proof })
     }
-    r.end()?;
-    Ok(Parts { program, statement, proof, chains })
+
+    /// Where Program and links lie: what other proofs of its epoch have too.
+    pub(crate) fn shared(&self) -> [Range<usize>; 2] {
+        // A name, a version, a length.
+        let program = 14..self.program.len().saturating_add(14);
+        let start = program.end.saturating_add(8);
+        [program, start..start.saturating_add(self.links.len())]
+    }
+
+    /// Program and links, from the file's beginning.
+    pub(crate) fn head(&self) -> &'a [u8] {
+        let [_, links] = self.shared();
+        self.bytes.get(..links.end).unwrap_or(self.bytes)
+    }
+
+    /// What comes after.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.head().len()..).unwrap_or_default()
+    }
+
+    pub(crate) fn statement(&self) -> Parsed<Statement> {
+        wire::decode_statement(self.statement).map_err(|e| format!("its statement is not well formed: {e}"))
+    }
 }
 
-/// Where the Program and the links lie in a proof file: what other proofs of its epoch have too.
-pub(crate) fn shared(bytes: &[u8]) -> Parsed<Vec<Range<usize>>> {
-    let (mut r, version) = Reader::versioned(bytes, b"ZTPF", LINKED)?;
-    let frames: usize = if version == LINKED { 4 } else { 3 };
-    let (mut at, mut ranges) = (bytes.len().saturating_sub(r.left()), Vec::new());
-    for frame in 0..frames {
-        let length = r.framed()?.len();
-        let start = at.saturating_add(8);
-        at = start.saturating_add(length);
-        if frame == 0 || frame == 3 {
-            ranges.push(start..at);
-        }
+/// The links of a proof file.
+pub(crate) fn chains(bytes: &[u8]) -> Parsed<Chains> {
+    if bytes.is_empty() {
+        return Ok(Vec::new().into());
     }
-    Ok(ranges)
+    let chains = verify::decode_links(bytes).map_err(|e| e.to_string())?;
+    if chains.iter().all(Vec::is_empty) {
+        return Err("it has a place for links and no link".into());
+    }
+    Ok(chains.into())
 }
 
 pub(crate) fn program(bytes: &[u8]) -> Parsed<Program> {
@@ -104,8 +121,13 @@ pub(crate) fn program(bytes: &[u8]) -> Parsed<Program> {
 /// # Errors
 /// Bytes that are not the one spelling of a proof file.
 pub fn decode_proof(bytes: &[u8]) -> Parsed<ProofFile> {
-    let Parts { program: encoded, statement, proof, chains } = parts(bytes)?;
-    Ok(ProofFile { program: program(encoded)?, statement, proof: proof.to_vec(), chains })
+    let parts = Parts::read(bytes)?;
+    Ok(ProofFile {
+        program: program(parts.program)?,
+        statement: parts.statement()?,
+        proof: parts.proof.to_vec(),
+        chains: chains(parts.links)?,
+    })
 }
 
 /// What a range certificate holds.

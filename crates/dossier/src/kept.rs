@@ -1,4 +1,5 @@
-//! Programs that were made ready to verify, kept for the next dossier of the same bytes and shape.
+//! What was made of programs and links, kept for the next dossier of the same bytes: programs ready to verify, links that were
+//! proved, and what hashing the beginning of a proof file came to.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,7 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use certify::hash::{Digest, Purpose, hash};
 use program::types::Program;
-use verify::{Link, Linked, Prepared, ProofShape};
+use record::Begun;
+use verify::{Chains, Linked, Prepared, ProofShape};
+
+use crate::bytes::Parsed;
+use crate::files::{self, Parts};
 
 const LINKED: Purpose = Purpose("zerotell/links-accepted/1");
 /// Links that are remembered, twice.
@@ -19,19 +24,49 @@ pub(crate) struct Ready {
     pub(crate) prepared: Arc<Prepared>,
 }
 
+/// What proof files of one epoch of a model begin with: Program and links.
+pub(crate) struct Head {
+    bytes: Vec<u8>,
+    /// BLAKE3 of the Program's bytes.
+    pub(crate) program: Digest,
+    /// The links.
+    pub(crate) chains: Chains,
+    /// Their names.
+    pub(crate) prefixes: Prefixes,
+    /// The file's digests, begun.
+    pub(crate) begun: Begun,
+}
+
+impl Head {
+    /// Bytes that it takes, about: the links are in it twice.
+    fn weight(&self) -> usize {
+        self.bytes.len().saturating_mul(2)
+    }
+
+    fn new(parts: &Parts<'_>) -> Parsed<Self> {
+        let bytes = parts.head();
+        let chains = files::chains(parts.links)?;
+        let prefixes = Prefixes::of(&chains);
+        let program = *blake3::hash(parts.program).as_bytes();
+        Ok(Self { bytes: bytes.to_vec(), program, chains, prefixes, begun: Begun::new(bytes) })
+    }
+}
+
 struct Entry {
     name: Digest,
     ready: Ready,
     bytes: usize,
 }
 
-/// Programs made ready by [`judge_with`](crate::judge_with), the oldest in use first; bounded by their bytes. A judgement
+/// What [`judge_with`](crate::judge_with) made of programs and links, the oldest in use first; bounded by its bytes. A judgement
 /// is the same with and without.
 ///
-/// They are found by the hash of their bytes, so what is kept need not be decoded again.
+/// Programs are found by the hash of their bytes, so what is kept need not be decoded again; the beginnings of proof files by
+/// the bytes themselves.
 pub struct Kept {
     limit: usize,
     entries: Mutex<Vec<Entry>>,
+    heads: Mutex<Vec<Arc<Head>>>,
     links: Seen<Digest>,
 }
 
@@ -69,17 +104,48 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Kept {
-    /// Keeps up to about so many bytes; 0: nothing.
+    /// Keeps up to about so many bytes of programs, and half as many of what proof files begin with; 0: nothing.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, entries: Mutex::default(), links: Seen::new(LINKS) }
+        let links = Seen::new(LINKS);
+        Self { limit, entries: Mutex::default(), heads: Mutex::default(), links }
     }
 
     /// Bytes that are kept, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let entries = lock(&self.entries);
-        entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.bytes))
+        let entries = lock(&self.entries).iter().fold(0usize, |sum, entry| sum.saturating_add(entry.bytes));
+        lock(&self.heads).iter().fold(entries, |sum, head| sum.saturating_add(head.weight()))
+    }
+
+    /// What is known of the beginning of a proof file.
+    pub(crate) fn head(&self, parts: &Parts<'_>) -> Parsed<Arc<Head>> {
+        let bytes = parts.head();
+        let mut heads = lock(&self.heads);
+        if let Some(at) = heads.iter().position(|head| head.bytes == bytes) {
+            let head = heads.remove(at);
+            heads.push(head.clone());
+            return Ok(head);
+        }
+        drop(heads);
+        let head = Arc::new(Head::new(parts)?);
+        self.keep_head(&head);
+        Ok(head)
+    }
+
+    fn keep_head(&self, head: &Arc<Head>) {
+        let limit = self.limit / 2;
+        if head.weight() > limit {
+            return;
+        }
+        let mut heads = lock(&self.heads);
+        // Two threads may have made the same.
+        heads.retain(|other| other.bytes != head.bytes);
+        heads.push(head.clone());
+        let mut sum = heads.iter().fold(0usize, |sum, head| sum.saturating_add(head.weight()));
+        while sum > limit && !heads.is_empty() {
+            sum = sum.saturating_sub(heads.remove(0).weight());
+        }
     }
 
     pub(crate) fn find(&self, name: &Digest, shape: &ProofShape) -> Option<Ready> {
@@ -128,13 +194,13 @@ impl Kept {
 pub(crate) struct Prefixes(Vec<(Digest, Digest, Digest)>);
 
 impl Prefixes {
-    pub(crate) fn of(chains: &[Vec<Link>]) -> Self {
+    fn of(chains: &Chains) -> Self {
         let mut list = Vec::new();
-        for chain in chains {
+        for (chain, digests) in chains.iter().zip(chains.digests()) {
             let Some(first) = chain.first() else { continue };
             let (identity, mut bytes) = (first.statement.parent.id(), [0; 32]);
-            for link in chain {
-                bytes = hash(LINKED, &[&bytes, &link.digest()]);
+            for (link, digest) in chain.iter().zip(digests) {
+                bytes = hash(LINKED, &[&bytes, digest]);
                 list.push((identity, link.statement.child.id(), bytes));
             }
         }

@@ -45,7 +45,7 @@ use verify::{Linked, Links, ProofShape, Refusal, Verdict};
 
 use crate::bytes::{Parsed, Reader, Writer};
 use crate::files::Parts;
-use crate::kept::{Prefixes, Ready};
+use crate::kept::Ready;
 
 pub use canary::canary;
 pub use kept::{Kept, Seen};
@@ -182,7 +182,8 @@ pub fn shared(bytes: &[u8]) -> Vec<Range<usize>> {
     // A name, a version, a length; the proof file is the first part, the certificate the last.
     let start = 14usize;
     let moved = |range: Range<usize>| range.start.saturating_add(start)..range.end.saturating_add(start);
-    let mut list: Vec<_> = files::shared(proof).unwrap_or_default().into_iter().map(moved).collect();
+    let mut list: Vec<_> =
+        Parts::read(proof).map(|parts| parts.shared().map(moved).to_vec()).unwrap_or_default();
     list.extend(ranges.map(|ranges| bytes.len().saturating_sub(ranges.len())..bytes.len()));
     list
 }
@@ -205,15 +206,15 @@ pub struct Names {
 }
 
 impl Names {
-    /// Those of a signed statement about a proof file with this Statement `[U3]`.
-    fn of(signed: &Statement, statement: &program::wire::Statement, proof_file: &[u8]) -> Self {
+    /// Those of a signed statement, which names its proof file, about a proof of this Statement `[U3]`.
+    fn of(signed: &Statement, statement: &program::wire::Statement) -> Self {
         Self {
             statement: signed.digest(),
             program: statement.program_digest,
             roots: hash(ROOTS, &[statement.roots.as_flattened()]),
             revealed: signed.salted.revealed,
             context: signed.salted.context,
-            nullifier: hash(NULLIFIER, &[proof_file]),
+            nullifier: hash(NULLIFIER, &[&signed.subject.blake3]),
         }
     }
 }
@@ -283,32 +284,33 @@ fn differs(said: &Names, found: &Names) -> &'static str {
 fn examine(kept: &Kept, bytes: &[u8], said: Option<&Names>, trace: &mut [u8; 32]) -> Result<Found, Stop> {
     let form = |why: String| (code::FORM, why);
     let dossier = View::read(bytes).map_err(form)?;
-    let Parts { program: encoded, statement, proof, chains } =
-        files::parts(dossier.proof).map_err(|why| form(format!("the proof file: {why}")))?;
+    let file = |why: String| form(format!("the proof file: {why}"));
+    let parts = Parts::read(dossier.proof).map_err(file)?;
+    let statement = parts.statement().map_err(file)?;
+    let head = kept.head(&parts).map_err(file)?;
     // What was paid for bounds what is done: another program may cost far more.
     if said.is_some_and(|names| names.program != statement.program_digest) {
         return Err((code::NAMES, "the submission names another program".into()));
     }
-    let (name, shape) = (*blake3::hash(encoded).as_bytes(), ProofShape::from(&statement));
-    let Ready { program, prepared } = match kept.find(&name, &shape) {
+    let shape = ProofShape::from(&statement);
+    let Ready { program, prepared } = match kept.find(&head.program, &shape) {
         Some(ready) => ready,
         None => {
-            let program = files::program(encoded).map_err(|why| form(format!("the proof file: {why}")))?;
+            let program = files::program(parts.program).map_err(file)?;
             if program.digest() != statement.program_digest {
                 return Err((code::PROGRAM, "the statement names another program".into()));
             }
             let prepared = verify::prepare(&program, &shape);
             let prepared = prepared.map_err(|why| (code::PROGRAM, why.to_string()))?;
             let ready = Ready { program: Arc::new(program), prepared: Arc::new(prepared) };
-            kept.keep(name, encoded.len(), &ready);
+            kept.keep(head.program, parts.program.len(), &ready);
             ready
         }
     };
     let (program, statement) = (&*program, &statement);
-    let prefixes = Prefixes::of(&chains);
+    let (chains, prefixes) = (&head.chains, &head.prefixes);
     let known = |linked: &Linked| kept.has_links(prefixes.names(linked));
-    let links = Links { chains: &chains, known: &known };
-    let (verdict, end) = prepared.verify_traced(statement, proof, &links);
+    let (verdict, end) = prepared.verify_traced(statement, parts.proof, &Links { chains, known: &known });
     *trace = end;
     let accepted = match verdict {
         Verdict::Accepted(accepted) => accepted,
@@ -324,11 +326,12 @@ fn examine(kept: &Kept, bytes: &[u8], said: Option<&Names>, trace: &mut [u8; 32]
             Ranges::Certified { blake3: *blake3::hash(bytes).as_bytes(), bits }
         }
     };
-    let facts = Facts::of((program, statement), &chains, &accepted, ranges, meaning::of_record(program));
+    let facts = Facts::of((program, statement), chains, &accepted, ranges, meaning::of_record(program));
     let (signed, signer) = signed(&dossier)?;
     let salts = Salts::decode(dossier.salts).map_err(|why| form(why.to_string()))?;
-    signed.agrees(&facts, dossier.proof, &salts).map_err(|why| (code::STATEMENT, why.to_string()))?;
-    let names = Names::of(&signed, statement, dossier.proof);
+    let subject = head.begun.subject(parts.rest());
+    signed.agrees(&facts, subject, &salts).map_err(|why| (code::STATEMENT, why.to_string()))?;
+    let names = Names::of(&signed, statement);
     Ok(Found { names, statement: signed, signer, facts })
 }
 

@@ -81,7 +81,7 @@ fn each_step_has_its_code() {
 #[test]
 fn kept_programs_change_no_judgement() {
     let good = dossier();
-    let changes: [&dyn Fn(&mut Dossier); 7] = [
+    let changes: [&dyn Fn(&mut Dossier); 9] = [
         &|_| {},
         &|d| *d.proof.last_mut().unwrap() ^= 1,
         &|d| d.salts.push(b' '),
@@ -97,6 +97,12 @@ fn kept_programs_change_no_judgement() {
             file.statement.zk = !file.statement.zk;
             d.proof = files::encode_proof(&file.program, &file.statement, &file.proof, &file.chains);
         },
+        // Links that are none, and the same file with its length cut.
+        &|d| {
+            let at = 14 + usize::try_from(u64::from_le_bytes(d.proof[6..14].try_into().unwrap())).unwrap();
+            d.proof.splice(at..at + 8, [&4u64.to_le_bytes()[..], &[0; 4]].concat());
+        },
+        &|d| d.proof.truncate(60),
         // The program that is kept, and a statement that names another.
         &|d| {
             let mut file = files::decode_proof(&d.proof).unwrap();
@@ -149,6 +155,23 @@ fn kept_links_change_no_judgement() {
             assert_eq!(with.code, code);
         }
     }
+}
+
+/// What dossiers begin with is kept within its bound, whatever comes.
+#[test]
+fn what_is_kept_is_bounded() {
+    let good = dossier();
+    let length = good.proof.len();
+    let kept = Kept::new(4 * length);
+    for number in 0..40u8 {
+        let mut other = good.clone();
+        // A byte of the program: each has a beginning of its own.
+        other.proof[40] ^= number;
+        let bytes = other.encode();
+        assert_eq!(judge_with(&kept, &bytes, None).code, judge(&bytes, None).code, "{number}");
+        assert!(kept.bytes() <= 6 * length, "{number}");
+    }
+    assert!(kept.bytes() > 0);
 }
 
 /// A canary is what an owner could have sent, but for the proof.

@@ -544,8 +544,8 @@ mod tests {
 
     /// A dossier in form, of an epoch.
     fn dossier(proof: u8, epoch: u8) -> (Digest, Bytes) {
-        let mut file = dossier::bytes::Writer::versioned(b"ZTPF", 2);
-        for part in [vec![1; 50_000], vec![2; 100], vec![proof; 5_000], vec![epoch; 90_000]] {
+        let mut file = dossier::bytes::Writer::versioned(b"ZTPF", 3);
+        for part in [vec![1; 50_000], vec![epoch; 90_000], vec![2; 100], vec![proof; 5_000]] {
             file.framed(&part);
         }
         let (proof, salts, statement, signer) = (file.done().to_vec(), vec![4], vec![5], vec![6]);

@@ -8,7 +8,7 @@ use crate::key::PublicKey;
 use crate::limits;
 use crate::refused::{Outcome, Part, Refused};
 use crate::salts::Salts;
-use crate::statement::Statement;
+use crate::statement::{Statement, Subject};
 
 const ACCURACY: &str = "accuracy.json";
 const CERTIFICATE: &str = "certificate.bin";
@@ -135,7 +135,7 @@ impl Evidence {
     /// # Errors
     /// With the first difference.
     pub fn agrees(&self, statement: &Statement, facts: &Facts) -> Outcome<()> {
-        statement.agrees(facts, &self.proof, &Salts::decode(&self.salts)?)?;
+        statement.agrees(facts, Subject::of(&self.proof), &Salts::decode(&self.salts)?)?;
         let digest = self.accuracy.as_ref().map(|bytes| *blake3::hash(bytes).as_bytes());
         if digest.is_some() && digest != facts.accuracy {
             return Err(Refused::new(Part::Accuracy, "it is not the report that the program names"));

@@ -48,5 +48,6 @@ pub use page::clean;
 pub use refused::{Outcome, Part, Refused};
 pub use salts::{Salted, Salts};
 pub use statement::{
-    Claims, Kind, STATEMENT_TYPE, Statement, Subject, Verifier, inference_type, input_word, reveal_word,
+    Begun, Claims, Kind, STATEMENT_TYPE, Statement, Subject, Verifier, inference_type, input_word,
+    reveal_word,
 };

@@ -84,7 +84,7 @@ impl Subject {
     /// Of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self { blake3: *blake3::hash(bytes).as_bytes(), sha256: Sha256::digest(bytes).into() }
+        Begun::new(bytes).subject(&[])
     }
 
     fn json(&self) -> Json {
@@ -102,6 +102,33 @@ impl Subject {
         one.end()?;
         let subject = Self { blake3: digest.bytes("blake3")?, sha256: digest.bytes("sha256")? };
         digest.end().map(|()| subject)
+    }
+}
+
+/// The digests of a proof file whose first bytes many others have too.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    blake3: blake3::Hasher,
+    sha256: Sha256,
+}
+
+impl Begun {
+    /// Begins with these bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        let (mut blake3, mut sha256) = (blake3::Hasher::new(), Sha256::new());
+        blake3.update(bytes);
+        sha256.update(bytes);
+        Self { blake3, sha256 }
+    }
+
+    /// Ends with these.
+    #[must_use]
+    pub fn subject(&self, rest: &[u8]) -> Subject {
+        let Self { mut blake3, mut sha256 } = self.clone();
+        blake3.update(rest);
+        sha256.update(rest);
+        Subject { blake3: *blake3.finalize().as_bytes(), sha256: sha256.finalize().into() }
     }
 }
 
@@ -295,12 +322,12 @@ impl Statement {
         read(payload).map_err(|why| Refused::new(Part::Statement, why))
     }
 
-    /// Refuses a statement that says anything else than these facts.
+    /// Refuses a statement that says anything else than these facts of a proof file with these digests.
     ///
     /// # Errors
     /// With the first field that differs.
-    pub fn agrees(&self, facts: &Facts, proof_file: &[u8], salts: &Salts) -> Outcome<()> {
-        let honest = Self::new(facts, Subject::of(proof_file), salts, self.claims.clone());
+    pub fn agrees(&self, facts: &Facts, subject: Subject, salts: &Salts) -> Outcome<()> {
+        let honest = Self::new(facts, subject, salts, self.claims.clone());
         match differs(&self.tree, &honest.tree, "") {
             None => Ok(()),
             Some(place) => {

@@ -36,7 +36,7 @@ fn case(name: &str) -> Case {
     let statement = decode_statement(&part("statement.bin")).unwrap();
     let chains = file("links.bin").map(|bytes| decode_links(&bytes).unwrap()).unwrap_or_default();
     let known = |_: &verify::Linked| false;
-    let links = Links { chains: &chains, known: &known };
+    let links = Links { chains: &chains.clone().into(), known: &known };
     match verify_linked(&program, &statement, &part("proof.bin"), &links) {
         Verdict::Accepted(accepted) => Case { program, statement, chains, accepted },
         Verdict::Rejected(why) => panic!("{name}: {why}"),
@@ -601,4 +601,16 @@ fn damaged_evidence_is_refused_and_nothing_panics() {
         assert!(check(&other, &facts).is_err());
     }
     assert!(parse(&[b'['; 100_000]).is_err());
+}
+
+/// A proof file's digests are the same however it is cut.
+#[test]
+fn digests_go_on_where_they_were_left() {
+    let bytes: Vec<u8> = (0..5000u32).flat_map(u32::to_le_bytes).collect();
+    let whole = Subject::of(&bytes);
+    assert_eq!(whole.blake3, *blake3::hash(&bytes).as_bytes());
+    for cut in [0, 1, 63, 64, 1023, 1024, 4097, bytes.len()] {
+        let begun = crate::Begun::new(&bytes[..cut]);
+        assert_eq!((begun.subject(&bytes[cut..]), begun.subject(&bytes[cut..])), (whole, whole), "{cut}");
+    }
 }

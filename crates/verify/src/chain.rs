@@ -37,6 +37,14 @@ impl Link {
 /// What a Statement says of its links: one chain per opened oracle, empty for an identity's own root.
 /// Zero if there is no link at all.
 pub fn links_digest(chains: &[Vec<Link>]) -> [u8; 32] {
+    digest_of(&digests(chains))
+}
+
+fn digests(chains: &[Vec<Link>]) -> Vec<Vec<[u8; 32]>> {
+    chains.iter().map(|chain| chain.iter().map(Link::digest).collect()).collect()
+}
+
+fn digest_of(chains: &[Vec<[u8; 32]>]) -> [u8; 32] {
     if chains.iter().all(Vec::is_empty) {
         return [0; 32];
     }
@@ -45,9 +53,47 @@ pub fn links_digest(chains: &[Vec<Link>]) -> [u8; 32] {
     bytes.extend(count(chains.len()));
     for chain in chains {
         bytes.extend(count(chain.len()));
-        chain.iter().for_each(|link| bytes.extend(link.digest()));
+        bytes.extend(chain.as_flattened());
     }
     hash(&bytes)
+}
+
+/// The chains of a proof, hashed once for all proofs that have the same.
+#[derive(Clone, Debug)]
+pub struct Chains {
+    list: Vec<Vec<Link>>,
+    digests: Vec<Vec<[u8; 32]>>,
+    digest: [u8; 32],
+}
+
+static NO_CHAINS: Chains = Chains { list: Vec::new(), digests: Vec::new(), digest: [0; 32] };
+
+impl Chains {
+    /// One per opened oracle, the identity's end first; or none at all.
+    pub fn new(list: Vec<Vec<Link>>) -> Self {
+        let digests = digests(&list);
+        let digest = digest_of(&digests);
+        Self { list, digests, digest }
+    }
+
+    /// Digests of the links.
+    pub fn digests(&self) -> &[Vec<[u8; 32]>] {
+        &self.digests
+    }
+}
+
+impl core::ops::Deref for Chains {
+    type Target = [Vec<Link>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.list
+    }
+}
+
+impl From<Vec<Vec<Link>>> for Chains {
+    fn from(list: Vec<Vec<Link>>) -> Self {
+        Self::new(list)
+    }
 }
 
 /// Bytes of the chains of a proof, as proof files carry them (spec K8).
@@ -197,15 +243,15 @@ impl core::error::Error for ChainError {}
 
 /// The links of a proof, and which were accepted before.
 pub struct Links<'a> {
-    /// One chain per opened oracle, the identity's end first; or none at all.
-    pub chains: &'a [Vec<Link>],
+    /// The chains.
+    pub chains: &'a Chains,
     /// Whether this was accepted by this verifier before. It MUST answer yes to nothing else.
     pub known: &'a dyn Fn(&Linked) -> bool,
 }
 
 impl Links<'_> {
     /// No links.
-    pub const NONE: Self = Self { chains: &[], known: &|_| false };
+    pub const NONE: Self = Self { chains: &NO_CHAINS, known: &|_| false };
 }
 
 /// What a chain must be about.
@@ -226,7 +272,7 @@ pub(crate) fn check(
     statement: &Statement,
     links: &Links<'_>,
 ) -> Result<Vec<Linked>, ChainError> {
-    if links_digest(links.chains) != statement.link {
+    if links.chains.digest != statement.link {
         // A statement without links with links, or the reverse, or other links.
         return Err(missing(setup, statement, links).unwrap_or(ChainError::Digest));
     }
@@ -240,7 +286,7 @@ pub(crate) fn check(
     }
     let mut proved = Vec::new();
     let groups = setup.groups.iter().skip(1);
-    let opened = groups.zip(statement.roots.iter().zip(&statement.identity)).zip(links.chains);
+    let opened = groups.zip(statement.roots.iter().zip(&statement.identity)).zip(links.chains.iter());
     for (number, ((group, (root, identity)), chain)) in opened.enumerate() {
         let own = group.shape.role == oracle::Role::Model;
         let subject = Subject {

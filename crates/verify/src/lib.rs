@@ -47,7 +47,9 @@ mod setup;
 mod soundness;
 mod verdict;
 
-pub use chain::{CHAIN_MAX, ChainError, Link, Linked, Links, decode_links, encode_links, links_digest};
+pub use chain::{
+    CHAIN_MAX, ChainError, Chains, Link, Linked, Links, decode_links, encode_links, links_digest,
+};
 pub use conversation::{Challenges, Witness, converse};
 pub use functional::{Functionals, Position, form_expr, public_value};
 pub use link::{

@@ -21,7 +21,7 @@ fn status(world: &World, key: &str) -> Vec<Value> {
     line["epochs"].as_array().unwrap().clone()
 }
 
-/// The four framed parts of a proof file with links, or three.
+/// The four framed parts of a proof file: Program, links, Statement, proof.
 fn parts(bytes: &[u8]) -> Vec<Vec<u8>> {
     let (mut rest, mut parts) = (&bytes[6..], Vec::new());
     while let Some((length, more)) = rest.split_first_chunk::<8>() {
@@ -32,9 +32,8 @@ fn parts(bytes: &[u8]) -> Vec<Vec<u8>> {
     parts
 }
 
-fn joined(version: u8, parts: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = b"ZTPF".to_vec();
-    bytes.extend([version, 0]);
+fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = b"ZTPF\x03\x00".to_vec();
     for part in parts {
         bytes.extend((part.len() as u64).to_le_bytes());
         bytes.extend(part);
@@ -73,7 +72,7 @@ fn proofs_go_on_under_the_same_id() {
     // Each proof states the root it opens: none is opened more often than it may.
     let mut opened: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
     for number in 0..count {
-        let statement = parts(&world.read(&format!("{number}.ztp"))).swap_remove(1);
+        let statement = parts(&world.read(&format!("{number}.ztp"))).swap_remove(2);
         // One identity and one root of 32 bytes each follow the disclosure.
         let at = statement.windows(4).position(|w| w == [1, 0, 0, 0]).unwrap();
         *opened.entry(statement[at..at + 120].to_vec()).or_insert(0) += 1;
@@ -89,34 +88,38 @@ fn a_proof_without_its_links_is_refused() {
     }
     let whole = world.read("p.ztp");
     let own = parts(&whole);
-    assert_eq!((whole[4], own.len()), (2, 4));
-    assert_eq!(joined(2, &own), whole);
+    assert_eq!((whole[4], own.len()), (3, 4));
+    assert_eq!(joined(&own), whole);
     let refused = |name: &str, bytes: &[u8], code: &str| {
         world.write("bad.ztp", bytes);
         let verdict = world.verify("bad.ztp", &format!("--model {id}")).expect(1).json();
         assert_eq!(verdict["code"], code, "{name}: {verdict}");
     };
-    let without = joined(1, &own[..3]);
+    let with = |links: &[u8]| joined(&[own[0].clone(), links.to_vec(), own[2].clone(), own[3].clone()]);
+    let without = with(&[]);
     refused("no links", &without, "ZT309");
     // What was accepted once does not make up for links that are not there.
     world.verify("p.ztp", &format!("--model {id}")).expect(0);
     refused("no links, known", &without, "ZT309");
-    refused("no list", &joined(2, &own[..3]), "ZT300");
-    let empty = [&own[..3], &[vec![1, 0, 0, 0, 0, 0, 0, 0]]].concat();
-    refused("empty list", &joined(2, &empty), "ZT300");
+    refused("no part", &joined(&own[..3]), "ZT300");
+    refused("empty list", &with(&[1, 0, 0, 0, 0, 0, 0, 0]), "ZT300");
+    for version in [1, 2, 4] {
+        let mut other = whole.clone();
+        other[4] = version;
+        refused("another version", &other, "ZT300");
+    }
     let mut changed = own.clone();
-    let last = changed[3].len() - 1;
-    changed[3][last] ^= 1;
-    refused("changed", &joined(2, &changed), "ZT309");
-    refused("version", &joined(3, &own), "ZT300");
+    let last = changed[1].len() - 1;
+    changed[1][last] ^= 1;
+    refused("changed", &joined(&changed), "ZT309");
     // The links of another model.
     world.run(&format!("commit {} --model-key other --openings 4", World::model())).expect(0);
     for _ in 0..total {
         world.prove("--model-key other -o other.ztp");
     }
     let mut foreign = own.clone();
-    foreign[3] = parts(&world.read("other.ztp")).swap_remove(3);
-    refused("foreign", &joined(2, &foreign), "ZT309");
+    foreign[1] = parts(&world.read("other.ztp")).swap_remove(1);
+    refused("foreign", &joined(&foreign), "ZT309");
 }
 
 /// The memory of accepted links is this machine's own: entries made elsewhere count for nothing.

@@ -1,6 +1,7 @@
 //! Whole networks in the engine's deterministic simulator: loss, delay, partitions, crashes, seats that cheat.
 //!
-//! A seed gives the same run every time. `ZEROTELL_SEEDS=N` runs N seeds of each test (usually one).
+//! A seed gives the same run every time. `ZEROTELL_SEEDS=N` runs the seeds 1 to N of each test (usually one), `A..B` those from A
+//! and below B.
 
 mod world;
 
@@ -22,8 +23,10 @@ use zerotell_node::store::{NodeStore, list};
 use zerotell_node::sync;
 
 fn seeds() -> std::ops::Range<u64> {
-    let count = std::env::var("ZEROTELL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
-    1..1 + count
+    let Ok(text) = std::env::var("ZEROTELL_SEEDS") else { return 1..2 };
+    let (first, end) = text.split_once("..").unwrap_or(("1", &text));
+    let number = |text: &str| text.parse::<u64>().expect("ZEROTELL_SEEDS: a number, or A..B");
+    number(first)..number(end) + u64::from(!text.contains(".."))
 }
 
 /// The epochs whose last block is final.

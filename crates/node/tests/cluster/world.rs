@@ -182,9 +182,9 @@ impl World {
 
     /// A dossier in form, with a program and links that four of them share. Its last byte says whether it is good.
     fn bytes(&self, number: u64) -> Vec<u8> {
-        let mut file = Writer::versioned(b"ZTPF", 2);
+        let mut file = Writer::versioned(b"ZTPF", 3);
         let links = u8::try_from(number / 4).unwrap();
-        for part in [vec![1; 2_000], vec![2; 10], number.to_le_bytes().to_vec(), vec![links; 3_000]] {
+        for part in [vec![1; 2_000], vec![links; 3_000], vec![2; 10], number.to_le_bytes().to_vec()] {
             file.framed(&part);
         }
         let (proof, salts, statement, signer) = (file.done().to_vec(), vec![], vec![], vec![]);

@@ -29,7 +29,7 @@ fn golden_vectors_hold() {
         } else {
             Vec::new()
         };
-        let links = Links { chains: &chains, known: &|_| false };
+        let links = Links { chains: &chains.into(), known: &|_| false };
         let verdict = verify_linked(&program, &statement, &read("proof.bin"), &links);
         let accepted = matches!(verdict, Verdict::Accepted(_));
         assert_eq!(accepted, read("expect.txt") == b"accept\n", "{}", vector.name);

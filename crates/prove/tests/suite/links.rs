@@ -19,7 +19,7 @@ fn ask(
     proof: &[u8],
     chains: &[Vec<Link>],
 ) -> Result<Vec<Linked>, Refusal> {
-    let links = Links { chains, known: &|_| false };
+    let links = Links { chains: &chains.to_vec().into(), known: &|_| false };
     match verify_linked(&owner.program, statement, proof, &links) {
         Verdict::Accepted(accepted) => Ok(accepted.linked().to_vec()),
         Verdict::Rejected(why) => Err(why),
@@ -56,7 +56,12 @@ fn every_epoch_is_accepted_with_its_links() {
         for chains in [&chains, &stripped] {
             let mut statement = owner.statement.clone();
             statement.link = links_digest(chains);
-            let verdict = verify_linked(&owner.program, &statement, &proof, &Links { chains, known: &known });
+            let verdict = verify_linked(
+                &owner.program,
+                &statement,
+                &proof,
+                &Links { chains: &chains.to_vec().into(), known: &known },
+            );
             let same = statement == owner.statement;
             match verdict {
                 Verdict::Accepted(accepted) => assert!(same && accepted.linked().is_empty()),

@@ -87,7 +87,7 @@ fn prepared_programs_take_links() {
     let chains = owner.advance(&[1, 1]);
     let proof = owner.prove().bytes;
     for chains in [&chains[..], &[]] {
-        let links = Links { chains, known: &|_| false };
+        let links = Links { chains: &chains.to_vec().into(), known: &|_| false };
         let plain = verify_linked(&owner.program, &owner.statement, &proof, &links);
         assert_eq!(matches!(plain, Verdict::Accepted(_)), !chains.is_empty());
         assert_eq!(told(&prepared.verify_linked(&owner.statement, &proof, &links)), told(&plain));
