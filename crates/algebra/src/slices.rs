@@ -66,6 +66,11 @@ pub fn add_products(out: &mut [F], x: &[F], y: &[F]) {
     arch::add_products(Level::best(), out, x, y);
 }
 
+/// `out[i]` ← pow(z; `x[i]`), see [`crate::multilinear::power`].
+pub fn powers(out: &mut [K], z: &[K], x: &[F]) {
+    arch::powers(Level::best(), out, z, x);
+}
+
 /// `out[i]` += s·`x[i]` over signed integers.
 pub fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]) {
     arch::add_scaled_integers(Level::best(), out, s, x);

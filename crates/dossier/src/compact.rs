@@ -141,6 +141,25 @@ pub fn whole<T: AsRef<[u8]>>(bytes: &[u8], part: impl Fn(&Digest) -> Option<T>) 
     Made::Whole(whole, parts)
 }
 
+/// Whether these bytes are a compact form of this dossier.
+#[must_use]
+pub fn is_of(bytes: &[u8], dossier: &[u8]) -> bool {
+    let Ok((total, list)) = pieces(bytes) else { return false };
+    let mut rest = dossier;
+    let mut next = |length: usize| {
+        let (head, tail) = rest.split_at_checked(length)?;
+        rest = tail;
+        Some(head)
+    };
+    total == dossier.len()
+        && list.iter().all(|piece| match piece {
+            Piece::Here(bytes) => next(bytes.len()) == Some(bytes),
+            Piece::Named(name, length) => {
+                next(*length).is_some_and(|part| blake3::hash(part).as_bytes() == name)
+            }
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +199,7 @@ mod tests {
         assert_eq!(compact(&other).unwrap().parts, small.parts, "another proof of the epoch has the same");
         let made = whole(&small.bytes, parts(&one, &small));
         assert!(made == Made::Whole(one.clone(), small.parts.clone()));
+        assert!(is_of(&small.bytes, &one) && !is_of(&small.bytes, &other) && !is_of(&one, &one));
         assert!(whole(&small.bytes, |_| None::<Vec<u8>>) == Made::Lacking);
         assert!(whole(&small.bytes, |_| Some(b"short")) == Made::Malformed);
         // Short links stay where they are; bytes that are no dossier are left alone.
@@ -198,6 +218,7 @@ mod tests {
             if let Made::Whole(made, _) = whole(&bent, parts(&one, &small)) {
                 assert!(made != one, "byte {at}");
             }
+            assert!(!is_of(&bent, &one) && !is_of(&small.bytes[..at], &one), "byte {at}");
             assert!(whole(&small.bytes[..at], parts(&one, &small)) == Made::Malformed, "cut at {at}");
         }
         // Nothing, which would be a dossier of nothing.

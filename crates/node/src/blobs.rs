@@ -24,17 +24,19 @@ use crate::strangers::Caller;
 /// Bytes of staged uploads, in all.
 const STAGED: usize = 256 << 20;
 /// Bytes of what was kept last that stay in memory: the verifier and peers ask for them soon.
-const RECENT: usize = 32 << 20;
+const RECENT: usize = 64 << 20;
 /// Bytes of shared parts that stay in memory.
 const PARTS: usize = 32 << 20;
 /// A shared part's file is dated anew when it is used and its date is older than this; it is deleted when the oldest dossier
 /// that is kept is younger than its date by twice this.
 const DATED: Duration = Duration::from_secs(1800);
+/// Empty files that are kept for the next dossiers.
+const SPARES: usize = 2048;
 /// Bytes that an upload counts beside its own.
 const ROOM: usize = 4096;
 
 enum Place {
-    Directory(PathBuf),
+    Directory(PathBuf, Spares),
     Memory(Mutex<HashMap<Digest, Bytes>>),
 }
 
@@ -173,10 +175,52 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Empty files of dossiers that were deleted, for the next ones: where many are made and deleted, a file system may look
+/// through all that were deleted lately before it makes another.
+struct Spares {
+    directory: PathBuf,
+    names: Mutex<Vec<PathBuf>>,
+}
+
+impl Spares {
+    /// What a run before left is not looked for again: a crash may have left anything.
+    fn open(directory: PathBuf) -> io::Result<Self> {
+        match fs::remove_dir_all(&directory) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+            _ => fs::create_dir_all(&directory)?,
+        }
+        Ok(Self { directory, names: Mutex::default() })
+    }
+
+    /// Takes a file, or deletes it if there are enough.
+    fn put(&self, path: &Path) -> io::Result<()> {
+        let mut names = lock(&self.names);
+        let spare = self.directory.join(names.len().to_string());
+        if names.len() >= SPARES || fs::rename(path, &spare).is_err() {
+            return fs::remove_file(path);
+        }
+        fs::File::options().write(true).open(&spare)?.set_len(0)?;
+        names.push(spare);
+        Ok(())
+    }
+
+    /// Moves a file to this place, if there is any.
+    fn take(&self, path: &Path) {
+        let mut names = lock(&self.names);
+        if let Some(spare) = names.pop() {
+            // If it is not there a file is made.
+            drop(fs::rename(spare, path));
+        }
+    }
+}
+
 /// Writes a file that is there whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write(spares: Option<&Spares>, path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Two that write the same do not meet: each has a name of its own until it is whole.
     let part = path.with_extension(format!("{:?}.part", std::thread::current().id()));
+    if let Some(spares) = spares {
+        spares.take(&part);
+    }
     // The disk is not waited for: what a power cut takes is fetched again, and a file that it leaves cut short is found when
     // its name is compared.
     let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
@@ -204,7 +248,8 @@ impl Blobs {
     /// A disk that fails.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(directory.join("parts"))?;
-        Ok(Self::at(Place::Directory(directory)))
+        let spares = Spares::open(directory.join("spare"))?;
+        Ok(Self::at(Place::Directory(directory, spares)))
     }
 
     /// In memory.
@@ -231,7 +276,7 @@ impl Blobs {
         if let Some(held) = lock(&self.parts).find(name) {
             return Some(held.bytes.clone());
         }
-        let Place::Directory(directory) = &self.place else { return None };
+        let Place::Directory(directory, _) = &self.place else { return None };
         let path = directory.join("parts").join(hex(name));
         let bytes = Bytes::from(fs::read(&path).unwrap_or_default());
         if blake3::hash(&bytes).as_bytes() != name {
@@ -268,7 +313,7 @@ impl Blobs {
             }
             match fs::File::options().write(true).open(&path) {
                 Ok(file) => file.set_modified(now)?,
-                Err(_) => write(&path, whole.get(range.clone()).unwrap_or_default())?,
+                Err(_) => write(None, &path, whole.get(range.clone()).unwrap_or_default())?,
             }
             lock(&self.dated).insert(*name, now);
         }
@@ -280,7 +325,7 @@ impl Blobs {
     /// # Errors
     /// A disk that fails.
     pub fn sweep(&self, oldest: SystemTime) -> io::Result<()> {
-        let Place::Directory(directory) = &self.place else { return Ok(()) };
+        let Place::Directory(directory, _) = &self.place else { return Ok(()) };
         for entry in fs::read_dir(directory.join("parts"))? {
             let entry = entry?;
             if entry.metadata()?.modified()? + 2 * DATED < oldest {
@@ -301,7 +346,7 @@ impl Blobs {
             return Some(held.clone());
         }
         let kept = match &self.place {
-            Place::Directory(directory) => {
+            Place::Directory(directory, _) => {
                 let path = directory.join(hex(digest));
                 let found = fs::read(&path).ok().map(|bytes| self.read(digest, bytes.into()));
                 // Damaged bytes, or such as lack a part, are as good as none: they are fetched again.
@@ -355,7 +400,7 @@ impl Blobs {
             return true;
         }
         let kept = match &self.place {
-            Place::Directory(directory) => directory.join(hex(digest)).exists(),
+            Place::Directory(directory, _) => directory.join(hex(digest)).exists(),
             Place::Memory(map) => lock(map).contains_key(digest),
         };
         kept || self.staged().find(digest).is_some()
@@ -406,10 +451,10 @@ impl Blobs {
                 lock(map).remove(digest);
                 Ok(None)
             }
-            Place::Directory(directory) => {
+            Place::Directory(directory, spares) => {
                 let path = directory.join(hex(digest));
                 let since = fs::metadata(&path).and_then(|found| found.modified()).ok();
-                match fs::remove_file(path) {
+                match since.map_or(Ok(()), |_| spares.put(&path)) {
                     Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
                     _ => Ok(since),
                 }
@@ -432,7 +477,7 @@ impl Blobs {
                 lock(map).insert(*digest, held.bytes);
                 Ok(())
             }
-            Place::Directory(directory) => {
+            Place::Directory(directory, spares) => {
                 let path = directory.join(hex(digest));
                 if path.exists() {
                     return Ok(());
@@ -440,8 +485,8 @@ impl Blobs {
                 let written = match held.compact() {
                     Some(compact) => self
                         .keep_parts(directory, &held.bytes, compact)
-                        .and_then(|()| write(&path, &compact.bytes)),
-                    None => write(&path, &held.bytes),
+                        .and_then(|()| write(Some(spares), &path, &compact.bytes)),
+                    None => write(Some(spares), &path, &held.bytes),
                 };
                 if let Err(why) = written {
                     self.staged().push(*digest, held, Owner::Sender, STAGED);
@@ -588,6 +633,35 @@ mod tests {
         parts().for_each(|path| fs::write(path, b"other").unwrap());
         let last = Blobs::open(directory.clone()).unwrap();
         assert!(last.get(&list[1].0).is_none() && !last.has(&list[1].0) && parts().count() < 2);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn files_of_deleted_dossiers_serve_again() {
+        let directory = std::env::temp_dir().join(format!("zerotell-spare-{}", std::process::id()));
+        let blobs = Blobs::open(directory.clone()).unwrap();
+        let named = |i: u8| (*blake3::hash(&[i; 9]).as_bytes(), Bytes::from(vec![i; 9]));
+        let spares = || {
+            let list = fs::read_dir(directory.join("spare")).unwrap();
+            list.map(|entry| entry.unwrap().metadata().unwrap().len()).collect::<Vec<_>>()
+        };
+        let (long, bytes) = (*blake3::hash(&[7; 900]).as_bytes(), Bytes::from(vec![7; 900]));
+        blobs.keep(&long, bytes).unwrap();
+        (0..3).for_each(|i| blobs.keep(&named(i).0, named(i).1).unwrap());
+        assert!(blobs.forget(&long).unwrap().is_some() && blobs.forget(&long).unwrap().is_none());
+        assert!(blobs.forget(&named(0).0).unwrap().is_some());
+        assert_eq!(spares(), [0, 0], "they hold no room on the disk");
+        (4..7).for_each(|i| blobs.keep(&named(i).0, named(i).1).unwrap());
+        assert!(spares().is_empty());
+        drop(blobs);
+        // A file that was longer has nothing left of that.
+        let again = Blobs::open(directory.clone()).unwrap();
+        assert!([1, 2, 4, 5, 6].iter().all(|&i| again.get(&named(i).0) == Some(named(i).1)));
+        again.forget(&named(1).0).unwrap();
+        assert_eq!((spares().len(), again.has(&named(1).0)), (1, false));
+        drop(again);
+        Blobs::open(directory.clone()).unwrap();
+        assert!(spares().is_empty());
         fs::remove_dir_all(directory).unwrap();
     }
 

@@ -46,6 +46,7 @@ use crate::app::{App, Pace, Want};
 use crate::blobs::{Blobs, Received};
 use crate::block::{BLOCK_MAX, Block, EngineDigest, Named, engine_digest};
 use crate::chain::{Chain, Finalised};
+use crate::doubts::Doubts;
 use crate::hooks::{Kind, engine_evidence};
 use crate::scheme::{Multisig, PeerKey, Schemes, verifier};
 use crate::seat::Seat;
@@ -228,6 +229,8 @@ struct Serve {
     blobs: Arc<Blobs>,
     /// Dossiers whose shared parts are not here.
     lacking: mpsc::UnboundedSender<Digest>,
+    /// What was answered of them.
+    doubts: Arc<Doubts>,
 }
 
 impl blob_resolver::Producer for Serve {
@@ -255,17 +258,26 @@ impl Consumer for Serve {
     fn deliver(&mut self, delivery: Delivery<Key, ()>, value: Bytes) -> oneshot::Receiver<bool> {
         let (sender, receiver) = oneshot::channel();
         let (how, digest) = unlock(&delivery.key);
-        let received = self.blobs.receive(&digest, value).unwrap_or_else(|why| {
+        let received = self.blobs.receive(&digest, value.clone()).unwrap_or_else(|why| {
             tracing::error!(%why, "bytes could not be kept");
             Received::Kept
         });
-        let is_right = match received {
-            Received::Kept => true,
-            // The first of an epoch: the parts come with it, for all that follow.
-            Received::Lacking if how == How::Compact => self.lacking.send(digest).is_ok(),
-            Received::Lacking | Received::Wrong => false,
-        };
-        let _ = sender.send(is_right);
+        match received {
+            Received::Kept => {
+                if let Some(whole) = self.blobs.get(&digest) {
+                    self.doubts.settle(&digest, &whole);
+                }
+                let _ = sender.send(true);
+            }
+            // The first of an epoch: the parts come with it, for all that follow. Until then nobody knows who answered right.
+            Received::Lacking if how == How::Compact => {
+                self.doubts.hold(digest, value, sender);
+                let _ = self.lacking.send(digest);
+            }
+            Received::Lacking | Received::Wrong => {
+                let _ = sender.send(false);
+            }
+        }
         receiver
     }
 }
@@ -633,7 +645,7 @@ where
     engine.start(broadcast);
 
     let (lacking, mut lacked) = mpsc::unbounded_channel();
-    let serve = Serve { blobs: chain.blobs.clone(), lacking };
+    let serve = Serve { blobs: chain.blobs.clone(), lacking, doubts: Arc::default() };
     let (engine, blob_mailbox) = blob_resolver::Engine::new(
         context.child("blobs"),
         blob_resolver::Config {

@@ -60,6 +60,8 @@ struct Progress {
     committed: Option<u64>,
     revealed: Option<u64>,
     accused: bool,
+    /// Before this height there is nothing to do.
+    idle: u64,
 }
 
 /// What a step of a seat gives.
@@ -128,7 +130,7 @@ impl Seat {
         let mut step = Step::default();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mut gone = Vec::new();
-        for (number, progress) in open.iter_mut() {
+        for (number, progress) in open.iter_mut().filter(|(_, progress)| height >= progress.idle) {
             let Some((round, committee)) = seat::round(&state, *number)? else {
                 gone.push(*number);
                 continue;
@@ -157,6 +159,7 @@ impl Seat {
             } else if height > round.reveal_until {
                 let rank = rank(*number, place, committee.seats.len());
                 let turn = round.reveal_until.saturating_add(1).saturating_add(rank.saturating_mul(TURN));
+                progress.idle = turn;
                 if self.accuses && !progress.accused && height >= turn {
                     self.accuse(&snapshot, *number, &round, &committee, &mut step)?;
                     progress.accused = true;

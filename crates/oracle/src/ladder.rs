@@ -16,11 +16,11 @@
 //! | 7    | prover   | masked fold of E's rows, masked pads | `reply`                     |
 //! | 8    | prover   | proof of work, columns of E and Q   | `pow`, `cols`                |
 
-use algebra::multilinear::{eq_prefix, evaluate, power, selector};
-use algebra::slices::{combine_base, dot, dot_base};
+use algebra::multilinear::{eq_prefix, evaluate, selector};
+use algebra::slices::{combine_base, dot, dot_base, powers};
 use algebra::{F, K};
 use sumcheck::round_weights;
-use tape::{End, Reject, words};
+use tape::{End, Reject, push_words};
 
 use crate::{Hashing, Level, Plan, Shape, sibling_count};
 
@@ -296,8 +296,7 @@ fn queries<E: End, W: Rungs>(
         let at = positions.get(number).map(Vec::as_slice).unwrap_or_default();
         let root = roots.get(number).copied().unwrap_or_default();
         let columns = columns(end, shape, root, Opened::Level(number), at, knows)?;
-        let weights = weights.get(number).map(Vec::as_slice).unwrap_or_default();
-        folded.extend(columns.iter().map(|column| column.dot(weights)));
+        folded.extend(columns.folded(weights.get(number).map(Vec::as_slice).unwrap_or_default()));
     }
     // Soundness: wrong positions cancel for at most #positions values of ξ.
     let xi = end.draw("xi");
@@ -314,19 +313,63 @@ fn draw_positions<E: End>(end: &mut E, shape: &Shape, lambda: u8) -> Vec<usize> 
     end.indices(u32::try_from(shape.log_n).unwrap_or(0), shape.queries(lambda))
 }
 
-/// The entries of an opened column.
-enum Column {
+/// The entries of opened columns, one column after the other.
+struct Columns {
+    rows: usize,
+    entries: Entries,
+}
+
+enum Entries {
     Base(Vec<F>),
     Extension(Vec<K>),
 }
 
-impl Column {
-    /// Σ `weights[r]`·`column[r]`.
-    fn dot(&self, weights: &[K]) -> K {
-        match self {
-            Self::Base(entries) => dot_base(weights, entries),
-            Self::Extension(entries) => dot(weights, entries),
+impl Columns {
+    /// Σ_r `weights[r]`·`column[r]` of each.
+    fn folded(&self, weights: &[K]) -> Vec<K> {
+        let rows = self.rows.max(1);
+        match &self.entries {
+            Entries::Base(all) => all.chunks_exact(rows).map(|column| dot_base(weights, column)).collect(),
+            Entries::Extension(all) => all.chunks_exact(rows).map(|column| dot(weights, column)).collect(),
         }
+    }
+}
+
+/// Powers of the root of unity of a domain.
+struct Roots {
+    /// Those below 2^`bits`, and every 2^`bits`-th.
+    low: Vec<F>,
+    high: Vec<F>,
+    bits: u32,
+    mask: usize,
+}
+
+impl Roots {
+    fn new(log_n: usize) -> Self {
+        let log_n = u32::try_from(log_n).unwrap_or(0);
+        let bits = log_n.div_ceil(2);
+        let powers = |x: F, log: u32| {
+            let count = 1usize.checked_shl(log).unwrap_or(0);
+            core::iter::successors(Some(F::ONE), |&power| Some(power * x)).take(count).collect()
+        };
+        let omega = F::root_of_unity(log_n).unwrap_or(F::ONE);
+        let step = F::root_of_unity(log_n.saturating_sub(bits)).unwrap_or(F::ONE);
+        let mask = 1usize.checked_shl(log_n).unwrap_or(0).wrapping_sub(1);
+        Self { low: powers(omega, bits), high: powers(step, log_n.saturating_sub(bits)), bits, mask }
+    }
+
+    /// ω^j.
+    fn at(&self, j: usize) -> F {
+        let j = j & self.mask;
+        let low = self.low.get(j & self.low.len().wrapping_sub(1));
+        let high = self.high.get(j.checked_shr(self.bits).unwrap_or(0));
+        low.copied().unwrap_or_default() * high.copied().unwrap_or_default()
+    }
+
+    /// x = ω^j for each position j, and x^shift.
+    fn points(&self, positions: &[usize], shift: usize) -> (Vec<F>, Vec<F>) {
+        let shifted = positions.iter().map(|&j| self.at(j.wrapping_mul(shift))).collect();
+        (positions.iter().map(|&j| self.at(j)).collect(), shifted)
     }
 }
 
@@ -338,7 +381,7 @@ fn columns<E: End, W: Rungs>(
     opened: Opened,
     positions: &[usize],
     knows: &mut E::Knows<W>,
-) -> Result<Vec<Column>, Reject> {
+) -> Result<Columns, Reject> {
     let width = shape.column_bytes();
     let bytes = end.say_bytes("cols", width.saturating_mul(positions.len()), knows, |witness: &mut W| {
         witness.columns(opened, positions)
@@ -347,22 +390,22 @@ fn columns<E: End, W: Rungs>(
     let siblings = end.siblings(count, knows, |witness: &mut W| witness.siblings(opened, positions))?;
     let salt = if shape.log_t.is_some() { 16 } else { 0 };
     let hashing = Hashing::new(shape);
-    let mut columns = Vec::with_capacity(positions.len());
+    let mut words = Vec::with_capacity(bytes.len() / 8);
     for entry in bytes.chunks_exact(width.max(1)) {
-        let values = words("cols", entry.get(salt..).unwrap_or_default())?;
-        columns.push(if shape.extension {
-            Column::Extension(values.as_chunks::<2>().0.iter().map(|&[c0, c1]| K::new(c0, c1)).collect())
-        } else {
-            Column::Base(values)
-        });
+        push_words("cols", entry.get(salt..).unwrap_or_default(), &mut words)?;
     }
+    let entries = if shape.extension {
+        Entries::Extension(words.as_chunks::<2>().0.iter().map(|&[c0, c1]| K::new(c0, c1)).collect())
+    } else {
+        Entries::Base(words)
+    };
     if E::CHECKS {
         let leaves = positions.iter().copied().zip(hashing.opened(positions, &bytes)).collect();
         if hashing.root(shape.log_n, leaves, &siblings) != Some(root) {
             return Err(Reject::Root { oracle: shape.role.name() });
         }
     }
-    Ok(columns)
+    Ok(Columns { rows: shape.rows, entries })
 }
 
 /// V(z) of the last level, level by level down to the functionals of level 0 (spec L9).
@@ -385,16 +428,20 @@ fn functional_value(traces: &[Trace<'_>], z: &[K], functional: &impl Fn(usize, &
         let masks = trace.level.part(number, true);
         let mask = masks.map_or(K::ZERO, |part| selector(z, part.off, part.log));
         let mask_point = masks.and_then(|part| z.get(..part.log)).unwrap_or_default();
-        let omega = F::root_of_unity(u32::try_from(shape.log_n).unwrap_or(0)).unwrap_or(F::ONE);
-        for &position in trace.positions.get(number).map(Vec::as_slice).unwrap_or_default() {
+        let positions = trace.positions.get(number).map(Vec::as_slice).unwrap_or_default();
+        let (points, shifts) = Roots::new(shape.log_n).points(positions, shape.data());
+        let next = |_: &usize| {
             xi *= trace.xi;
-            let x = omega.pow(u64::try_from(position).unwrap_or(0));
-            let mut at = data * power(column, x);
-            if masks.is_some() {
-                let shift = x.pow(u64::try_from(shape.data()).unwrap_or(0));
-                at += (mask * power(mask_point, x)).scale(shift);
-            }
-            value += xi * at;
+            xi
+        };
+        let weights: Vec<K> = positions.iter().map(next).collect();
+        let mut at = vec![K::ZERO; points.len()];
+        powers(&mut at, column, &points);
+        value += data * dot(&weights, &at);
+        if masks.is_some() {
+            powers(&mut at, mask_point, &points);
+            at.iter_mut().zip(shifts).for_each(|(at, shift)| *at = at.scale(shift));
+            value += mask * dot(&weights, &at);
         }
     }
     value
@@ -480,25 +527,35 @@ fn check_codeword(
     (data, masks): (&[K], &[K]),
     weights: &[K],
     positions: &[usize],
-    columns: &[Column],
+    columns: &Columns,
 ) -> Result<(), Reject> {
-    let omega = F::root_of_unity(u32::try_from(shape.log_n).unwrap_or(0)).unwrap_or(F::ONE);
-    let points: Vec<F> = positions.iter().map(|&j| omega.pow(u64::try_from(j).unwrap_or(0))).collect();
-    let masked = evaluations(masks, &points).into_iter().zip(&points);
-    let shift = u64::try_from(shape.data()).unwrap_or(0);
+    let (points, shifts) = Roots::new(shape.log_n).points(positions, shape.data());
+    let masked = evaluations(masks, &points).into_iter().zip(shifts);
     let encoded = evaluations(data, &points).into_iter().zip(masked);
-    let encoded = encoded.map(|(value, (mask, x))| value + mask.scale(x.pow(shift)));
-    for (encoded, column) in encoded.zip(columns) {
-        if encoded != column.dot(weights) {
-            return Err(Reject::Codeword { oracle: shape.role.name() });
-        }
+    let encoded: Vec<K> = encoded.map(|(value, (mask, shift))| value + mask.scale(shift)).collect();
+    if encoded == columns.folded(weights) {
+        Ok(())
+    } else {
+        Err(Reject::Codeword { oracle: shape.role.name() })
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roots_are_powers_of_omega() {
+        for log_n in 0..=11 {
+            let (roots, n) = (Roots::new(log_n), 1usize << log_n);
+            let omega = F::root_of_unity(log_n as u32).unwrap();
+            for j in 0..n {
+                assert_eq!(roots.at(j), omega.pow(j as u64), "2^{log_n}, {j}");
+            }
+            let (points, shifted) = roots.points(&[0, n - 1, n / 2], 4);
+            assert!(points.iter().zip(&shifted).all(|(x, shifted)| x.pow(4) == *shifted));
+        }
+    }
 
     #[test]
     fn runs_of_coefficients_are_one_polynomial() {

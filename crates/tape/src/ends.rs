@@ -224,13 +224,21 @@ impl<'a> VerifierEnd<'a> {
 
 /// Elements of F from 8-byte words, each below p.
 pub fn words(label: &'static str, bytes: &[u8]) -> Result<Vec<F>, Reject> {
-    let (chunks, _) = bytes.as_chunks::<8>();
     // A list of results grows as it is collected; this one has its length.
-    let mut words = Vec::with_capacity(chunks.len());
-    for word in chunks {
+    let mut words = Vec::with_capacity(bytes.len() / 8);
+    push_words(label, bytes, &mut words)?;
+    Ok(words)
+}
+
+/// As [`words`], behind what is there.
+///
+/// # Errors
+/// As [`words`].
+pub fn push_words(label: &'static str, bytes: &[u8], words: &mut Vec<F>) -> Result<(), Reject> {
+    for word in bytes.as_chunks::<8>().0 {
         words.push(F::canonical(u64::from_le_bytes(*word)).ok_or(Reject::NotCanonical { label })?);
     }
-    Ok(words)
+    Ok(())
 }
 
 impl End for VerifierEnd<'_> {

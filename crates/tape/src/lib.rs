@@ -21,7 +21,7 @@ mod ends;
 mod reject;
 mod sponge;
 
-pub use ends::{End, Mark, ProverEnd, VerifierEnd, words};
+pub use ends::{End, Mark, ProverEnd, VerifierEnd, push_words, words};
 pub use reject::Reject;
 pub use sponge::{Search, Sponge};
 

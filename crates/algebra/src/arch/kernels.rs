@@ -184,6 +184,31 @@ pub(super) fn add_combined<S: Lanes>(unit: S, out: &mut [K], weights: &[K], rows
 }
 
 #[inline(always)]
+pub(super) fn powers<S: Lanes>(unit: S, out: &mut [K], z: &[K], x: &[F]) {
+    let n = whole::<S>(&[out.len(), x.len()]);
+    let (zero, one) = (unit.splat(0), unit.splat(1));
+    let mut at = 0;
+    while at < n {
+        let mut power = unit.load_mixed(x, at);
+        let mut value = [one, zero];
+        let mut variable = 0;
+        while variable < z.len() {
+            // 1 - b + b·x = 1 + b·(x - 1)
+            let by = left::<S>(splat(unit, z[variable]));
+            let factor = mac_base::<S>([one.widen(), zero.widen()], by, power.sub(one).split());
+            let product = mac::<S>(nothing(unit), left::<S>(value), right::<S>(reduce::<S>(factor)));
+            value = reduce::<S>(product);
+            let half = power.split();
+            power = <S::V>::reduce(<S::V>::add_product(zero.widen(), half, half));
+            variable += 1;
+        }
+        unit.store_k(out, at, canonical::<S>(value));
+        at += S::LANES;
+    }
+    plain::powers(&mut out[n..], z, &x[n..]);
+}
+
+#[inline(always)]
 pub(super) fn add_products<S: Lanes>(unit: S, out: &mut [F], x: &[F], y: &[F]) {
     let n = whole::<S>(&[out.len(), x.len(), y.len()]);
     let mut at = 0;

@@ -150,6 +150,7 @@ kernels! {
     kernels fn add_combined(out: &mut [K], weights: &[K], rows: &[&[K]]);
     kernels fn add_scaled_base(out: &mut [K], s: K, x: &[F]);
     kernels fn add_products(out: &mut [F], x: &[F], y: &[F]);
+    kernels fn powers(out: &mut [K], z: &[K], x: &[F]);
     integers fn add_scaled_integers(out: &mut [K], s: K, x: &[i64]);
     integers fn combine_integers(out: &mut [K], weights: &[K], rows: &[&[i64]]);
     kernels fn combine_base(out: &mut [K], weights: &[K], rows: &[&[F]]);

@@ -68,6 +68,15 @@ fn same(run: impl Fn(Level) -> Made) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
+    fn powers_of_points(x in vec(base(), 0..41), z in vec(element(), 0..20)) {
+        same(|level| {
+            let mut made = vec![K::ZERO; x.len()];
+            powers(level, &mut made, &z, &x);
+            (vec![made], vec![])
+        })?;
+    }
+
+    #[test]
     fn linear_kernels(v in vectors(2), s in element()) {
         same(|level| {
             let mut made = vec![v[0].clone(); 4];

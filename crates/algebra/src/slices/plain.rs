@@ -2,6 +2,7 @@
 
 use super::{Halves, Quarters};
 use crate::field::{F, K};
+use crate::multilinear::power;
 
 /// `low[i]` ← (1−ρ)·`low[i]` + ρ·`high[i]`.
 pub(crate) fn bind(low: &mut [K], high: &[K], rho: K) {
@@ -41,6 +42,11 @@ pub(crate) fn add_scaled_base(out: &mut [K], s: K, x: &[F]) {
 /// `out[i]` += `x[i]`·`y[i]` over base elements.
 pub(crate) fn add_products(out: &mut [F], x: &[F], y: &[F]) {
     out.iter_mut().zip(x).zip(y).for_each(|((slot, &x), &y)| *slot += x * y);
+}
+
+/// `out[i]` ← pow(z; `x[i]`).
+pub(crate) fn powers(out: &mut [K], z: &[K], x: &[F]) {
+    out.iter_mut().zip(x).for_each(|(slot, &x)| *slot = power(z, x));
 }
 
 /// `out[i]` += s·`x[i]` over signed integers.

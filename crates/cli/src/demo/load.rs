@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fs;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ use crate::pipeline::ms;
 
 /// Accounts that submit: each may have so many records under way.
 const ACCOUNTS: usize = 8;
+/// Records of an account that wait for their verdict: more would only stand in a queue, and their dossiers in memory.
+const WINDOW: usize = 24;
 /// Units that each has.
 const PURSE: u64 = 10_000_000_000_000;
 /// Records of an account after which it asks for the price again.
@@ -74,8 +76,30 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 /// What became of each record: when it was sent, when it was seen to be final.
 type Times = Mutex<HashMap<String, (Instant, Option<Instant>)>>;
 
-/// Notes which records have become final, until all have.
-fn watch(client: &Client, times: &Times, sent_all: &AtomicBool, failed: &AtomicBool) -> Outcome<()> {
+/// Counts the looks at what is final; who waits for room waits for the next.
+#[derive(Default)]
+struct Looks(Mutex<u64>, Condvar);
+
+impl Looks {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.1.notify_all();
+    }
+
+    fn wait(&self, most: Duration) {
+        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *looks;
+        drop(self.1.wait_timeout_while(looks, most, |looks| *looks == before));
+    }
+}
+
+/// Notes which records have become final, until all have; looks at most once in `pause`.
+fn watch(
+    client: &Client,
+    (times, looks): (&Times, &Looks),
+    (sent_all, failed): (&AtomicBool, &AtomicBool),
+    pause: Duration,
+) -> Outcome<()> {
     let began = Instant::now();
     let mut seen = None;
     loop {
@@ -86,6 +110,7 @@ fn watch(client: &Client, times: &Times, sent_all: &AtomicBool, failed: &AtomicB
             continue;
         }
         seen = height;
+        let looked = Instant::now();
         let mut before = (1u64 << 53) - 1;
         // Newest first; as far back as something was not final yet.
         loop {
@@ -112,6 +137,7 @@ fn watch(client: &Client, times: &Times, sent_all: &AtomicBool, failed: &AtomicB
             }
         }
         let open = times.lock().map_err(broken)?.values().filter(|(_, done)| done.is_none()).count();
+        looks.note();
         // Who failed to send says why.
         if (open == 0 && sent_all.load(Ordering::Relaxed)) || failed.load(Ordering::Relaxed) {
             return Ok(());
@@ -119,12 +145,19 @@ fn watch(client: &Client, times: &Times, sent_all: &AtomicBool, failed: &AtomicB
         if began.elapsed() > PATIENCE * 4 {
             return Err(broken(format!("{open} records were not final in time")));
         }
+        sleep(pause.saturating_sub(looked.elapsed()));
     }
 }
 
-fn submit(client: &Client, keys: &Keys, list: &[&Ready], times: &Times, gap: Duration) -> Outcome<()> {
+fn submit(
+    client: &Client,
+    keys: &Keys,
+    list: &[&Ready],
+    (times, looks): (&Times, &Looks),
+    gap: Duration,
+) -> Outcome<()> {
     let (mut status, key) = (client.status().map_err(asked)?, keys.signing());
-    let mut due = Instant::now();
+    let (mut due, mut sent) = (Instant::now(), Vec::new());
     for (nonce, ready) in (0..).zip(list) {
         let bytes = ready.dossier.len() as u64 + 2_000;
         if nonce % PRICED == PRICED - 1 {
@@ -132,13 +165,25 @@ fn submit(client: &Client, keys: &Keys, list: &[&Ready], times: &Times, gap: Dur
         }
         let seal = *crate::random::bytes()?;
         let body = Body::SubmitRecord { submission: submission(&ready.dossier, &ready.found.names, seal, 1) };
+        let is_open = |name: &String| {
+            let times = times.lock().unwrap_or_else(PoisonError::into_inner);
+            times.get(name).is_some_and(|(_, done)| done.is_none())
+        };
+        let began = Instant::now();
+        while sent.len() >= WINDOW && began.elapsed() < PATIENCE {
+            sent.retain(is_open);
+            if sent.len() >= WINDOW {
+                looks.wait(Duration::from_secs(1));
+            }
+        }
         client.upload(&ready.dossier).map_err(asked)?;
         if let Some(wait) = due.checked_duration_since(Instant::now()) {
             sleep(wait);
         }
         due += gap;
         let name = crate::text::hex(&ready.found.names.statement);
-        times.lock().map_err(broken)?.insert(name, (Instant::now(), None));
+        times.lock().map_err(broken)?.insert(name.clone(), (Instant::now(), None));
+        sent.push(name);
         let began = Instant::now();
         loop {
             // Prices move with the load; what is offered is paid.
@@ -151,7 +196,7 @@ fn submit(client: &Client, keys: &Keys, list: &[&Ready], times: &Times, gap: Dur
                 }
                 // So many of one account may be under way.
                 Err(why) if why.why.contains("wait for their verdict") && began.elapsed() < PATIENCE => {
-                    sleep(Duration::from_millis(10));
+                    looks.wait(Duration::from_secs(1));
                 }
                 Err(why) => return Err(asked(why)),
             }
@@ -193,9 +238,13 @@ pub fn run(args: &LoadArgs) -> Outcome<ExitCode> {
     let (before, height) = (processor(), first.json("/v1/status").map_err(asked)?["height"].as_u64());
     let (times, sent_all, failed): (Times, _, _) =
         (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
+    let looks = Looks::default();
+    let (seen, flags) = ((&times, &looks), (&sent_all, &failed));
     let began = Instant::now();
     scope(|threads| {
-        let watching = threads.spawn(|| watch(first, &times, &sent_all, &failed));
+        // Where a queue stands, when a verdict was seen says nothing, and looking costs the nodes time.
+        let pause = Duration::from_millis(if args.rate == 0 { 200 } else { 0 });
+        let watching = threads.spawn(move || watch(first, seen, flags, pause));
         let gap = match args.rate {
             0 => Duration::ZERO,
             rate => Duration::from_secs_f64(ACCOUNTS as f64 / rate as f64),
@@ -205,10 +254,10 @@ pub fn run(args: &LoadArgs) -> Outcome<ExitCode> {
             .enumerate()
             .map(|(i, keys)| {
                 let share: Vec<&Ready> = ready.iter().skip(i).step_by(ACCOUNTS).collect();
-                let (client, times, failed) = (&clients[i % clients.len()], &times, &failed);
+                let client = &clients[i % clients.len()];
                 threads.spawn(move || {
-                    let sent = submit(client, keys, &share, times, gap);
-                    failed.fetch_or(sent.is_err(), Ordering::Relaxed);
+                    let sent = submit(client, keys, &share, seen, gap);
+                    flags.1.fetch_or(sent.is_err(), Ordering::Relaxed);
                     sent
                 })
             })

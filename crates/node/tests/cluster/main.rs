@@ -377,6 +377,16 @@ fn garbage_under_a_digest_is_thrown_away() {
     }
 }
 
+/// Nor is who names parts that nobody has, though that shows only when the whole is here.
+#[test]
+fn parts_that_nobody_has_keep_no_record_from_its_verdict() {
+    for seed in seeds() {
+        let mut world = with(3, Behaviour::Silent);
+        world.spreads = Some((3, Serves::Riddles));
+        plan(&world, seed, 60, &[]).run().unwrap();
+    }
+}
+
 /// From the one that spreads records everything comes later than anybody waits for bytes; another has them too.
 #[test]
 fn a_slow_peer_keeps_no_record_from_its_verdict() {

@@ -79,6 +79,8 @@ pub enum Serves {
     Right,
     /// Others, as many.
     Garbage,
+    /// What looks as if only parts were missing, which nobody has.
+    Riddles,
 }
 
 /// What a validator finds again after a crash.
@@ -242,8 +244,16 @@ impl World {
         for number in 0..self.records {
             clock.sleep(EVERY).await;
             let (transaction, proof, mut bytes) = self.record(number);
-            if index == spreader && serves == Serves::Garbage {
-                bytes.reverse();
+            if index == spreader {
+                match serves {
+                    Serves::Right => {}
+                    Serves::Garbage => bytes.reverse(),
+                    Serves::Riddles => {
+                        bytes = dossier::compact::compact(&bytes).unwrap().bytes;
+                        // The name of the first part.
+                        bytes[50] ^= 1;
+                    }
+                }
             }
             blobs.stage(proof, Bytes::from(bytes));
             if index == spreader {
