@@ -38,6 +38,13 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// Whether a file begins so. Epochs of one model differ at their ends: these are compared first.
+    fn begins(&self, bytes: &[u8]) -> bool {
+        self.bytes.len() == bytes.len()
+            && self.bytes.last_chunk::<32>() == bytes.last_chunk()
+            && self.bytes == bytes
+    }
+
     /// Bytes that it takes, about: the links are in it twice.
     fn weight(&self) -> usize {
         self.bytes.len().saturating_mul(2)
@@ -122,7 +129,7 @@ impl Kept {
     pub(crate) fn head(&self, parts: &Parts<'_>) -> Parsed<Arc<Head>> {
         let bytes = parts.head();
         let mut heads = lock(&self.heads);
-        if let Some(at) = heads.iter().position(|head| head.bytes == bytes) {
+        if let Some(at) = heads.iter().rposition(|head| head.begins(bytes)) {
             let head = heads.remove(at);
             heads.push(head.clone());
             return Ok(head);
@@ -140,7 +147,7 @@ impl Kept {
         }
         let mut heads = lock(&self.heads);
         // Two threads may have made the same.
-        heads.retain(|other| other.bytes != head.bytes);
+        heads.retain(|other| !other.begins(&head.bytes));
         heads.push(head.clone());
         let mut sum = heads.iter().fold(0usize, |sum, head| sum.saturating_add(head.weight()));
         while sum > limit && !heads.is_empty() {

@@ -6,7 +6,7 @@
 //! | name, version | `"ZTSN"`, `u16` 1 |
 //! | head | `u32` length, and: the hand-overs since the first epoch, the block, its finality certificate |
 //! | entries | `u8` 1, `u32` lengths of key and value, both; all entries of the state, keys rising |
-//! | bodies | `u8` 2, the statement, `u32` length, the body that its record names |
+//! | bodies | `u8` 2, the statement, `u32` length, the body that its record names; statements rising |
 //! | end | `u8` 0 |
 
 use std::io::{self, Read};
@@ -341,9 +341,13 @@ fn bodies(
     records: &[(Digest, Record)],
     mut next: u8,
 ) -> Result<(), Refused> {
-    let mut batch = Batch::default();
+    let (mut batch, mut last) = (Batch::default(), None);
     while next == 2 {
         let statement: Digest = source.array()?;
+        // Each once: then there are no more of them than records.
+        if last.replace(statement).is_some_and(|last| last >= statement) {
+            return Err(Refused::Form("the statements of its bodies do not rise"));
+        }
         let length = source.length(VALUE)?;
         let bytes = source.bytes(length)?;
         let at = records.binary_search_by_key(&statement, |(statement, _)| *statement);

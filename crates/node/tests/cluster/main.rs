@@ -268,6 +268,16 @@ fn a_bent_snapshot_is_refused() {
         assert!(read(&bent, None).is_err(), "byte {at} of {}", bytes.len());
         assert!(read(&bytes[..at], None).is_err(), "cut at {at}");
     }
+    // A body again, which its record names as well as before: there would be no end of them.
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let mut at = 10 + number(6);
+    while bytes[at] == 1 {
+        at += 9 + number(at + 1) + number(at + 5);
+    }
+    assert_eq!(bytes[at], 2, "a body");
+    let end = at + 37 + number(at + 33);
+    let twice = [&bytes[..end], &bytes[at..]].concat();
+    assert!(read(&twice, None).unwrap_err().contains("do not rise"));
     let stranger = World::new(3, &[], World::usual());
     let elsewhere = stranger.chain(0);
     let store = NodeStore::memory().unwrap();
