@@ -53,7 +53,7 @@ pub fn run(config: &Config) -> Result<(), ConfigError> {
     // Buffers come and go with every dossier. In pages of 2 MB the kernel clears more memory for them than they have bytes: a
     // sixth of the time at full load. Where it cannot be asked for others, nothing else changes.
     #[cfg(target_os = "linux")]
-    drop(rustix::thread::disable_transparent_huge_pages(true));
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let genesis = read_genesis(&config.genesis)?;
     let keys = Keys::read(&config.keys).map_err(|why| fails(why.place.display(), why.why, why.fix))?;
     let data = config.data.display();
