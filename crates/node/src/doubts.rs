@@ -66,6 +66,11 @@ impl Doubts {
         }
     }
 
+    /// Answers that wait.
+    pub fn open(&self) -> Vec<(Digest, Bytes)> {
+        self.lock().answers.iter().map(|(digest, answer)| (*digest, answer.bytes.clone())).collect()
+    }
+
     /// Tells whether what was answered is of this dossier, which is whole and has the name.
     pub fn settle(&self, digest: &Digest, whole: &[u8]) {
         let answer = self.lock().take(digest);

@@ -233,6 +233,15 @@ struct Serve {
     doubts: Arc<Doubts>,
 }
 
+impl Serve {
+    /// What was answered of a dossier that is here can be judged.
+    fn settle(&self, digest: &Digest) {
+        if let Some(whole) = self.blobs.get(digest) {
+            self.doubts.settle(digest, &whole);
+        }
+    }
+}
+
 impl blob_resolver::Producer for Serve {
     type Key = Key;
 
@@ -264,8 +273,13 @@ impl Consumer for Serve {
         });
         match received {
             Received::Kept => {
-                if let Some(whole) = self.blobs.get(&digest) {
-                    self.doubts.settle(&digest, &whole);
+                self.settle(&digest);
+                // Its parts may be what others lack.
+                let open = if how == How::Whole { self.doubts.open() } else { Vec::new() };
+                for (digest, bytes) in open {
+                    if matches!(self.blobs.receive(&digest, bytes), Ok(Received::Kept)) {
+                        self.settle(&digest);
+                    }
                 }
                 let _ = sender.send(true);
             }
