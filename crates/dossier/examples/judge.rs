@@ -1,5 +1,5 @@
 //! What judging costs: `cargo run --release -p zerotell-dossier --example judge DIRECTORY [ROUNDS]`; the directory holds
-//! dossiers, as a node keeps them in `blobs` or `net load --keep` writes them. One thread, programs and links known after the
+//! dossiers, whole, as `zerotell submit` uploads them. One thread, programs and links known after the
 //! first round.
 
 use std::time::Instant;
