@@ -13,8 +13,8 @@ use dossier::compact;
 
 /// Bytes of answers that wait, in all.
 const WAITING: usize = 16 << 20;
-/// Bytes that each counts beside its own.
-const ROOM: usize = 256;
+/// Bytes that each counts beside its own: there are never many, for the oldest is looked for among all.
+const ROOM: usize = 16 << 10;
 
 struct Answer {
     number: u64,
