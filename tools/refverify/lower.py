@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from linear import Space
 from oracle import product
 from validity import Analysis, Interval, limb_columns, limb_sizes, need
-from wire import POSITIONS, Map, View
+from wire import POSITIONS, SLOT_VALUES, Map, View
 
 
 class Tensor:
@@ -58,7 +58,7 @@ class Lowered:
         batched = any(0 in t.axes for t in p.tensors)
         need(batched or s.batch == 1, "the Program has no batch axis, so B must be 1")
         need(s.inputs.count("committed") <= 255, "too many committed inputs")
-        rules = []
+        rules, flags = [], 0
         for t, mode in zip(inputs, s.inputs):
             if mode == "public":
                 rules.append((product(self.expand(t.axes)), t.lo, t.hi))
@@ -70,6 +70,9 @@ class Lowered:
             elif r.kind == "label":
                 need(fact.axes and fact.axes[-1], "a label needs a last axis of classes")
                 rules.append((product(self.expand(fact.axes[:-1])), 0, fact.axes[-1] - 1))
+                flags += 2 * product(self.expand(fact.axes))
+        need(flags <= 1 << 20, "too many label flags")
+        need(flags + sum(n for n, _, _ in rules) <= SLOT_VALUES, "too many slot values and label flags")
         need(len(s.slots) == len(rules), "the Statement has the wrong number of slots")
         for values, (n, lo, hi) in zip(s.slots, rules):
             need(len(values) == n, "a slot has the wrong number of values")

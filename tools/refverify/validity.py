@@ -258,7 +258,11 @@ class Analysis:
         check_parameters(program)
         self.facts = [declared(t) for t in program.tensors]
         need(sum(len(t.content or []) for t in program.tensors) <= wire.ENTRIES, "too many const entries")
-        self.tables = [table_fact(t, self.facts, program) for t in program.tables]
+        self.tables, filled = [], 0
+        for t in program.tables:
+            filled += product(n for _, n in t.keys) * max(1, sum(1 + len(form) for form in t.outs))
+            need(filled <= 1 << 23, "tables have too many values and terms")
+            self.tables.append(table_fact(t, self.facts, program))
         self.first = []
         for op in program.operators:
             self.first.append(len(self.facts))

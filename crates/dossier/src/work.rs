@@ -4,12 +4,13 @@
 //! every validator must price a program alike.
 
 use program::types::{Operator, Program};
+use program::validate::table_work;
 
 /// Fixed work of every verification, in nanoseconds.
 const FIXED: u64 = 1_500_000;
 /// Work per operator, in nanoseconds: its walk over blocks, its points.
 const OPERATOR: u64 = 100_000;
-/// Work per row of a declared table, in nanoseconds.
+/// Work per row of a declared table, and out of it, and term of that, in nanoseconds.
 const ROW: u64 = 8;
 /// Work per public number, in nanoseconds.
 const PUBLIC: u64 = 6;
@@ -19,10 +20,7 @@ const OPENED: u64 = 8;
 /// Microseconds of the reference machine.
 #[must_use]
 pub fn work(program: &Program) -> u64 {
-    let declared = program.tables.iter().fold(0u64, |sum, table| {
-        let rows = table.keys.iter().fold(1u64, |n, (_, count)| n.saturating_mul(u64::from(*count)));
-        sum.saturating_add(rows)
-    });
+    let declared = program.tables.iter().fold(0u64, |sum, table| sum.saturating_add(table_work(table)));
     let length = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let public = program.tensors.iter().fold(0u64, |sum, t| sum.saturating_add(length(t.content.len())));
     let rows = program.model_oracle.map_or(0, |oracle| u64::from(oracle.rows));

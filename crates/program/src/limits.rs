@@ -14,8 +14,9 @@ pub const COLUMNS: u64 = 1 << 17;
 pub const TABLES: u64 = 256;
 /// Rows of one table.
 pub const TABLE_ROWS: u64 = 1 << 22;
-/// Rows times terms of all outs of all declared tables together.
-pub const TABLE_WORK: u64 = 1 << 26;
+/// Rows of all declared tables, times one and the terms for each of their outs, together: what filling them costs, and the
+/// values that are kept.
+pub const TABLE_WORK: u64 = 1 << 23;
 /// Coordinates of one table: keys and outs.
 pub const COORDINATES: u64 = 8;
 /// Axes of a tensor, and position axes of a relation.
@@ -46,6 +47,8 @@ pub const CONTEXT: u64 = 4096;
 pub const ORACLES: u64 = 256;
 /// Values of all slots of a Statement together, and of the public tensors made from them.
 pub const SLOT_VALUES: u64 = 1 << 26;
+/// Of these, flags of labels: two per class and label, while the Statement holds one number per label.
+pub const LABEL_FLAGS: u64 = 1 << 20;
 /// Largest absolute value of a tensor entry, an integer multiplier of a view and a bound.
 pub const VALUE: i64 = 1 << 62;
 /// Largest absolute step, dilation or offset of a map.

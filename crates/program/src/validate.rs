@@ -149,17 +149,18 @@ fn check_tables(program: &Program, facts: &[Fact]) -> Result<Vec<TableFact>, Inv
     for (index, table) in program.tables.iter().enumerate() {
         let site = Site::Table(number(index));
         work = work.saturating_add(table_work(table));
-        at_most(site, "rows times terms of tables up to here", work, limits::TABLE_WORK)?;
+        at_most(site, "values and terms of tables up to here", work, limits::TABLE_WORK)?;
         tables.push(table_fact(table, facts, &tensor).map_err(at(site))?);
     }
     Ok(tables)
 }
 
-/// Terms that are evaluated to fill a table.
-fn table_work(table: &Table) -> u64 {
+/// What filling a table costs: for each row and out one value, and the terms it is the sum of.
+pub fn table_work(table: &Table) -> u64 {
     let rows = table.keys.iter().fold(1u64, |rows, &(_, n)| rows.saturating_mul(u64::from(n)));
-    let terms = table.outs.iter().fold(1u64, |sum, out| sum.saturating_add(count(out.0.len())));
-    rows.saturating_mul(terms)
+    let terms =
+        table.outs.iter().fold(0u64, |sum, out| sum.saturating_add(count(out.0.len())).saturating_add(1));
+    rows.saturating_mul(terms.max(1))
 }
 
 fn check_outputs(program: &Program, tensors: usize) -> Result<(), Invalid> {

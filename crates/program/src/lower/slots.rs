@@ -70,6 +70,7 @@ pub(super) fn slot_rules(
             }
         }
     }
+    at_most(Site::Shape, "label flags", public, limits::LABEL_FLAGS)?;
     let values = rules.iter().fold(public, |sum, rule| sum.saturating_add(wide(rule.length)));
     at_most(Site::Shape, "slot values and label flags", values, limits::SLOT_VALUES)?;
     Ok(rules)

@@ -351,14 +351,19 @@ fn work() {
     other.tables.push(Table { keys: keys.clone(), outs: vec![form(1)] });
     assert_eq!(text(validate(&other).unwrap_err()), (Site::Table(0), "a table is never used"));
     other.tables[0].outs = vec![form(64)];
-    let long = (Site::Table(0), "rows times terms of tables up to here");
+    let long = (Site::Table(0), "values and terms of tables up to here");
     assert_eq!(text(validate(&other).unwrap_err()), long);
+    // Outs without a term are values all the same, and seven of them eight times as many.
+    other.tables[0].outs = vec![form(0); 7];
+    assert_eq!(text(validate(&other).unwrap_err()), (Site::Table(0), "a table is never used"));
+    other.tables.push(other.tables[0].clone());
+    assert_eq!(text(validate(&other).unwrap_err()).1, long.1);
     let refused = |batch, reveals| {
         let disclosure = Disclosure { inputs: vec![InputMode::Private], reveals };
         text(lower(&program, &Shape { batch, disclosure: &disclosure, slots: &[] }).unwrap_err())
     };
     let labels = refused(1 << 14, vec![Reveal::Label { output: 0 }]);
-    assert_eq!(labels, (Site::Shape, "slot values and label flags"));
+    assert_eq!(labels, (Site::Shape, "label flags"));
     assert_eq!(refused(1 << 16, vec![]), (Site::Program, "entries with this batch size"));
     assert_eq!(refused(1 << 15, vec![]), (Site::Program, "lookups and table rows"));
 }
