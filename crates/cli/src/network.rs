@@ -199,7 +199,7 @@ fn config(args: &ConfigArgs) -> Outcome<ExitCode> {
         http: args.http,
         verifiers: 1,
         accuse: true,
-        block_ms: 50,
+        block_ms: 100,
         sync: None,
         checkpoint: None,
         keep_proofs: None,
@@ -456,7 +456,7 @@ impl Ready {
     /// Registers the model if it is not, and submits the record.
     pub fn send(&self, client: &Client, keys: &Keys, patience: Duration) -> Outcome<[u8; 32]> {
         let key = keys.signing();
-        client.register(&key, &self.found, &self.program, patience).map_err(node_failure)?;
+        client.register(&key, &self.found, (&self.program, self.work), patience).map_err(node_failure)?;
         let seal = *crate::random::bytes()?;
         let (names, verifier) = (&self.found.names, Parameters::default().verifier);
         let sent = client.submit(&key, &self.dossier, names, self.work, seal, verifier);

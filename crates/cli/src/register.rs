@@ -116,8 +116,9 @@ fn model(args: &ModelArgs) -> Outcome<ExitCode> {
     sender.client.upload_program(&named.program, &bytes).map_err(node_failure)?;
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let (model, program, weights) = (named.model, named.program, named.weights());
-    let body = Body::RegisterModel { model, program, program_bytes: length, weights };
-    let cost = Cost { bytes: length.into(), ..Cost::default() };
+    let work = dossier::work(&named.file.program);
+    let body = Body::RegisterModel { model, program, program_bytes: length, work, weights };
+    let cost = Cost { work, bytes: length.into(), ..Cost::default() };
     sender.run(&body, cost, |_| {
         let json = json!({
             "model": text::model_id(&model),

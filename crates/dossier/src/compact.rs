@@ -115,6 +115,17 @@ fn pieces(bytes: &[u8]) -> Result<(usize, Vec<Piece<'_>>), String> {
     if sum == total && total <= DOSSIER_MAX { Ok((total, list)) } else { Err("another length".into()) }
 }
 
+/// The parts that a compact dossier names; `None` if it is none.
+#[must_use]
+pub fn names(bytes: &[u8]) -> Option<Vec<Digest>> {
+    let (_, list) = pieces(bytes).ok()?;
+    let named = |piece: &Piece<'_>| match piece {
+        Piece::Here(_) => None,
+        Piece::Named(name, _) => Some(*name),
+    };
+    Some(list.iter().filter_map(named).collect())
+}
+
 /// Puts a dossier together again. The caller compares it with its name.
 pub fn whole<T: AsRef<[u8]>>(bytes: &[u8], part: impl Fn(&Digest) -> Option<T>) -> Made {
     let Ok((total, list)) = pieces(bytes) else { return Made::Malformed };

@@ -171,14 +171,14 @@ impl Gate<'_> {
                 let model = self.model(&envelope.sender, &step.model)?;
                 (self.program(&model.program)?.work, u64::from(step.proof_bytes))
             }
-            Body::RegisterModel { program_bytes, .. } => (0, u64::from(*program_bytes)),
+            Body::RegisterModel { program_bytes, work, .. } => (*work, u64::from(*program_bytes)),
             Body::Evidence { accusation: Accusation::WrongVerdict { statement } } => {
                 match self.state.get::<Records>(statement)? {
                     Some(record) => (self.program(&record.program)?.work, 0),
                     None => (0, 0),
                 }
             }
-            _ => (0, 0),
+            _ => (own_work(self.state, body)?, 0),
         };
         let work = self.chain.parameters.transaction_work.saturating_add(more_work);
         let bytes = length.saturating_add(more_bytes);
@@ -290,6 +290,39 @@ impl Gate<'_> {
         }
         Ok(())
     }
+}
+
+/// Work of looking at a proof of possession: two pairings, and points that must be in their groups.
+const POSSESSION_WORK: u64 = 4_000;
+/// Work of looking at the engine's evidence: two signatures.
+const ENGINE_WORK: u64 = 5_000;
+/// And one key of the committee, of which all are read.
+const KEY_WORK: u64 = 500;
+/// Work of a signature in evidence.
+const SIGNED_WORK: u64 = 100;
+
+/// What a transaction costs beside [`transaction_work`](crate::Parameters::transaction_work) where it names no program: the
+/// dear kinds of cryptography.
+///
+/// # Errors
+/// A store that fails.
+pub fn own_work(state: &State<'_>, body: &Body) -> Result<u64, Fault> {
+    Ok(match body {
+        Body::Bond { consensus, .. } if !consensus.is_empty() => POSSESSION_WORK,
+        Body::Evidence { accusation: Accusation::Engine { epoch, .. } } => {
+            let committee = state.get::<Committees>(epoch)?;
+            engine_work(committee.map_or(0, |committee| committee.seats.len()))
+        }
+        Body::Evidence { accusation: Accusation::Equivocation { .. } } => SIGNED_WORK.saturating_mul(2),
+        Body::Evidence { accusation: Accusation::EarlyReveal { .. } } => SIGNED_WORK,
+        _ => 0,
+    })
+}
+
+/// Work of looking at the engine's evidence against a committee of so many seats.
+pub(crate) fn engine_work(seats: usize) -> u64 {
+    let seats = u64::try_from(seats).unwrap_or(u64::MAX);
+    ENGINE_WORK.saturating_add(KEY_WORK.saturating_mul(seats))
 }
 
 const _: () = assert!(ITEMS_MAX * 34 + 512 < crate::transaction::INNER_MAX, "evidence holds a full reveal");

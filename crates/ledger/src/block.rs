@@ -216,7 +216,7 @@ fn transact(work: &mut Work<'_>, bytes: &[u8]) -> Result<Outcome, Stop> {
         Err(stop) => return Err(stop),
     };
     if paid == Fee::Paid {
-        let rest = work.pay_proposer(fee)?;
+        let rest = work.for_proposers(fee)?;
         work.burn(rest)?;
     }
     Ok(Outcome { transaction: admitted.id, code, fee })
@@ -250,8 +250,8 @@ fn act(work: &mut Work<'_>, admitted: &Admitted) -> Result<Fee, Stop> {
             stake::bond(work, sender, *amount, consensus, possession)?
         }
         Body::Unbond { amount } => stake::unbond(work, sender, *amount)?,
-        Body::RegisterModel { model, program, program_bytes, weights } => {
-            registry::register_model(work, sender, model, (program, *program_bytes), weights)?;
+        Body::RegisterModel { model, program, program_bytes, work: most, weights } => {
+            registry::register_model(work, sender, model, (program, *program_bytes, *most), weights)?;
         }
         Body::RegisterDataset { root, schema, source } => {
             registry::register_dataset(work, sender, (root, schema, source))?;
@@ -274,6 +274,7 @@ fn act(work: &mut Work<'_>, admitted: &Admitted) -> Result<Fee, Stop> {
 /// What happens after the transactions.
 fn end(mut work: Work<'_>, transactions: Digest, outcomes: Vec<Outcome>) -> Result<Executed, Fault> {
     let height = work.context.height;
+    crate::custody::draw(&mut work)?;
     if !work.round.items.is_empty() {
         let round = std::mem::take(&mut work.round);
         work.state.put::<Rounds>(&height, &round);
@@ -294,6 +295,7 @@ fn end(mut work: Work<'_>, transactions: Digest, outcomes: Vec<Outcome>) -> Resu
     }
     work.state.remove::<Dues>(&height);
     (work.chain.work_price, work.chain.byte_price) = prices::moved(&work.chain, work.used);
+    stake::note_proposer(&mut work)?;
     let is_last = epoch_of(work.rules(), height.saturating_add(1)) != work.epoch;
     let next = if is_last { Some(stake::turn_epoch(&mut work)?) } else { None };
     let Work { mut state, chain, epoch, committee, used, .. } = work;

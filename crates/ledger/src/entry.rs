@@ -150,8 +150,23 @@ pub struct Validator {
     pub missed: u32,
     /// Canaries of the protocol that it still owes in this epoch.
     pub owed: u32,
+    /// Blocks that it proposed in this epoch.
+    pub proposed: u32,
+    /// Height at which it was last punished for a trace; 0 if never.
+    pub traced: u64,
 }
-spell_struct!(Validator { consensus, bond, unbonding, offences, counted, erred, missed, owed });
+spell_struct!(Validator {
+    consensus,
+    bond,
+    unbonding,
+    offences,
+    counted,
+    erred,
+    missed,
+    owed,
+    proposed,
+    traced
+});
 
 impl Validator {
     /// All that can be slashed.
@@ -236,8 +251,10 @@ pub enum Purpose {
     Case,
     /// The verifier that judged it was recalled.
     Again,
+    /// It was settled, and who still has its proof is paid.
+    Custody,
 }
-spell_enum!(Purpose, "purpose" { 0 => Order {}, 1 => Case {}, 2 => Again {} });
+spell_enum!(Purpose, "purpose" { 0 => Order {}, 1 => Case {}, 2 => Again {}, 3 => Custody {} });
 
 /// A record in a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -457,8 +474,10 @@ pub struct Link {
     pub weights: Digest,
     /// The weights it starts from.
     pub from: Digest,
+    /// Whether the model went this step.
+    pub gone: bool,
 }
-spell_struct!(Link { model, weights, from });
+spell_struct!(Link { model, weights, from, gone });
 
 /// Money that is nobody's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -469,12 +488,17 @@ pub struct Treasury {
     pub archive: u64,
     /// For canaries of the protocol.
     pub canaries: u64,
+    /// For those who proposed this epoch's blocks.
+    pub proposers: u64,
 }
-spell_struct!(Treasury { burned, archive, canaries });
+spell_struct!(Treasury { burned, archive, canaries, proposers });
 
 impl Treasury {
     fn all(&self) -> u128 {
-        [self.burned, self.archive, self.canaries].into_iter().map(u128::from).fold(0, u128::saturating_add)
+        [self.burned, self.archive, self.canaries, self.proposers]
+            .into_iter()
+            .map(u128::from)
+            .fold(0, u128::saturating_add)
     }
 }
 

@@ -4,17 +4,18 @@ use certify::hash::{Digest, Purpose as Hashing, hash};
 
 use crate::admission::{parsed, signed};
 use crate::entry::{
-    AccountKey, Canaries, Case, Cases, Committees, ConsensusKeys, Programs, Purpose, Records, Reveals,
+    AccountKey, Canaries, Case, Cases, Committees, ConsensusKeys, Item, Programs, Purpose, Records, Reveals,
     Rounds, Status, Validators,
 };
 use crate::prices::price;
 use crate::refusal::{Failure, Stop};
-use crate::slash::{Offence, punish};
+use crate::slash::{Offence, punish, punish_traces};
 use crate::stake::key_name;
 use crate::transaction::{Accusation, Body, Envelope, Inner, Submission};
 use crate::verdict::{execution_digest, is_quorum, short};
 use crate::work::{Work, epoch_of};
 
+const ASKED: Hashing = Hashing("zerotell/custody/asked/1");
 const SEAL: Hashing = Hashing("zerotell/canary/seal/1");
 
 /// What the seal of a canary hides: whose it is.
@@ -45,6 +46,9 @@ pub(crate) fn accuse(
             return Ok(Fee::Held);
         }
         Accusation::WrongExecution { statement, trace } => wrong_execution(work, sender, statement, trace)?,
+        Accusation::WrongCustody { round, statement, trace } => {
+            wrong_custody(work, sender, (*round, statement), trace)?;
+        }
         Accusation::Engine { epoch, evidence } => engine(work, sender, *epoch, evidence)?,
         Accusation::Canary { submission, salt } => canary(work, sender, submission, salt)?,
     }
@@ -123,7 +127,7 @@ fn wrong_verdict(work: &mut Work<'_>, sender: &AccountKey, fee: u64, statement: 
     if record.verifier != work.rules().verifier || !work.state.has::<Committees>(&epoch)? {
         return Err(Failure::TooOld.into());
     }
-    let held = work.pay_proposer(fee)?;
+    let held = work.for_proposers(fee)?;
     work.state.put::<Cases>(statement, &Case { reporter: Some(*sender), held });
     work.wait(*statement, Purpose::Case, 0);
     Ok(())
@@ -138,17 +142,51 @@ fn wrong_execution(
 ) -> Result<(), Stop> {
     let record = work.state.get::<Records>(statement)?.ok_or(Failure::Missing)?;
     let Status::Final { code, .. } = record.status else { return Err(Failure::Missing.into()) };
-    let round = work.state.get::<Rounds>(&record.voted)?.ok_or(Failure::TooOld)?;
+    let asked = Asked { round: record.voted, statement, is_custody: false, accepts: code == 0 };
+    other_traces(work, sender, asked, trace, Offence::WrongExecution(*statement))
+}
+
+/// The same for the bytes of an older proof: who says that it has them and does not know them has not.
+fn wrong_custody(
+    work: &mut Work<'_>,
+    sender: &AccountKey,
+    (round, statement): (u64, &Digest),
+    trace: &Digest,
+) -> Result<(), Stop> {
+    let asked = Asked { round, statement, is_custody: true, accepts: true };
+    let id = hash(ASKED, &[&round.to_le_bytes(), statement]);
+    other_traces(work, sender, asked, trace, Offence::WrongCustody(id))
+}
+
+/// An item of a round, and what those said of it whose traces are compared.
+struct Asked<'a> {
+    round: u64,
+    statement: &'a Digest,
+    is_custody: bool,
+    accepts: bool,
+}
+
+fn other_traces(
+    work: &mut Work<'_>,
+    sender: &AccountKey,
+    asked: Asked<'_>,
+    trace: &Digest,
+    offence: Offence,
+) -> Result<(), Stop> {
+    let round = work.state.get::<Rounds>(&asked.round)?.ok_or(Failure::TooOld)?;
     let committee = work.state.must::<Committees>(&round.epoch, "a round has no committee")?;
     if work.context.height <= round.reveal_until {
         return Err(Failure::Missing.into());
     }
-    let place = round.items.iter().position(|item| item.statement == *statement).ok_or(Failure::Missing)?;
+    let is_it = |item: &Item| {
+        item.statement == *asked.statement && (item.purpose == Purpose::Custody) == asked.is_custody
+    };
+    let place = round.items.iter().position(is_it).ok_or(Failure::Missing)?;
     let (mut same, mut others, mut accused) = (0u128, 0u128, Vec::new());
     for (number, seat) in committee.seats.iter().enumerate() {
-        let Some(shown) = work.state.get::<Reveals>(&(record.voted, short(number)?))? else { continue };
+        let Some(shown) = work.state.get::<Reveals>(&(asked.round, short(number)?))? else { continue };
         let Some(shown) = shown.get(place) else { continue };
-        if shown.accepts() != Some(code == 0) {
+        if shown.accepts() != Some(asked.accepts) {
             continue;
         }
         if shown.execution == execution_digest(&seat.account, &round.beacon, trace) {
@@ -166,7 +204,7 @@ fn wrong_execution(
     {
         return Err(Failure::Disputed.into());
     }
-    match punish(work, &accused, Offence::WrongExecution(*statement), Some(*sender))? {
+    match punish_traces(work, accused, (offence, asked.round), *sender)? {
         0 => Err(Failure::Known.into()),
         _ => Ok(()),
     }

@@ -31,11 +31,12 @@ pub trait Hooks {
     /// Whether `possession` shows that whoever made it has the secret of `consensus`, and meant `account`.
     fn possession(&self, account: &Digest, consensus: &[u8], possession: &[u8]) -> bool;
 
-    /// What the program with this digest costs; `None` if its bytes are no valid program.
+    /// What the program with this digest costs; `None` if its bytes are no valid program, or one with more work than
+    /// `most`, which MUST be found out before anything is done that costs as much as that work.
     ///
     /// # Errors
     /// [`Fault::World`] while its bytes are not here. The block must wait, not be refused.
-    fn program(&self, program: &Digest) -> Result<Option<ProgramFacts>, Fault>;
+    fn program(&self, program: &Digest, most: u64) -> Result<Option<ProgramFacts>, Fault>;
 
     /// Whether the sender signed it. Whoever saw it before may remember the answer.
     fn is_signed(&self, envelope: &Envelope) -> bool {
@@ -70,4 +71,15 @@ pub trait Recheck {
         record: &crate::entry::Record,
         verifier: u16,
     ) -> Result<Rechecked, Fault>;
+
+    /// The [`trace`](crate::custody::trace) of a record's proof after a beacon.
+    ///
+    /// # Errors
+    /// [`Fault::World`] if the bytes are not here.
+    fn custody(
+        &self,
+        statement: &Digest,
+        record: &crate::entry::Record,
+        beacon: &Digest,
+    ) -> Result<Digest, Fault>;
 }

@@ -12,6 +12,7 @@
 //! | `entry.rs`, `state.rs`, `tree.rs`, `store.rs` | what is stored, and its root |
 //! | `stake.rs`, `ballot.rs` | bonds, seats, votes |
 //! | `registry.rs`, `verdict.rs`, `settle.rs`, `reward.rs` | a record from its order to its fee |
+//! | `custody.rs` | who still has older proofs |
 //! | `evidence.rs`, `slash.rs`, `recall.rs` | what happens when something was wrong |
 //! | `parameters.rs`, `prices.rs` | numbers |
 //! | `audit.rs` | what must hold of every state |
@@ -37,6 +38,7 @@ mod amount;
 pub mod audit;
 mod ballot;
 pub mod block;
+pub mod custody;
 pub mod entry;
 pub mod evidence;
 pub mod genesis;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::admission::engine_work;
+
 /// Parts of a whole: 10,000 basis points are all of it.
 pub const WHOLE: u64 = 10_000;
 /// Parts of a whole in rates that are small.
@@ -58,7 +60,7 @@ parameters! {
     /// Most bytes of a block's paid transactions and the proofs they name.
     block_bytes: u64 = 8_000_000, 100_000 ..= 1_000_000_000;
     /// Most work of a block, in units: microseconds of verifying on the reference machine.
-    block_work: u64 = 400_000, 1_000 ..= 1_000_000_000;
+    block_work: u64 = 100_000, 1_000 ..= 1_000_000_000;
     /// Work that every paid transaction counts for, in units.
     transaction_work: u64 = 100, 1 ..= 1_000_000;
     /// Least price of one unit of work.
@@ -80,7 +82,7 @@ parameters! {
     /// Records per block that are verified again, at most.
     again_items: u32 = 16, 1 ..= 256;
     /// Blocks from `Unbond` until the money is free; until then it can be slashed.
-    unbonding_blocks: u64 = 36_288_000, 16 ..= 1_000_000_000;
+    unbonding_blocks: u64 = 18_144_000, 16 ..= 1_000_000_000;
     /// Seats of a committee.
     seats: u32 = 64, 1 ..= 128;
     /// Least bond of a seat.
@@ -91,6 +93,10 @@ parameters! {
     proposer_share: u64 = 2_000, 0 ..= 9_000;
     /// Share of a record's fee for those who keep proofs.
     archive_share: u64 = 1_000, 0 ..= 10_000;
+    /// Blocks for which a record's proof may be asked for.
+    custody_blocks: u64 = 864_000, 1 ..= 1_000_000_000;
+    /// Of so many rounds one asks for an older proof; 0: none does.
+    custody_rounds: u32 = 4, 0 ..= 1_000_000;
     /// Share of a record's fee that pays for canaries of the protocol. The rest is burned.
     canary_share: u64 = 20, 0 ..= 1_000;
     /// What a first offence costs of the bond; it doubles with each further one.
@@ -100,7 +106,7 @@ parameters! {
     /// Below this fraction of stake offenders are not counted together.
     correlation_floor: u64 = 500, 0 ..= 10_000;
     /// Blocks within which offenders are counted together.
-    correlation_blocks: u64 = 1_728_000, 8 ..= 1_000_000_000;
+    correlation_blocks: u64 = 864_000, 8 ..= 1_000_000_000;
     /// Share of a slash for whoever brought it about. The rest is burned.
     reporter_share: u64 = 5_000, 0 ..= 9_000;
     /// Dissent above this fraction of stake is looked at again, and there suspends the class.
@@ -181,6 +187,12 @@ impl Parameters {
                 "unbonding takes longer than reveals are kept",
             ),
             (self.transaction_work <= self.block_work, "one transaction fits a block"),
+            (
+                engine_work(usize::try_from(self.seats).unwrap_or(usize::MAX))
+                    .saturating_add(self.transaction_work)
+                    <= self.block_work,
+                "evidence of the engine fits a block",
+            ),
         ];
         match relations.into_iter().find(|(holds, _)| !holds) {
             Some((_, what)) => Err(Unfit::Relation { what }),
@@ -206,6 +218,7 @@ mod tests {
                 Parameters { transaction_work: 5_000, block_work: 1_000, ..Parameters::default() },
                 "one transaction",
             ),
+            (Parameters { block_work: 30_000, ..Parameters::default() }, "the engine"),
         ];
         for (parameters, word) in bad {
             let text = parameters.validate().unwrap_err().to_string();

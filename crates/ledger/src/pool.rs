@@ -18,6 +18,11 @@ use crate::work::{account_of, present};
 /// How much better a replacement must pay: a tenth.
 const BETTER: (u64, u64) = (11, 10);
 
+/// Transactions that may wait while the bytes they name are not here.
+const ABSENT: usize = 1_024;
+/// Blocks after which one of them is dropped: whoever brings a transaction has its bytes.
+const ABSENT_BLOCKS: u64 = 256;
+
 /// What waits was found to be signed when it came.
 const KNOWN: fn(&Envelope) -> bool = |_| true;
 
@@ -52,6 +57,11 @@ fn claims(body: &Body) -> Vec<Claim> {
     }
 }
 
+fn body_of(transaction: &[u8]) -> Option<Body> {
+    let envelope: Envelope = certify::decode(transaction).ok()?;
+    certify::decode(&envelope.body).ok()
+}
+
 /// Fee per unit of cost in 2^-20, then who came first.
 type Rank = (u64, Reverse<u64>);
 
@@ -63,6 +73,9 @@ pub struct Pool {
     ranks: BTreeSet<(Rank, AccountKey, u64)>,
     /// Who waits with a statement or a nullifier. Only one can be in a block and pay, so only one may take room here.
     claims: BTreeMap<Claim, (AccountKey, u64)>,
+    /// Those that name bytes which were not here, by account and nonce, and since which height they wait. They can be in no
+    /// block and so pay nothing: they have little room, and displace nobody.
+    absent: BTreeMap<AccountKey, BTreeMap<u64, u64>>,
     /// Verdicts, by round, seat and kind; they are free, few, and go first.
     verdicts: BTreeMap<(u64, AccountKey, bool), Vec<u8>>,
     bytes: usize,
@@ -73,8 +86,8 @@ pub struct Pool {
 impl Pool {
     /// An empty pool that holds at most `limit` bytes of paid transactions.
     pub fn new(limit: usize) -> Self {
-        let (paid, ranks, claims, verdicts) = Default::default();
-        Self { paid, ranks, claims, verdicts, bytes: 0, limit, arrivals: 0 }
+        let (paid, ranks, claims, absent, verdicts) = Default::default();
+        Self { paid, ranks, claims, absent, verdicts, bytes: 0, limit, arrivals: 0 }
     }
 
     /// Bytes of paid transactions that wait.
@@ -103,10 +116,11 @@ impl Pool {
     /// # Errors
     /// [`Stop::Refused`] with the step it failed.
     pub fn add(&mut self, state: &State<'_>, bytes: &[u8]) -> Result<Digest, Stop> {
-        self.add_signed(state, bytes, Envelope::is_signed)
+        self.add_signed(state, bytes, Envelope::is_signed, |_| true)
     }
 
-    /// As [`Pool::add`], with a way to ask for the signature that may remember.
+    /// As [`Pool::add`], with a way to ask for the signature that may remember, and to ask whether the bytes that a
+    /// transaction names are here.
     ///
     /// # Errors
     /// As [`Pool::add`].
@@ -115,6 +129,7 @@ impl Pool {
         state: &State<'_>,
         bytes: &[u8],
         is_signed: impl Fn(&Envelope) -> bool,
+        is_here: impl Fn(&Body) -> bool,
     ) -> Result<Digest, Stop> {
         let chain = present(state)?;
         let height = chain.height.saturating_add(1);
@@ -133,10 +148,11 @@ impl Pool {
             self.verdicts.insert((admitted.envelope.nonce, account, kind), bytes.to_vec());
             return Ok(admitted.id);
         }
-        let rivals = self.rivals(&admitted)?;
+        let is_here = is_here(&admitted.body);
+        let rivals = self.rivals(&admitted, is_here)?;
         self.replace(&admitted)?;
         rivals.into_iter().for_each(|(account, nonce)| self.drop_from(&account, nonce));
-        self.insert(&chain, &admitted, bytes)?;
+        self.insert(&chain, &admitted, bytes, is_here)?;
         self.follow(&account, admitted.envelope.nonce, account_of(state, &account)?.balance);
         Ok(admitted.id)
     }
@@ -158,13 +174,19 @@ impl Pool {
         Ok(list)
     }
 
-    /// Drops what a new state has used up or made impossible.
+    /// Transactions that wait while the bytes they name are not here.
+    pub fn absent(&self) -> usize {
+        self.absent.values().map(BTreeMap::len).sum()
+    }
+
+    /// Drops what a new state has used up or made impossible, and what named bytes that have not come for long.
     ///
     /// # Errors
     /// A store that fails.
-    pub fn settle(&mut self, state: &State<'_>) -> Result<(), Fault> {
+    pub fn settle(&mut self, state: &State<'_>, is_here: impl Fn(&Body) -> bool) -> Result<(), Fault> {
         let chain = present(state)?;
         let height = chain.height.saturating_add(1);
+        self.look_again(height, is_here);
         let gate = Gate { state, chain: &chain, height };
         let accounts: BTreeSet<AccountKey> = self.paid.keys().map(|(account, _)| *account).collect();
         for account in accounts {
@@ -177,6 +199,38 @@ impl Pool {
         let fits = |bytes: &[u8]| !matches!(admit(gate, bytes, &Ahead::default(), KNOWN), Err(Stop::Refused(refusal)) if refusal != Refusal::Early);
         self.verdicts.retain(|_, bytes| fits(bytes));
         Ok(())
+    }
+
+    /// Looks which of the absent are here by now.
+    fn look_again(&mut self, height: u64, is_here: impl Fn(&Body) -> bool) {
+        let list: Vec<(AccountKey, u64, u64)> = self
+            .absent
+            .iter()
+            .flat_map(|(account, list)| list.iter().map(|(nonce, since)| (*account, *nonce, *since)))
+            .collect();
+        for (account, nonce, since) in list {
+            let body = self.paid.get(&(account, nonce)).and_then(|waiting| body_of(&waiting.bytes));
+            if body.is_some_and(|body| is_here(&body)) {
+                self.is_present(&account, nonce);
+            } else if since.saturating_add(ABSENT_BLOCKS) < height {
+                self.drop_from(&account, nonce);
+            }
+        }
+    }
+
+    fn is_present(&mut self, account: &AccountKey, nonce: u64) {
+        if let Some(list) = self.absent.get_mut(account) {
+            list.remove(&nonce);
+            if list.is_empty() {
+                self.absent.remove(account);
+            }
+        }
+    }
+
+    /// The first of the account that has most of them.
+    fn most_absent(&self) -> Option<(AccountKey, u64)> {
+        let (account, list) = self.absent.iter().max_by_key(|(_, list)| list.len())?;
+        Some((*account, *list.keys().next()?))
     }
 
     /// Whether the account's next transaction may still be in a block, now or later.
@@ -219,15 +273,15 @@ impl Pool {
         Ok(())
     }
 
-    /// Those of others that claim the same, if the newcomer pays a tenth more than each.
-    fn rivals(&self, admitted: &Admitted) -> Result<BTreeSet<(AccountKey, u64)>, Refusal> {
+    /// Those of others that claim the same, if the newcomer pays a tenth more than each, and can pay: its bytes are here.
+    fn rivals(&self, admitted: &Admitted, is_here: bool) -> Result<BTreeSet<(AccountKey, u64)>, Refusal> {
         let own = (admitted.envelope.sender, admitted.envelope.nonce);
         let mut rivals = BTreeSet::new();
         for claim in claims(&admitted.body) {
             let Some(key) = self.claims.get(&claim).filter(|key| **key != own) else { continue };
             let Some(rival) = self.paid.get(key) else { continue };
             let least = share_up(rival.fee, BETTER.0, BETTER.1).max(rival.fee.saturating_add(1));
-            if key.0 == own.0 || admitted.envelope.fee < least {
+            if key.0 == own.0 || !is_here || admitted.envelope.fee < least {
                 return Err(match claim {
                     Claim::Statement(_) => Refusal::DuplicateStatement,
                     Claim::Nullifier(_) => Refusal::DuplicateNullifier,
@@ -238,13 +292,30 @@ impl Pool {
         Ok(rivals)
     }
 
-    fn insert(&mut self, chain: &Chain, admitted: &Admitted, bytes: &[u8]) -> Result<(), Refusal> {
+    fn insert(
+        &mut self,
+        chain: &Chain,
+        admitted: &Admitted,
+        bytes: &[u8],
+        is_here: bool,
+    ) -> Result<(), Refusal> {
         let cost = price(chain, admitted.work, admitted.bytes).unwrap_or(u64::MAX).max(1);
         let value = crate::amount::share(admitted.envelope.fee, 1u64 << 20, cost);
         self.arrivals = self.arrivals.saturating_add(1);
         let elder = self.elder(&admitted.envelope.sender, admitted.envelope.nonce);
         let rank = (value.min(elder), Reverse(self.arrivals));
+        if !is_here && self.absent() >= ABSENT {
+            let (account, nonce) = self.most_absent().ok_or(Refusal::PoolFull)?;
+            if account == admitted.envelope.sender {
+                return Err(Refusal::PoolFull);
+            }
+            self.drop_from(&account, nonce);
+        }
         while self.bytes.saturating_add(bytes.len()) > self.limit {
+            if is_here && let Some((account, nonce)) = self.most_absent() {
+                self.drop_from(&account, nonce);
+                continue;
+            }
             match self.ranks.first().copied() {
                 // What follows it can be in no block without it.
                 Some((worst, account, nonce)) if worst.0 < rank.0 => self.drop_from(&account, nonce),
@@ -263,6 +334,9 @@ impl Pool {
         self.ranks.insert((rank, account, nonce));
         self.claims.extend(claims.iter().map(|claim| (*claim, (account, nonce))));
         let bytes = bytes.to_vec();
+        if !is_here {
+            self.absent.entry(account).or_default().insert(nonce, chain.height);
+        }
         self.paid.insert((account, nonce), Waiting { bytes, fee, spends, is_record, claims, value, rank });
         Ok(())
     }
@@ -305,6 +379,7 @@ impl Pool {
 
     fn drop_one(&mut self, key: &(AccountKey, u64)) {
         if let Some(waiting) = self.paid.remove(key) {
+            self.is_present(&key.0, key.1);
             self.ranks.remove(&(waiting.rank, key.0, key.1));
             for claim in waiting.claims {
                 if self.claims.get(&claim) == Some(key) {

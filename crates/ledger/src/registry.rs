@@ -16,7 +16,7 @@ pub(crate) fn register_model(
     work: &mut Work<'_>,
     owner: &AccountKey,
     model: &Digest,
-    (program, program_bytes): (&Digest, u32),
+    (program, program_bytes, most): (&Digest, u32, u64),
     weights: &Digest,
 ) -> Result<(), Stop> {
     let name = (*owner, *model);
@@ -24,7 +24,7 @@ pub(crate) fn register_model(
         return Err(Failure::Taken.into());
     }
     if !work.state.has::<Programs>(program)? {
-        let facts = work.hooks.program(program)?.ok_or(Failure::Program)?;
+        let facts = work.hooks.program(program, most)?.ok_or(Failure::Program)?;
         let all = facts.work.saturating_add(work.rules().transaction_work);
         if facts.bytes > program_bytes || all > work.rules().block_work {
             return Err(Failure::Program.into());
@@ -52,7 +52,7 @@ pub(crate) fn register_dataset(
     Ok(())
 }
 
-/// Orders a record. The proposer has its share at once; the rest of the fee waits for the verdict.
+/// Orders a record. The proposers' share is set aside at once; the rest of the fee waits for the verdict.
 pub(crate) fn submit(work: &mut Work<'_>, sender: &AccountKey, fee: u64, body: &Body) -> Result<(), Stop> {
     let (statement, proof, program, verifier) = match body {
         Body::SubmitRecord { submission } => {
@@ -64,7 +64,10 @@ pub(crate) fn submit(work: &mut Work<'_>, sender: &AccountKey, fee: u64, body: &
             let Step { model, weights, statement, proof, verifier, .. } = step;
             let name = (*sender, *model);
             let entry = work.state.must::<Models>(&name, "a model is gone")?;
-            work.state.put::<Links>(statement, &Link { model: name, weights: *weights, from: entry.weights });
+            work.state.put::<Links>(
+                statement,
+                &Link { model: name, weights: *weights, from: entry.weights, gone: false },
+            );
             (*statement, *proof, entry.program, *verifier)
         }
         _ => return Err(Fault::Broken { what: "not a record" }.into()),
@@ -73,7 +76,7 @@ pub(crate) fn submit(work: &mut Work<'_>, sender: &AccountKey, fee: u64, body: &
         return Err(Refusal::BlockFull.into());
     }
     work.ordered.push(statement);
-    let held = work.pay_proposer(fee)?;
+    let held = work.for_proposers(fee)?;
     let ordered = work.context.height;
     let record = Record {
         submitter: *sender,

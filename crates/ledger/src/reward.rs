@@ -53,6 +53,21 @@ impl Payout {
         Ok(())
     }
 
+    /// Splits a pot by weights of less than 2^96; what rounding leaves is burned, and all of it if nobody has weight.
+    pub fn by_weight(&mut self, pot: u64, weights: &[(AccountKey, u128)]) -> Result<(), Fault> {
+        let all = weights.iter().fold(0u128, |all, (_, weight)| all.saturating_add(*weight));
+        let mut rest = pot;
+        for (account, weight) in weights {
+            // In parts of 2^32, rounded down: product and pot stay within 2^128.
+            let part = (weight << 32u32).checked_div(all).unwrap_or_default();
+            let part = share(pot, part, 1u64 << 32u32);
+            rest = sub(rest, part)?;
+            self.credit(*account, part)?;
+        }
+        self.burned = add(self.burned, rest)?;
+        Ok(())
+    }
+
     pub fn write(self, work: &mut Work<'_>) -> Result<(), Fault> {
         for (account, amount) in &self.credits {
             work.credit(account, *amount)?;
@@ -92,6 +107,30 @@ mod tests {
         let payout = split(8_000, &[1, 2, 1], 0b011);
         assert_eq!(payout.credits, BTreeMap::from([([0; 32], 1_250), ([1; 32], 2_500)]));
         assert_eq!((payout.archive, payout.canaries, payout.burned), (1_000, 20, 3_230));
+    }
+
+    #[test]
+    fn a_pot_is_split_by_weight() {
+        let split = |pot, weights: &[u128]| {
+            let mut payout = Payout::default();
+            let list: Vec<_> =
+                weights.iter().enumerate().map(|(i, weight)| ([i as u8; 32], *weight)).collect();
+            payout.by_weight(pot, &list).unwrap();
+            (payout.credits.into_values().collect::<Vec<_>>(), payout.burned)
+        };
+        assert_eq!(split(1_000, &[1, 3, 0]), (vec![250, 750, 0], 0));
+        assert_eq!(split(10, &[1, 1, 1]), (vec![3, 3, 3], 1));
+        assert_eq!(split(7, &[]), (vec![], 7));
+        assert_eq!(split(7, &[0, 0]), (vec![0, 0], 7));
+        // The largest bond, a proposer of every block of the longest epoch, and all the money.
+        let most = 10u128.pow(18 + 7);
+        let (paid, burned) = split(u64::MAX, &[most, most]);
+        assert!(paid[0] == paid[1] && u128::from(paid[0]) * 2 + u128::from(burned) == u128::from(u64::MAX));
+        assert!(burned < 1 << 33);
+        // Of one stake on one seat or on four, which propose as often as all others do, nobody has more.
+        let one = split(1 << 40, &[400 * 100, 100 * 100]);
+        let many = split(1 << 40, &[100 * 40, 100 * 40, 100 * 40, 100 * 40, 100 * 40]);
+        assert!(many.0[..4].iter().sum::<u64>().abs_diff(one.0[0]) < 1 << 9);
     }
 
     #[test]

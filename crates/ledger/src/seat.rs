@@ -4,9 +4,9 @@ use certify::Committee;
 use certify::hash::Digest;
 
 use crate::entry::{
-    ABSTAIN, AccountKey, Commitments, Committees, ITEMS_MAX, Records, Reveals, Round, Rounds, Shown,
+    ABSTAIN, AccountKey, Commitments, Committees, ITEMS_MAX, Purpose, Records, Reveals, Round, Rounds, Shown,
 };
-use crate::hooks::Recheck;
+use crate::hooks::{Recheck, Rechecked};
 use crate::state::State;
 use crate::store::Fault;
 use crate::transaction::Body;
@@ -32,7 +32,13 @@ pub fn verdicts(
     let mut shown = Vec::with_capacity(ITEMS_MAX.min(round.items.len()));
     for item in round.items.iter() {
         let record = state.must::<Records>(&item.statement, "a round names no record")?;
-        shown.push(match verifier.recheck(&item.statement, &record, round.verifier) {
+        let found = match item.purpose {
+            Purpose::Custody => {
+                verifier.custody(&item.statement, &record, beacon).map(|trace| Rechecked { code: 0, trace })
+            }
+            _ => verifier.recheck(&item.statement, &record, round.verifier),
+        };
+        shown.push(match found {
             Ok(found) => {
                 Shown { code: found.code, execution: execution_digest(account, beacon, &found.trace) }
             }

@@ -2,6 +2,7 @@
 
 use certify::Committee;
 
+use crate::custody;
 use crate::entry::{
     AccountKey, Accounts, Case, Cases, Commitments, Committees, Due, Item, Links, Models, Programs, Purpose,
     Record, Records, Reveals, Round, Rounds, Status, Suspended, Validators,
@@ -26,12 +27,14 @@ pub(crate) fn settle(work: &mut Work<'_>, height: u64) -> Result<(), Fault> {
             Purpose::Order => order(work, &settled, &mut payout)?,
             Purpose::Case => case(work, &settled, &mut payout)?,
             Purpose::Again => again(work, &settled)?,
+            Purpose::Custody => custody::settle(work, &settled, &mut payout)?,
         }
     }
     payout.write(work)?;
     absent(work, height, &committee)?;
     work.chain.rounds = work.chain.rounds.saturating_add(1);
-    let items = u64::try_from(round.items.len()).unwrap_or(u64::MAX);
+    let judged = round.items.iter().filter(|item| item.purpose != Purpose::Custody).count();
+    let items = u64::try_from(judged).unwrap_or(u64::MAX);
     work.chain.records = work.chain.records.saturating_add(items);
     let until = work.context.height.saturating_add(work.rules().trace_blocks);
     work.at(until, Due::Forget { round: height })
@@ -43,7 +46,8 @@ pub(crate) fn forget(work: &mut Work<'_>, height: u64) -> Result<(), Fault> {
     let committee = work.state.must::<Committees>(&round.epoch, "a round has no committee")?;
     // A seat that did not look commits blindly and stays silent where the others reject: so silence costs as much as
     // a wrong verdict where there was something to hide, and nothing elsewhere.
-    let had_bad = round.items.iter().any(|item| matches!(item.verdict, Some(1..)));
+    let mut judged = round.items.iter().filter(|item| item.purpose != Purpose::Custody);
+    let had_bad = judged.any(|item| matches!(item.verdict, Some(1..)));
     for (number, seat) in committee.seats.iter().enumerate() {
         let key = (height, short(number)?);
         let is_withheld = work.state.has::<Commitments>(&key)? && !work.state.has::<Reveals>(&key)?;
@@ -58,11 +62,11 @@ pub(crate) fn forget(work: &mut Work<'_>, height: u64) -> Result<(), Fault> {
 }
 
 /// An item whose round is over.
-struct Settled<'a> {
+pub(crate) struct Settled<'a> {
     height: u64,
-    item: &'a Item,
+    pub item: &'a Item,
     round: &'a Round,
-    committee: &'a Committee,
+    pub committee: &'a Committee,
 }
 
 impl Settled<'_> {
@@ -151,19 +155,22 @@ fn pay(work: &Work<'_>, record: &Record, held: u64, payout: &mut Payout) -> Resu
     payout.fee(work.rules(), held, &committee, if accepted { record.accept } else { record.reject })
 }
 
-/// A link that is accepted moves its model; one that is not any more moves it back.
+/// A link that is accepted moves its model; one that is not any more moves it back, unless the model went on since: what
+/// another link did, that one alone takes back.
 fn link(work: &mut Work<'_>, statement: &Statement, accepted: bool) -> Result<(), Fault> {
-    let Some(link) = work.state.get::<Links>(statement)? else { return Ok(()) };
+    let Some(mut link) = work.state.get::<Links>(statement)? else { return Ok(()) };
     let mut model = work.state.must::<Models>(&link.model, "a link names no model")?;
-    if accepted && model.weights == link.from {
+    if accepted && !link.gone && model.weights == link.from {
         model.weights = link.weights;
         model.links = model.links.saturating_add(1);
-    } else if !accepted && model.weights == link.weights {
+    } else if !accepted && link.gone && model.weights == link.weights {
         model.weights = link.from;
         model.links = model.links.saturating_sub(1);
     } else {
         return Ok(());
     }
+    link.gone = accepted;
+    work.state.put::<Links>(statement, &link);
     model.height = work.context.height;
     work.state.put::<Models>(&link.model, &model);
     Ok(())

@@ -25,6 +25,8 @@ pub(crate) enum Offence {
     WrongVerdict(Digest),
     /// An execution digest on this record that comes from no run.
     WrongExecution(Digest),
+    /// An execution digest on an older proof, asked for in a round, that comes from other bytes.
+    WrongCustody(Digest),
     /// What the engine says.
     Engine(Digest),
 }
@@ -44,6 +46,7 @@ impl Offence {
             Self::WrongVerdict(statement) => (3, statement),
             Self::WrongExecution(statement) => (4, statement),
             Self::Engine(id) => (5, id),
+            Self::WrongCustody(id) => (6, id),
         };
         hash(OFFENCE, &[&[kind], &subject, account])
     }
@@ -57,7 +60,16 @@ pub(crate) fn punish(
     offence: Offence,
     reward_to: Option<AccountKey>,
 ) -> Result<usize, Fault> {
-    let fresh = unpunished(work, accused, offence)?;
+    let fresh = unpunished(work, accused, offence, |_| true)?;
+    charge(work, fresh, reward_to)
+}
+
+/// Takes the price of an offence that nobody was punished for before.
+fn charge(
+    work: &mut Work<'_>,
+    fresh: Vec<AccountKey>,
+    reward_to: Option<AccountKey>,
+) -> Result<usize, Fault> {
     let count = fresh.len();
     if count == 0 {
         return Ok(0);
@@ -67,7 +79,9 @@ pub(crate) fn punish(
     for account in &fresh {
         let mut validator = work.state.must::<Validators>(account, "an offender is gone")?;
         // Nobody is counted twice at a time: alone, one never looks like many.
-        if validator.counted == 0 || validator.counted.saturating_add(SPANS) <= now {
+        // A number from the future is of longer ago: the spans were shorter then.
+        let was_counted = (1..=span).contains(&validator.counted);
+        if !was_counted || validator.counted.saturating_add(SPANS) <= now {
             stake = stake.saturating_add(validator.slashable());
             validator.counted = span;
             work.state.put::<Validators>(account, &validator);
@@ -85,6 +99,26 @@ pub(crate) fn punish(
     Ok(count)
 }
 
+/// Punishes for traces of a round that was ordered after the last such punishment: their verdicts are right, so they may be
+/// honest, with a build whose traces differ on every record. Who stops then has paid once, whatever was under way; who goes on
+/// pays twice as much each time.
+pub(crate) fn punish_traces(
+    work: &mut Work<'_>,
+    accused: Vec<AccountKey>,
+    (offence, round): (Offence, u64),
+    reporter: AccountKey,
+) -> Result<usize, Fault> {
+    let height = work.context.height;
+    let mut fresh = Vec::new();
+    for account in unpunished(work, &accused, offence, |validator| validator.traced < round)? {
+        let mut validator = work.state.must::<Validators>(&account, "an offender is gone")?;
+        validator.traced = height;
+        work.state.put::<Validators>(&account, &validator);
+        fresh.push(account);
+    }
+    charge(work, fresh, Some(reporter))
+}
+
 /// What those pay who are wrong though they looked: a first offence's price, once in an epoch, never more for being many.
 /// They may be honest, with a build or a machine that errs.
 pub(crate) fn err(
@@ -94,7 +128,7 @@ pub(crate) fn err(
     reward_to: Option<AccountKey>,
 ) -> Result<(), Fault> {
     let epoch = work.epoch.saturating_add(1);
-    for account in unpunished(work, accused, offence)? {
+    for account in unpunished(work, accused, offence, |_| true)? {
         let mut validator = work.state.must::<Validators>(&account, "an offender is gone")?;
         if validator.erred == epoch {
             continue;
@@ -107,16 +141,18 @@ pub(crate) fn err(
     Ok(())
 }
 
-/// Those among the accused, each once, who were not punished for this before; from now on they were.
+/// Those among the accused that count, each once, who were not punished for this before; from now on they were.
 fn unpunished(
     work: &mut Work<'_>,
     accused: &[AccountKey],
     offence: Offence,
+    counts: impl Fn(&Validator) -> bool,
 ) -> Result<Vec<AccountKey>, Fault> {
     let mut fresh = Vec::new();
     for account in accused.iter().collect::<BTreeSet<_>>() {
         let id = offence.id(account);
-        if work.state.has::<Validators>(account)? && !work.state.has::<Offences>(&id)? {
+        let counts = work.state.get::<Validators>(account)?.is_some_and(|validator| counts(&validator));
+        if counts && !work.state.has::<Offences>(&id)? {
             let height = work.context.height;
             work.state.put::<Offences>(&id, &height);
             fresh.push(*account);
@@ -155,8 +191,9 @@ fn correlated(work: &mut Work<'_>, now: u64, stake: u128) -> Result<u64, Fault> 
     let rules = work.rules();
     let (factor, floor) = (rules.correlation, rules.correlation_floor);
     let late = std::mem::take(&mut work.chain.offended).into_vec();
-    let mut late: Vec<(u64, u64)> =
-        late.into_iter().filter(|(at, _)| at.saturating_add(SPANS) >= now).collect();
+    // Spans that were voted to be longer have smaller numbers: what lies in the future is of long ago.
+    let is_late = |at: u64| at <= now && at.saturating_add(SPANS) >= now;
+    let mut late: Vec<(u64, u64)> = late.into_iter().filter(|(at, _)| is_late(*at)).collect();
     let stake = u64::try_from(stake).map_err(|_| Fault::Broken { what: "more stake than money" })?;
     match late.last_mut() {
         Some((at, sum)) if *at == now => *sum = sum.saturating_add(stake),

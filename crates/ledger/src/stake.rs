@@ -9,6 +9,7 @@ use crate::entry::{
 };
 use crate::parameters::{MILLION, WHOLE};
 use crate::refusal::{Failure, Stop};
+use crate::reward::Payout;
 use crate::state::State;
 use crate::store::Fault;
 use crate::work::Work;
@@ -122,8 +123,39 @@ pub(crate) fn release(work: &mut Work<'_>, account: &AccountKey) -> Result<(), F
     work.credit(account, sum)
 }
 
-/// The end of an epoch: leaks, and who decides in the next one.
+/// Counts a block for whoever proposed it.
+pub(crate) fn note_proposer(work: &mut Work<'_>) -> Result<(), Fault> {
+    let proposer = work.context.proposer;
+    if let Some(mut validator) = work.state.get::<Validators>(&proposer)? {
+        validator.proposed = validator.proposed.saturating_add(1);
+        work.state.put::<Validators>(&proposer, &validator);
+    }
+    Ok(())
+}
+
+/// Pays the proposers of an epoch: by their stake times the blocks they proposed. Seats propose in turn, whatever their stake:
+/// were each paid by its turns, a stake would earn more on many seats than on one.
+fn pay_proposers(work: &mut Work<'_>) -> Result<(), Fault> {
+    let mut weights = Vec::new();
+    for seat in work.committee.seats.clone().iter() {
+        let Some(mut validator) = work.state.get::<Validators>(&seat.account)? else { continue };
+        let blocks = std::mem::take(&mut validator.proposed);
+        work.state.put::<Validators>(&seat.account, &validator);
+        weights.push((seat.account, u128::from(seat.stake).saturating_mul(blocks.into())));
+    }
+    let mut pot = 0;
+    work.treasury(|treasury| {
+        pot = std::mem::take(&mut treasury.proposers);
+        Ok(())
+    })?;
+    let mut payout = Payout::default();
+    payout.by_weight(pot, &weights)?;
+    payout.write(work)
+}
+
+/// The end of an epoch: proposers are paid, leaks, and who decides in the next one.
 pub(crate) fn turn_epoch(work: &mut Work<'_>) -> Result<Committee, Fault> {
+    pay_proposers(work)?;
     leak(work)?;
     let seats = elect(&work.state, work.rules().seats, work.rules().least_bond)?;
     let epoch = work.epoch.saturating_add(1);

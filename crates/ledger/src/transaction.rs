@@ -215,6 +215,15 @@ pub enum Accusation {
         /// State of the transcript after the last check.
         trace: Digest,
     },
+    /// Execution digests of an older proof that do not come from the bytes which two thirds of stake have.
+    WrongCustody {
+        /// The round that asked for it.
+        round: u64,
+        /// The record.
+        statement: Digest,
+        /// See [`custody::trace`](crate::custody::trace).
+        trace: Digest,
+    },
     /// What the engine recorded.
     Engine {
         /// Epoch of the offence.
@@ -237,6 +246,7 @@ spell_enum!(Accusation, "evidence" {
     4 => WrongExecution { statement, trace },
     5 => Engine { epoch, evidence },
     6 => Canary { submission, salt },
+    7 => WrongCustody { round, statement, trace },
 });
 
 /// What a recall is about.
@@ -299,6 +309,8 @@ pub enum Body {
         program: Digest,
         /// Bytes of the program, an upper bound.
         program_bytes: u32,
+        /// Work of verifying one proof of it, an upper bound: looking at the program itself costs no more.
+        work: u64,
         /// Root of hidden weights, or digest of public ones.
         weights: Digest,
     },
@@ -359,7 +371,7 @@ spell_enum!(Body, "kind of transaction" {
     1 => Transfer { to, amount },
     2 => Bond { amount, consensus, possession },
     3 => Unbond { amount },
-    4 => RegisterModel { model, program, program_bytes, weights },
+    4 => RegisterModel { model, program, program_bytes, work, weights },
     5 => AdvanceEpoch { step },
     6 => RegisterDataset { root, schema, source },
     7 => SubmitRecord { submission },

@@ -107,7 +107,9 @@ pub(crate) fn reveal(
         };
         *set |= only(seat);
         *sum = add(*sum, stake)?;
-        if work.context.height > round.reveal_until {
+        if work.context.height > round.reveal_until && item.purpose == Purpose::Custody {
+            // Too late to be paid, and no verdict.
+        } else if work.context.height > round.reveal_until {
             late(work, item, (height, round.verifier), (sender, only(seat), accepts))?;
         } else if item.verdict.is_none() {
             decide(work, item, (height, place), &committee, total)?;

@@ -165,11 +165,13 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Gives the proposer its share of a fee; the rest of it is returned.
-    pub fn pay_proposer(&mut self, fee: u64) -> Result<u64, Fault> {
+    /// Sets the proposers' share of a fee aside until the end of the epoch; the rest of it is returned.
+    pub fn for_proposers(&mut self, fee: u64) -> Result<u64, Fault> {
         let part = share(fee, self.rules().proposer_share, WHOLE);
-        let proposer = self.context.proposer;
-        self.credit(&proposer, part)?;
+        self.treasury(|treasury| {
+            treasury.proposers = add(treasury.proposers, part)?;
+            Ok(())
+        })?;
         sub(fee, part)
     }
 }

@@ -6,7 +6,7 @@ use certify::{Bounded, encode};
 use world::{World, digest, key};
 use zerotell_ledger::entry::Present;
 use zerotell_ledger::pool::Pool;
-use zerotell_ledger::transaction::TRANSACTION_MAX;
+use zerotell_ledger::transaction::{Accusation, TRANSACTION_MAX};
 use zerotell_ledger::{
     BlockRefusal, Body, Envelope, Fault, Lane, Parameters, Refusal, Stop, Unsigned, account_of, execute,
 };
@@ -174,6 +174,24 @@ fn failures_are_paid_for() {
     assert_eq!(before - world.balance("c"), 400_000);
 }
 
+/// Cryptography is paid for before it is done.
+#[test]
+fn dear_kinds_cost_more() {
+    let world = World::new(&[1_000; 4]);
+    let price = |body: &Body| match world.choose_price("b", body) {
+        Err(Stop::Refused(Refusal::Price { price, .. })) => price,
+        other => panic!("{other:?}"),
+    };
+    let bond = |consensus| Body::Bond { amount: 0, consensus, possession: Bounded::default() };
+    let plain = price(&bond(Bounded::default()));
+    let keyed = price(&bond(world::consensus(&world.account("b"))));
+    let work = world.state().get::<zerotell_ledger::entry::Present>(&()).unwrap().unwrap().work_price;
+    assert!(keyed >= plain + 4_000 * work, "{keyed}");
+    let accuse = |accusation| price(&Body::Evidence { accusation });
+    let engine = accuse(Accusation::Engine { epoch: 0, evidence: Bounded::default() });
+    assert!(engine >= 7_000 * work, "four keys and two signatures: {engine}");
+}
+
 #[test]
 fn bytes_that_have_not_arrived_are_a_fault_and_keep_no_other_out() {
     let mut world = World::new(&[1_000; 4]);
@@ -182,6 +200,7 @@ fn bytes_that_have_not_arrived_are_a_fault_and_keep_no_other_out() {
         model: digest("m"),
         program: digest("second"),
         program_bytes: 5_000,
+        work: 5_000,
         weights: digest("w"),
     };
     let waiting = world.transaction("b", &body);
@@ -252,7 +271,7 @@ fn the_pool_orders_replaces_and_forgets() {
     let candidates = pool.candidates(&world.state()).unwrap();
     let taken = world.choose(&candidates);
     assert!(taken.len() >= 3);
-    pool.settle(&world.state()).unwrap();
+    pool.settle(&world.state(), |_| true).unwrap();
     assert_eq!(pool.len(), candidates.len() - taken.len());
 }
 
@@ -268,7 +287,7 @@ fn the_pool_drops_what_has_become_impossible() {
     pool.add(&world.state(), &world.sign("c", 0, 400_000, &Body::Unbond { amount: 1 })).unwrap();
     // Somebody else submits the same record.
     world.must("a", &body);
-    pool.settle(&world.state()).unwrap();
+    pool.settle(&world.state(), |_| true).unwrap();
     assert_eq!(pool.len(), 1);
     let left = pool.candidates(&world.state()).unwrap();
     assert_eq!(left, [world.sign("c", 0, 400_000, &Body::Unbond { amount: 1 })]);
@@ -311,8 +330,60 @@ fn the_pool_gives_no_room_for_nothing() {
     // A dearer first one leaves money for the second, not for the third.
     add(&mut pool, &world.sign("c", 0, 56_000, &give(balance - 150_000))).unwrap();
     assert_eq!(pool.len(), 3);
-    pool.settle(&world.state()).unwrap();
+    pool.settle(&world.state(), |_| true).unwrap();
     assert_eq!(pool.len(), 3);
+}
+
+/// What names bytes that are not here can be in no block, so it pays nothing, displaces nobody, and goes after a while.
+#[test]
+fn what_is_not_here_has_little_room() {
+    let mut world = World::new(&[1_000; 4]);
+    let mut pool = Pool::new(10_000_000);
+    let first = world.submission();
+    let body = |submission: &zerotell_ledger::transaction::Submission| Body::SubmitRecord {
+        submission: submission.clone(),
+    };
+    let is_here = |body: &Body| !matches!(body, Body::SubmitRecord { submission } if submission.proof == digest("none"));
+    let add = |pool: &mut Pool, world: &World, bytes: &[u8]| {
+        pool.add_signed(&world.state(), bytes, zerotell_ledger::Envelope::is_signed, is_here).map(|_| ())
+    };
+    let honest = world.sign("a", 1, 400_000, &body(&first));
+    add(&mut pool, &world, &honest).unwrap();
+    // Somebody copies the statement, pays ten times as much, and names a proof that does not exist.
+    let copied = zerotell_ledger::transaction::Submission { proof: digest("none"), ..first.clone() };
+    let copy = world.sign("b", 0, 4_000_000, &body(&copied));
+    assert_eq!(add(&mut pool, &world, &copy), Err(Stop::Refused(Refusal::DuplicateStatement)));
+    assert_eq!(pool.candidates(&world.state()).unwrap(), vec![honest]);
+    // With its proof it may.
+    let there = world.sign("b", 0, 4_000_000, &body(&first));
+    add(&mut pool, &world, &there).unwrap();
+    assert_eq!((pool.len(), pool.absent()), (1, 0));
+    let other = zerotell_ledger::transaction::Submission {
+        statement: digest("other"),
+        nullifier: digest("its own"),
+        proof: digest("none"),
+        ..first
+    };
+    let waits = world.sign("c", 0, 4_000_000, &body(&other));
+    add(&mut pool, &world, &waits).unwrap();
+    assert_eq!((pool.len(), pool.absent()), (2, 1));
+    world.go(250);
+    pool.settle(&world.state(), is_here).unwrap();
+    assert_eq!((pool.len(), pool.absent()), (2, 1));
+    let mut arrived = pool.clone();
+    arrived.settle(&world.state(), |_| true).unwrap();
+    assert_eq!((arrived.len(), arrived.absent()), (2, 0), "its bytes came");
+    world.go(10);
+    pool.settle(&world.state(), is_here).unwrap();
+    assert_eq!((pool.len(), pool.absent()), (1, 0), "they never did");
+    // A full pool gives these up first, whatever they offer.
+    let mut small = Pool::new(1_000);
+    add(&mut small, &world, &waits).unwrap();
+    let give = |nonce| world.sign("b", nonce, 20_000, &Body::Transfer { to: [9; 32], amount: 1 });
+    for nonce in 0..3 {
+        add(&mut small, &world, &give(nonce)).unwrap();
+    }
+    assert_eq!(small.absent(), 0);
 }
 
 /// A dear transaction behind a cheap one holds no room: it goes when that one goes.
@@ -356,7 +427,7 @@ fn the_pool_takes_verdicts() {
     assert_eq!(candidates.len(), 5);
     assert!(verdicts.iter().all(|verdict| candidates[..4].contains(verdict)));
     assert_eq!(world.choose(&candidates).len(), 5);
-    pool.settle(&world.state()).unwrap();
+    pool.settle(&world.state(), |_| true).unwrap();
     assert!(pool.is_empty());
     let stranger = world.sign(
         "b",

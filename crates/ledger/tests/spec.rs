@@ -48,7 +48,7 @@ fn structs_and_choices() {
             }
         }
     }
-    assert_eq!(seen, 55);
+    assert_eq!(seen, 57);
 }
 
 #[test]
@@ -78,5 +78,5 @@ fn parameters_tables_and_failures() {
         assert!(SPEC.contains(&format!("| {number} | `{name}` |")), "{name}");
         seen += 1;
     }
-    assert_eq!(seen, 31 + 27 + 16);
+    assert_eq!(seen, 33 + 27 + 16);
 }

@@ -286,7 +286,9 @@ impl Seen {
 }
 
 fn begin(habits: &[u8]) -> Stream {
-    let mut world = World::new(&[700, 900, 1_000, 400, 2_000, 1_000]);
+    let usual = World::new(&[1_000]).genesis.parameters;
+    let asking = Parameters { custody_rounds: 2, custody_blocks: 100, ..usual };
+    let mut world = World::with(&[700, 900, 1_000, 400, 2_000, 1_000], asking);
     for v in NAMES.iter().filter(|name| name.starts_with('v')) {
         world.must("a", &Body::Transfer { to: world.account(v), amount: 30_000_000 });
     }
@@ -370,7 +372,13 @@ fn every_kind_has_one_spelling() {
     let shown = vec![Shown { code: 3, execution: [4; 32] }; 3];
     bodies.push(seat::reveal(7, &shown, &[1; 32]).unwrap());
     bodies.push(seat::commit(&[1; 32], &[2; 32], 7, &shown, &[1; 32]));
-    bodies.push(Body::RegisterModel { model: [1; 32], program: [2; 32], program_bytes: 3, weights: [4; 32] });
+    bodies.push(Body::RegisterModel {
+        model: [1; 32],
+        program: [2; 32],
+        program_bytes: 3,
+        work: 5,
+        weights: [4; 32],
+    });
     bodies.push(Body::RegisterDataset { root: [1; 32], schema: [2; 32], source: [3; 32] });
     for body in &bodies {
         round_trip(body);

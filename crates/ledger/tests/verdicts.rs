@@ -22,10 +22,12 @@ fn an_honest_record_is_accepted_and_paid_for() {
     world.go(1);
     assert_eq!(world.record(&statement).held, 0);
     let earned: u64 = ["v0", "v1", "v2"].iter().zip(before).map(|(v, b)| world.balance(v) - b).sum();
-    // Half for verifiers and a fifth for the proposer of 400,000.
-    assert_eq!(earned, 200_000 + 80_000);
+    // Half of 400,000 for verifiers.
+    assert_eq!(earned, 200_000);
     let treasury = world.state().get::<Treasuries>(&()).unwrap().unwrap();
     assert_eq!((treasury.archive, treasury.canaries), (40_000, 800));
+    // A fifth of it, and of the fee of the model's registration.
+    assert_eq!(treasury.proposers, 160_000);
     assert_eq!(account_of(&world.state(), &world.account("a")).unwrap().in_flight, 0);
 }
 
@@ -52,7 +54,7 @@ fn without_two_thirds_there_is_no_verdict_and_the_fee_comes_back() {
     assert_eq!(world.status(&statement), Status::Pending, "asked again, thrice in all");
     world.rest();
     assert!(matches!(world.status(&statement), Status::Undecided { .. }));
-    assert_eq!(before - world.balance("a"), 80_000, "the proposer's share is gone");
+    assert_eq!(before - world.balance("a"), 80_000, "the proposers' share is gone");
     // The same may be tried again under a new statement, once there are validators.
     world.habits.insert(world.account("v1"), Habit::Honest);
     let mut again = submission;
@@ -257,6 +259,15 @@ fn a_link_moves_its_model_when_it_is_accepted() {
     assert_eq!(world.accuse("b", accusation), Ok(0));
     world.rest();
     assert_eq!(weights(&world), (digest("weights 1"), 1));
+    for v in ["v0", "v1", "v2", "v3"] {
+        world.habits.insert(world.account(v), Habit::Honest);
+    }
+    // Two at once to the same weights: the bad one takes nothing back of what the good one did.
+    world.truth.bad.insert(digest("link 5"), 4);
+    world.must("a", &step("weights 4", "link 4"));
+    world.must("a", &step("weights 4", "link 5"));
+    world.rest();
+    assert_eq!(weights(&world), (digest("weights 4"), 2));
 }
 
 #[test]
@@ -269,16 +280,18 @@ fn names_are_taken_once_per_owner() {
     world.must("b", &dataset);
     let entry = world.state().get::<Datasets>(&(world.account("a"), digest("root"))).unwrap().unwrap();
     assert_eq!(entry, Dataset { schema: digest("schema"), source: digest("source"), height: 2 });
-    let model = |program: &str, program_bytes| Body::RegisterModel {
+    let model = |program: &str, program_bytes, work| Body::RegisterModel {
         model: digest("other"),
         program: digest(program),
         program_bytes,
+        work,
         weights: digest("w"),
     };
-    assert_eq!(world.one("a", &model("unknown", 5_000)), Ok(8));
-    assert_eq!(world.one("a", &model("second", 4_999)), Ok(8), "more bytes than paid for");
-    world.must("a", &model("second", 5_000));
-    assert_eq!(world.one("a", &model("second", 5_000)), Ok(7));
+    assert_eq!(world.one("a", &model("unknown", 5_000, 5_000)), Ok(8));
+    assert_eq!(world.one("a", &model("second", 4_999, 5_000)), Ok(8), "more bytes than paid for");
+    assert_eq!(world.one("a", &model("second", 5_000, 4_999)), Ok(8), "more work than paid for");
+    world.must("a", &model("second", 5_000, 5_000));
+    assert_eq!(world.one("a", &model("second", 5_000, 5_000)), Ok(7));
 }
 
 #[test]

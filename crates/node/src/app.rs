@@ -10,6 +10,7 @@ use commonware_cryptography::Digested;
 use commonware_runtime::{Clock, Spawner};
 use futures::StreamExt as _;
 
+use crate::blobs::program_name;
 use crate::block::{Block, EngineDigest, engine_digest};
 use crate::chain::{Chain, Stuck};
 use crate::judge::Judges;
@@ -34,7 +35,7 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         let ms = Duration::from_millis;
-        Self { least: ms(50), idle: ms(500), drift: ms(500) }
+        Self { least: ms(100), idle: ms(500), drift: ms(500) }
     }
 }
 
@@ -76,7 +77,7 @@ impl App {
         loop {
             match self.chain.execute(block) {
                 Ok(()) => return Tried::Known,
-                Err(Stuck::Program(program)) => (self.want)(program),
+                Err(Stuck::Program(program)) => (self.want)(program_name(&program)),
                 Err(Stuck::Refused(why)) => {
                     tracing::warn!(height = block.header.height, why, "a block was refused");
                     return Tried::Refused;

@@ -230,11 +230,18 @@ fn write(spares: Option<&Spares>, path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// What bytes are called: a dossier by its BLAKE3 hash, a program by its own digest.
+/// What the bytes of a program are called `[U7]`. A program's digest is itself the hash of some bytes, which are no program
+/// but would be a dossier of that name: so programs have names that are no such hash.
 #[must_use]
-pub fn is_named(digest: &Digest, bytes: &[u8]) -> bool {
-    blake3::hash(bytes).as_bytes() == digest
-        || program::wire::decode(bytes).is_ok_and(|program| program.digest() == *digest)
+pub fn program_name(digest: &Digest) -> Digest {
+    blake3::derive_key("zerotell/program-name/1", digest)
+}
+
+/// What bytes are called: a dossier by its BLAKE3 hash, a program by its [`program_name`].
+#[must_use]
+pub fn is_named(name: &Digest, bytes: &[u8]) -> bool {
+    blake3::hash(bytes).as_bytes() == name
+        || program::wire::decode(bytes).is_ok_and(|program| program_name(&program.digest()) == *name)
 }
 
 fn hex(digest: &Digest) -> String {
@@ -278,15 +285,28 @@ impl Blobs {
         }
         let Place::Directory(directory, _) = &self.place else { return None };
         let path = directory.join("parts").join(hex(name));
-        let bytes = Bytes::from(fs::read(&path).unwrap_or_default());
+        // What could not be read may be there all the same.
+        let bytes = Bytes::from(fs::read(&path).ok()?);
         if blake3::hash(&bytes).as_bytes() != name {
-            // Not there, or damaged: it is written with the next dossier that has it.
+            // Damaged: it is written with the next dossier that has it.
             drop(fs::remove_file(path));
             lock(&self.dated).remove(name);
             return None;
         }
         lock(&self.parts).push(*name, bytes.clone().into(), Owner::Own, PARTS);
         Some(bytes)
+    }
+
+    /// Whether the shared parts that compact bytes name are here, as far as can be seen without reading them.
+    fn has_parts(&self, compact: &[u8]) -> bool {
+        let has = |name: &Digest| {
+            let is_kept = match &self.place {
+                Place::Directory(directory, _) => directory.join("parts").join(hex(name)).exists(),
+                Place::Memory(_) => false,
+            };
+            is_kept || lock(&self.parts).find(name).is_some()
+        };
+        compact::names(compact).is_some_and(|names| names.iter().all(has))
     }
 
     /// Remembers the shared parts of a dossier that was asked for.
@@ -348,12 +368,20 @@ impl Blobs {
         let kept = match &self.place {
             Place::Directory(directory, _) => {
                 let path = directory.join(hex(digest));
-                let found = fs::read(&path).ok().map(|bytes| self.read(digest, bytes.into()));
-                // Damaged bytes, or such as lack a part, are as good as none: they are fetched again.
-                if let Some(Err(_)) = found {
-                    drop(fs::remove_file(path));
-                }
-                found.and_then(Result::ok)
+                // What cannot be read now may be read later.
+                fs::read(&path).ok().map(Bytes::from).and_then(|bytes| {
+                    let found = self.read(digest, bytes.clone());
+                    // Damaged bytes, or such as lack a part, are as good as none: they are fetched again.
+                    let is_lost = match found {
+                        Ok(_) => false,
+                        Err(Received::Lacking) => !self.has_parts(&bytes),
+                        Err(_) => true,
+                    };
+                    if is_lost {
+                        drop(fs::remove_file(path));
+                    }
+                    found.ok()
+                })
             }
             Place::Memory(map) => lock(map).get(digest).cloned().map(Held::from),
         };
@@ -363,7 +391,10 @@ impl Blobs {
     /// What has this digest, from its bytes or what is left of them without shared parts.
     fn read(&self, digest: &Digest, bytes: Bytes) -> Result<Held, Received> {
         let mut otherwise = Received::Wrong;
-        if compact::is_compact(&bytes) {
+        // Parts may be large: nothing is read while one of them is not here.
+        if compact::is_compact(&bytes) && compact::names(&bytes).is_some() && !self.has_parts(&bytes) {
+            otherwise = Received::Lacking;
+        } else if compact::is_compact(&bytes) {
             match compact::whole(&bytes, |name| self.part(name)) {
                 Made::Whole(whole, parts) if is_named(digest, &whole) => {
                     let compact = Some(Compact { bytes, parts });
@@ -686,6 +717,58 @@ mod tests {
             assert_eq!(blobs.get(&name).as_ref(), Some(&odd));
         }
         assert_eq!(ours.receive(&name, Bytes::from_static(b"ZTDC")).unwrap(), Received::Wrong);
+    }
+
+    /// The bytes that a program's digest is the hash of are a dossier, and never the program.
+    #[test]
+    fn programs_have_names_of_their_own() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../vectors/proofs/v1/hidden-private-weights/program.bin"
+        );
+        let program = program::wire::decode(&fs::read(path).unwrap()).unwrap();
+        let (digest, name) = (program.digest(), program_name(&program.digest()));
+        let label = b"zerotell/program";
+        let length = u64::try_from(label.len()).unwrap().to_le_bytes();
+        let hashed = Bytes::from([&length[..], label, &program::wire::encode(&program)].concat());
+        assert_eq!(*blake3::hash(&hashed).as_bytes(), digest, "what is hashed to name a program");
+        let bytes = Bytes::from(program::wire::encode_with_contents(&program));
+        assert!(is_named(&name, &bytes) && !is_named(&name, &hashed) && !is_named(&digest, &bytes));
+        let blobs = Blobs::memory();
+        assert_eq!(blobs.receive(&digest, hashed.clone()).unwrap(), Received::Kept);
+        assert!(!blobs.has(&name), "they do not stand for the program");
+        assert_eq!(blobs.receive(&name, hashed).unwrap(), Received::Wrong);
+        assert_eq!(blobs.receive(&name, bytes.clone()).unwrap(), Received::Kept);
+        blobs.forget(&digest).unwrap();
+        assert_eq!(blobs.get(&name), Some(bytes), "what a record named is pruned, the program stays");
+    }
+
+    /// A disk that cannot be read for a moment loses nothing.
+    #[test]
+    fn what_cannot_be_read_now_is_not_deleted() {
+        let directory = std::env::temp_dir().join(format!("zerotell-unread-{}", std::process::id()));
+        let blobs = Blobs::open(directory.clone()).unwrap();
+        let list: Vec<_> = (0..2).map(|i| dossier(i, 0)).collect();
+        list.iter().for_each(|(name, bytes)| blobs.keep(name, bytes.clone()).unwrap());
+        drop(blobs);
+        let blobs = Blobs::open(directory.clone()).unwrap();
+        let parts: Vec<PathBuf> =
+            fs::read_dir(directory.join("parts")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!parts.is_empty());
+        // A directory in a part's place: reading it fails, and says nothing about what was there.
+        let away = directory.join("away");
+        fs::rename(&parts[0], &away).unwrap();
+        fs::create_dir(&parts[0]).unwrap();
+        assert!(blobs.get(&list[0].0).is_none() && blobs.has(&list[0].0));
+        fs::remove_dir(&parts[0]).unwrap();
+        fs::rename(&away, &parts[0]).unwrap();
+        assert_eq!(blobs.get(&list[0].0).as_ref(), Some(&list[0].1));
+        // One that is gone is fetched again, and so is what names it.
+        drop(blobs);
+        let blobs = Blobs::open(directory.clone()).unwrap();
+        parts.iter().for_each(|part| fs::remove_file(part).unwrap());
+        assert!(blobs.get(&list[0].0).is_none() && !blobs.has(&list[0].0));
+        fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]

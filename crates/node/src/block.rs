@@ -11,6 +11,8 @@ use commonware_runtime::BufMut;
 use ledger::transaction::TRANSACTION_MAX;
 use ledger::{Body, Envelope};
 
+use crate::blobs::program_name;
+
 /// Most transactions of a block.
 pub const TRANSACTIONS_MAX: usize = 4096;
 /// Most bytes of a block.
@@ -25,9 +27,9 @@ pub type EngineDigest = sha256::Digest;
 /// Bytes that a transaction names by their digest: they travel by themselves `[U7]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// A dossier or a step.
+    /// A dossier or a step, by its hash.
     Proof(Digest),
-    /// A program.
+    /// A program, by its digest.
     Program(Digest),
 }
 
@@ -36,19 +38,26 @@ impl Named {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let envelope: Envelope = decode(bytes).ok()?;
-        match decode(&envelope.body).ok()? {
+        Self::by(&decode(&envelope.body).ok()?)
+    }
+
+    /// What a transaction's body names.
+    #[must_use]
+    pub fn by(body: &Body) -> Option<Self> {
+        match body {
             Body::SubmitRecord { submission } => Some(Self::Proof(submission.proof)),
             Body::AdvanceEpoch { step } => Some(Self::Proof(step.proof)),
-            Body::RegisterModel { program, .. } => Some(Self::Program(program)),
+            Body::RegisterModel { program, .. } => Some(Self::Program(*program)),
             _ => None,
         }
     }
 
-    /// The digest.
+    /// What its bytes are called.
     #[must_use]
-    pub fn digest(self) -> Digest {
+    pub fn name(self) -> Digest {
         match self {
-            Self::Proof(digest) | Self::Program(digest) => digest,
+            Self::Proof(hash) => hash,
+            Self::Program(digest) => program_name(&digest),
         }
     }
 }

@@ -13,15 +13,15 @@ use ledger::entry::{AccountKey, Models, Ordered, Records, Rounds, Validators};
 use ledger::pool::Pool;
 use ledger::store::{Changes, Fault};
 use ledger::{
-    BlockRefusal, Body, Context, Envelope, Genesis, Hooks as _, Outcome, State, Stop,
+    BlockRefusal, Body, Context, Envelope, Genesis, Outcome, State, Stop,
     genesis::Beginning,
     present,
     transaction::{Accusation, TRANSACTION_MAX},
 };
 
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, program_name};
 use crate::block::{BLOCK_MAX, Block, Named, Transaction};
-use crate::hooks::{Programs, World};
+use crate::hooks::{Asked, Programs, World};
 use crate::scheme::Committees;
 use crate::store::{Batch, NodeStore, Overlay, StoreError, index, list};
 
@@ -254,15 +254,6 @@ impl Chain {
         }
     }
 
-    fn refusal(&self, why: BlockRefusal) -> Stuck {
-        match why {
-            BlockRefusal::Fault(fault) => {
-                self.world.take_missing().map_or(Stuck::Fault(fault), Stuck::Program)
-            }
-            why => Stuck::Refused(why.to_string()),
-        }
-    }
-
     /// Executes a block whose parent is known; the header must say what comes out.
     ///
     /// # Errors
@@ -275,10 +266,10 @@ impl Chain {
         let state = self.state_after(&block.header.parent)?;
         let Header { height, time, proposer, parent, engine, .. } = block.header;
         let context = Context { height, time, proposer, parent };
-        self.world.take_missing();
+        let asked = self.world.asked();
         let transactions: Vec<&[u8]> = block.transactions.iter().map(|bytes| &bytes[..]).collect();
         let executed =
-            ledger::execute(&state, &self.world, context, &transactions).map_err(|why| self.refusal(why))?;
+            ledger::execute(&state, &asked, context, &transactions).map_err(|why| refusal(&asked, why))?;
         if executed.header(self.network, &context, engine) != block.header {
             return Err(Stuck::Refused("its header is not what comes out".into()));
         }
@@ -301,11 +292,14 @@ impl Chain {
         let state = self.state_after(&parent_id)?;
         let (mut room, mut records) = (BODY_MAX, records.max(1));
         let mut candidates = lock(&self.pool).candidates(&State::new(&state))?;
-        candidates.truncate(crate::block::TRANSACTIONS_MAX);
         candidates.retain(|bytes| {
-            // A record whose proof is not here would be ordered for nothing.
-            let proof = Named::of(bytes).filter(|named| matches!(named, Named::Proof(_)));
-            if proof.is_some_and(|proof| records == 0 || !self.blobs.has(&proof.digest())) {
+            // A record whose proof is not here would be ordered for nothing, and a block would wait for a program.
+            let named = Named::of(bytes);
+            if named.is_some_and(|named| !self.blobs.has(&named.name())) {
+                return false;
+            }
+            let proof = named.filter(|named| matches!(named, Named::Proof(_)));
+            if proof.is_some() && records == 0 {
                 return false;
             }
             let fits = bytes.len() + 4 <= room;
@@ -315,10 +309,12 @@ impl Chain {
             }
             fits
         });
+        candidates.truncate(crate::block::TRANSACTIONS_MAX);
         let height = parent.height.saturating_add(1);
         let context = Context { height, time: time.max(parent.time), proposer, parent: parent_id };
+        let asked = self.world.asked();
         let (taken, executed) =
-            ledger::propose(&state, &self.world, context, &candidates).map_err(|why| self.refusal(why))?;
+            ledger::propose(&state, &asked, context, &candidates).map_err(|why| refusal(&asked, why))?;
         let transactions = taken.iter().filter_map(|&i| candidates.get(i).cloned());
         let transactions: Result<Vec<Transaction>, _> = transactions.map(Bounded::new).collect();
         let header = executed.header(self.network, &context, [0; 32]);
@@ -381,7 +377,7 @@ impl Chain {
             summary
         };
         let snapshot = self.store.snapshot()?;
-        lock(&self.pool).settle(&State::new(&snapshot))?;
+        lock(&self.pool).settle(&State::new(&snapshot), |body| self.has_named(body))?;
         Ok(Some(summary))
     }
 
@@ -441,7 +437,7 @@ impl Chain {
             }
             Ok(Body::RegisterModel { model, program, .. }) => {
                 batch.append.push((list::MODELS, [envelope.sender, model].concat()));
-                self.blobs.keep_staged(&program).map_err(|why| disk(&why))?;
+                self.blobs.keep_staged(&program_name(&program)).map_err(|why| disk(&why))?;
             }
             _ => {}
         }
@@ -493,7 +489,13 @@ impl Chain {
         let mut pool = lock(&self.pool);
         // Not before: what became final meanwhile would be missing both from the state and from the pool.
         let snapshot = self.store.snapshot().map_err(|_| Fault::World { what: "the disk" })?;
-        pool.add_signed(&State::new(&snapshot), bytes, |envelope| self.world.is_signed(envelope))
+        let is_signed = |envelope: &Envelope| self.world.is_signed(envelope);
+        pool.add_signed(&State::new(&snapshot), bytes, is_signed, |body| self.has_named(body))
+    }
+
+    /// Whether the bytes that a transaction names are here.
+    fn has_named(&self, body: &Body) -> bool {
+        Named::by(body).is_none_or(|named| self.blobs.has(&named.name()))
     }
 
     /// Transactions and bytes that wait.
@@ -603,7 +605,8 @@ impl Chain {
                 let program = state.get::<ledger::entry::Programs>(&submission.program)?;
                 (program.map_or(0, |program| program.work), u64::from(submission.proof_bytes))
             }
-            _ => (0, 0),
+            Body::RegisterModel { program_bytes, work, .. } => (*work, u64::from(*program_bytes)),
+            _ => (ledger::admission::own_work(&state, body)?, 0),
         };
         let work = work.saturating_add(chain.parameters.transaction_work);
         Ok(ledger::prices::price(&chain, work, own.saturating_add(bytes)))
@@ -616,6 +619,14 @@ impl Chain {
     pub fn model(&self, owner: &AccountKey, name: &Digest) -> Result<Option<ledger::entry::Model>, Stuck> {
         let (_, snapshot) = self.latest()?;
         Ok(State::new(&snapshot).get::<Models>(&(*owner, *name))?)
+    }
+}
+
+/// Why a block could not be executed, which lacked what was asked for.
+fn refusal(asked: &Asked<'_>, why: BlockRefusal) -> Stuck {
+    match why {
+        BlockRefusal::Fault(fault) => asked.missing().map_or(Stuck::Fault(fault), Stuck::Program),
+        why => Stuck::Refused(why.to_string()),
     }
 }
 
@@ -671,18 +682,18 @@ impl Committees for Chain {
 }
 
 impl Chain {
-    /// Digest of the last block of the epoch before this one; of genesis for the first.
+    /// Header of the last block of the epoch before this one; of genesis for the first.
     ///
     /// # Errors
     /// A disk that fails.
-    pub fn boundary(&self, epoch: u64) -> Result<Option<Digest>, Stuck> {
-        let Some(before) = epoch.checked_sub(1) else { return Ok(Some(self.origin.digest())) };
+    pub fn boundary(&self, epoch: u64) -> Result<Option<Header>, Stuck> {
+        let Some(before) = epoch.checked_sub(1) else { return Ok(Some(self.origin.clone())) };
         if let Some(step) = self.store.numbered(list::STEPS, before)? {
             let step: Handover = decode(&step).map_err(|_| Stuck::Refused(DAMAGED.into()))?;
-            return Ok(Some(step.header.digest()));
+            return Ok(Some(step.header));
         }
         let last = epoch.saturating_mul(self.genesis.parameters.epoch_blocks).saturating_sub(1);
-        Ok(self.block(last)?.map(|block| block.id()))
+        Ok(self.block(last)?.map(|block| block.header))
     }
 
     /// The certificate of the first block that is here, if it is not that of genesis.

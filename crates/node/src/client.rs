@@ -416,7 +416,13 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::send`] and [`Client::outcome`]; that the registration failed.
-    pub fn register(&self, key: &SigningKey, found: &Found, program: &[u8], patience: Duration) -> Asked<()> {
+    pub fn register(
+        &self,
+        key: &SigningKey,
+        found: &Found,
+        (program, work): (&[u8], u64),
+        patience: Duration,
+    ) -> Asked<()> {
         let digest = found.names.program;
         if self.get(&format!("/v1/programs/{}", record::json::hex(&digest))).is_ok() {
             return Ok(());
@@ -424,9 +430,14 @@ impl Client {
         self.upload_program(&digest, program)?;
         let weights = found.facts.commitments.first().map_or(found.facts.model, |one| one.identity);
         let length = u32::try_from(program.len()).unwrap_or(u32::MAX);
-        let body =
-            Body::RegisterModel { model: found.facts.model, program: digest, program_bytes: length, weights };
-        let id = self.send(key, &body, 0, length.into())?;
+        let body = Body::RegisterModel {
+            model: found.facts.model,
+            program: digest,
+            program_bytes: length,
+            work,
+            weights,
+        };
+        let id = self.send(key, &body, work, length.into())?;
         let settled = self.outcome(&id, patience)?;
         // Taken: somebody was faster, and that it is registered is all that is needed.
         if settled.code == 0 || settled.code == Failure::Taken.code() {

@@ -106,7 +106,7 @@ fn yes() -> bool {
 }
 
 fn least_ms() -> u64 {
-    50
+    100
 }
 
 fn idle_ms() -> u64 {

@@ -71,6 +71,13 @@ impl Doubts {
         self.lock().answers.iter().map(|(digest, answer)| (*digest, answer.bytes.clone())).collect()
     }
 
+    /// Tells that what was answered is not of this name, whatever the whole is.
+    pub fn refuse(&self, digest: &Digest) {
+        if let Some(Answer { is_right, .. }) = self.lock().take(digest) {
+            let _ = is_right.send(false);
+        }
+    }
+
     /// Tells whether what was answered is of this dossier, which is whole and has the name.
     pub fn settle(&self, digest: &Digest, whole: &[u8]) {
         let answer = self.lock().take(digest);

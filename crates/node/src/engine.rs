@@ -2,12 +2,13 @@
 //!
 //! Generic over runtime and network: the same text runs over TCP and in the simulator.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
+use certify::Header;
 use certify::hash::Digest;
 use commonware_actor::Feedback;
 use commonware_broadcast::buffered;
@@ -29,7 +30,7 @@ use commonware_p2p::utils::mux::{Builder as _, MuxHandle, Muxer, prefixed};
 use commonware_p2p::{Blocker, Provider, Receiver, Recipients, Sender, max_message_size};
 use commonware_parallel::Sequential;
 use commonware_resolver::p2p as blob_resolver;
-use commonware_resolver::{Consumer, Delivery, Resolver as _, TargetedResolver as _};
+use commonware_resolver::{Consumer, Delivery, TargetedResolver};
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, ContextCell, Handle, Metrics, Quota, Spawner, Storage, spawn_cell};
 use commonware_storage::archive::prunable;
@@ -43,13 +44,14 @@ use ledger::transaction::TRANSACTION_MAX;
 use rand_core::CryptoRng;
 
 use crate::app::{App, Pace, Want};
-use crate::blobs::{Blobs, Received};
+use crate::blobs::{Blobs, Received, program_name};
 use crate::block::{BLOCK_MAX, Block, EngineDigest, Named, engine_digest};
 use crate::chain::{Chain, Finalised};
 use crate::doubts::Doubts;
 use crate::hooks::{Kind, engine_evidence};
 use crate::scheme::{Multisig, PeerKey, Schemes, verifier};
 use crate::seat::Seat;
+use crate::wants::Wants;
 
 const PAGE: NonZeroU16 = NZU16!(4096);
 const PAGES: NonZeroUsize = NZUsize!(2048);
@@ -206,23 +208,8 @@ fn unlock(key: &Key) -> (How, Digest) {
     (if key[0] == 1 { How::Compact } else { How::Whole }, digest)
 }
 
-/// How long a seat that must judge waits for one peer alone.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// Wants that are remembered.
-const WANTS: usize = 1024;
-
-/// Whether bytes are wanted for long by now. `since` holds when each was wanted first, lately.
-fn is_late(since: &mut BTreeMap<Digest, SystemTime>, digest: Digest, now: SystemTime) -> bool {
-    if since.len() >= WANTS && !since.contains_key(&digest) {
-        let long = 40 * PATIENCE;
-        since.retain(|_, first| now.duration_since(*first).is_ok_and(|waited| waited < long));
-        while since.len() >= WANTS {
-            since.pop_first();
-        }
-    }
-    let first = *since.entry(digest).or_insert(now);
-    now.duration_since(first).is_ok_and(|waited| waited > PATIENCE)
-}
+/// Time between looks at what is still asked for.
+const REVIEW: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 struct Serve {
@@ -277,8 +264,10 @@ impl Consumer for Serve {
                 // Its parts may be what others lack.
                 let open = if how == How::Whole { self.doubts.open() } else { Vec::new() };
                 for (digest, bytes) in open {
-                    if matches!(self.blobs.receive(&digest, bytes), Ok(Received::Kept)) {
-                        self.settle(&digest);
+                    match self.blobs.receive(&digest, bytes) {
+                        Ok(Received::Kept) => self.settle(&digest),
+                        Ok(Received::Wrong) => self.doubts.refuse(&digest),
+                        Ok(Received::Lacking) | Err(_) => {}
                     }
                 }
                 let _ = sender.send(true);
@@ -400,20 +389,23 @@ where
     async fn enter<S: Sender<PublicKey = PeerKey>>(
         &mut self,
         epoch: Epoch,
-        floor: EngineDigest,
+        boundary: &Header,
         muxes: &mut [&mut MuxHandle<S>; 3],
     ) -> Option<Handle<()>> {
-        // It may have signed in this epoch what it does not remember: it looks on until the next.
+        // It may have signed in this epoch what it does not remember: it looks on until one begins that it knows from its
+        // beginning.
+        let floor = engine_digest(boundary.digest());
         let began = self.chain.store.floor().ok()?.map(|height| Height::new(height).next());
         let is_new =
             began.is_some_and(|height| self.epocher.containing(height).is_some_and(|at| at.epoch() == epoch));
-        let scheme = if is_new {
+        let is_silent = self.chain.store.silent().ok()?.is_some_and(|until| boundary.time <= until);
+        let scheme = if is_new || is_silent {
             verifier(&self.chain.network, &self.schemes.ledger_committee(epoch.get())?)?
         } else {
             self.schemes.scheme(epoch)?.as_ref().clone()
         };
         let seated = scheme.me().is_some();
-        tracing::info!(epoch = epoch.get(), seated, "an epoch begins");
+        tracing::info!(epoch = epoch.get(), seated, looks_on = is_new || is_silent, "an epoch begins");
         let witness = Witness {
             chain: self.chain.clone(),
             seat: self.seat.clone(),
@@ -473,7 +465,7 @@ where
                 }
                 Ok(None) => return true,
                 Err(crate::chain::Stuck::Program(program)) => {
-                    (self.fetch)(program);
+                    (self.fetch)(program_name(&program));
                     self.context.sleep(TICK).await;
                 }
                 Err(why) => {
@@ -517,12 +509,11 @@ where
         let tip = self.chain.tip();
         let next = Height::new(tip.height).next();
         let Some(mut epoch) = self.epocher.containing(next).map(|bounds| bounds.epoch()) else { return };
-        let floor = self.chain.boundary(epoch.get()).ok().flatten().map(engine_digest);
-        let Some(floor) = floor else {
+        let Some(boundary) = self.chain.boundary(epoch.get()).ok().flatten() else {
             tracing::error!(epoch = epoch.get(), "the last block of the epoch before is not here");
             return;
         };
-        let Some(mut engine) = self.enter(epoch, floor, &mut muxes).await else { return };
+        let Some(mut engine) = self.enter(epoch, &boundary, &mut muxes).await else { return };
         let mut waiting: Vec<Exact> = Vec::new();
         let mut synced = self.context.current();
         select_loop! {
@@ -554,7 +545,7 @@ where
                 }
                 if self.epocher.last(epoch) == Some(Height::new(height)) {
                     epoch = epoch.next();
-                    let Some(next) = self.enter(epoch, block.digest(), &mut muxes).await else { break };
+                    let Some(next) = self.enter(epoch, &block.inner().header, &mut muxes).await else { break };
                     engine.abort();
                     engine = next;
                 }
@@ -658,7 +649,7 @@ where
     );
     engine.start(broadcast);
 
-    let (lacking, mut lacked) = mpsc::unbounded_channel();
+    let (lacking, lacked) = mpsc::unbounded_channel();
     let serve = Serve { blobs: chain.blobs.clone(), lacking, doubts: Arc::default() };
     let (engine, blob_mailbox) = blob_resolver::Engine::new(
         context.child("blobs"),
@@ -676,33 +667,7 @@ where
         },
     );
     engine.start(blobs);
-    let mailbox = Arc::new(Mutex::new(blob_mailbox));
-    let (whole, again, held) = (mailbox.clone(), mailbox.clone(), chain.blobs.clone());
-    context.child("whole").spawn(move |_| async move {
-        while let Some(digest) = lacked.recv().await {
-            whole.lock().unwrap_or_else(PoisonError::into_inner).fetch(key(How::Whole, &digest));
-        }
-    });
-    let fetch: Fetch = Arc::new(move |digest, from| {
-        if held.has(&digest) {
-            return;
-        }
-        let key = key(How::Compact, &digest);
-        let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
-        match from {
-            Some(peer) => mailbox.fetch_targeted(key, NonEmptyVec::new(peer)),
-            None => mailbox.fetch(key),
-        };
-    });
-    let anyone = fetch.clone();
-    let (since, clock) = (Mutex::new(BTreeMap::new()), context.child("wants"));
-    let want: Want = Arc::new(move |digest| {
-        anyone(digest, None);
-        if is_late(&mut since.lock().unwrap_or_else(PoisonError::into_inner), digest, clock.current()) {
-            // Whoever was asked first may be slow, and is waited for. Another is asked for the whole.
-            again.lock().unwrap_or_else(PoisonError::into_inner).fetch(key(How::Whole, &digest));
-        }
-    });
+    let (fetch, want) = asking(&context, blob_mailbox, chain.blobs.clone(), lacked);
 
     let unbounded = Multisig::certificate_codec_config_unbounded();
     let open = |what: &str, why: &dyn std::fmt::Display| {
@@ -794,6 +759,65 @@ impl Reporter for Wrapped {
 /// Asks for bytes, of a peer that should have them or of anyone.
 type Fetch = Arc<dyn Fn(Digest, Option<PeerKey>) + Send + Sync>;
 
+/// Ways to ask peers for bytes, in advance and because they are wanted; `lacked` gives dossiers that came without parts
+/// which are not here.
+fn asking<E: Clock + Spawner + Metrics, M>(
+    context: &E,
+    mailbox: M,
+    held: Arc<Blobs>,
+    mut lacked: mpsc::UnboundedReceiver<Digest>,
+) -> (Fetch, Want)
+where
+    M: TargetedResolver<Key = Key, Subscriber = (), PublicKey = PeerKey> + Send + 'static,
+{
+    fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    let (mailbox, wants) = (Arc::new(Mutex::new(mailbox)), Arc::new(Mutex::new(Wants::default())));
+    let clock = Arc::new(context.child("wants"));
+    let (whole, noted, now) = (mailbox.clone(), wants.clone(), clock.clone());
+    context.child("whole").spawn(move |_| async move {
+        while let Some(digest) = lacked.recv().await {
+            lock(&noted).note(digest, now.current());
+            lock(&whole).fetch(key(How::Whole, &digest));
+        }
+    });
+    // Else what was never found would be asked for until the node stops.
+    let (all, noted) = (mailbox.clone(), wants.clone());
+    context.child("review").spawn(move |context| async move {
+        loop {
+            context.sleep(REVIEW).await;
+            let names: HashSet<Digest> = {
+                let mut wants = lock(&noted);
+                wants.prune(context.current());
+                wants.names().copied().collect()
+            };
+            lock(&all).retain(move |key, ()| names.contains(&unlock(key).1));
+        }
+    });
+    let (again, noted, now) = (mailbox.clone(), wants.clone(), clock.clone());
+    let fetch: Fetch = Arc::new(move |digest, from| {
+        if held.has(&digest) {
+            return;
+        }
+        lock(&noted).note(digest, now.current());
+        let key = key(How::Compact, &digest);
+        match from {
+            Some(peer) => lock(&mailbox).fetch_targeted(key, NonEmptyVec::new(peer)),
+            None => lock(&mailbox).fetch(key),
+        };
+    });
+    let anyone = fetch.clone();
+    let want: Want = Arc::new(move |digest| {
+        anyone(digest, None);
+        if lock(&wants).is_late(digest, clock.current()) {
+            // Whoever was asked first may be slow, and is waited for. Another is asked for the whole.
+            lock(&again).fetch(key(How::Whole, &digest));
+        }
+    });
+    (fetch, want)
+}
+
 /// Transactions in a message of a peer.
 ///
 /// # Errors
@@ -817,7 +841,7 @@ fn gossip<E, S, R>(
 {
     let prefetch = move |bytes: &[u8], from: Option<PeerKey>| {
         if let Some(named) = Named::of(bytes) {
-            fetch(named.digest(), from);
+            fetch(named.name(), from);
         }
     };
     let (theirs, ours) = (chain.clone(), chain);
@@ -853,32 +877,4 @@ fn gossip<E, S, R>(
             context.sleep(Duration::from_millis(5)).await;
         }
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A want is late after a while and not before, and a flood of wants is forgotten.
-    #[test]
-    fn wants_are_late_after_a_while() {
-        let (mut since, start) = (BTreeMap::new(), SystemTime::UNIX_EPOCH);
-        let name = |i: usize| {
-            let mut name = [0; 32];
-            name[..8].copy_from_slice(&i.to_be_bytes());
-            name
-        };
-        assert!(!is_late(&mut since, name(0), start));
-        assert!(!is_late(&mut since, name(0), start + PATIENCE));
-        assert!(is_late(&mut since, name(0), start + 2 * PATIENCE));
-        assert!(!is_late(&mut since, name(1), start + 2 * PATIENCE), "its own time");
-        for i in 2..3 * WANTS {
-            assert!(!is_late(&mut since, name(i), start + 3 * PATIENCE));
-            assert!(since.len() <= WANTS);
-        }
-        // A clock that was set back makes nothing late.
-        assert!(!is_late(&mut since, name(3 * WANTS - 1), start));
-        let later = start + 50 * PATIENCE;
-        assert!(!is_late(&mut since, name(0), later) && since.len() == 1, "the old ones are gone");
-    }
 }

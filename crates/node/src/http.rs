@@ -394,11 +394,23 @@ fn records_of(block: &Block) -> usize {
     block.transactions.iter().filter(|bytes| is_record(bytes)).count()
 }
 
+/// Bytes of blocks that are read for one list; one block may have more.
+const BLOCKS_BYTES: usize = 8 << 20;
+
 async fn blocks(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>> {
-    let (before, limit) = range.bounds()?;
-    let found = app.chain.store.newest(list::BLOCKS, before, limit)?;
-    let list = found.iter().filter_map(|(_, bytes)| Block::parse(bytes).ok());
-    Ok(Json(json!({"blocks": list.map(|b| block_json(&b, records_of(&b))).collect::<Vec<_>>()})))
+    let (mut before, limit) = range.bounds()?;
+    // A block has up to 8 MB, of which a line is told: one at a time, beside other requests, and no more than a few large ones.
+    let list = large::aside(move || {
+        let (mut list, mut bytes) = (Vec::new(), 0);
+        while list.len() < limit && bytes <= BLOCKS_BYTES {
+            let Some((height, found)) = app.chain.store.newest(list::BLOCKS, before, 1)?.pop() else { break };
+            bytes = bytes.saturating_add(found.len());
+            before = height;
+            list.extend(Block::parse(&found).ok().map(|block| block_json(&block, records_of(&block))));
+        }
+        Ok::<_, StoreError>(list)
+    });
+    Ok(Json(json!({"blocks": list.await??})))
 }
 
 fn place(app: &Shared, id: &Digest) -> Answer<Option<Place>> {
@@ -493,7 +505,7 @@ async fn submit(Extract(app): App, Extension(caller): Asker, request: Message) -
         Stop::Fault(why) => why.into(),
     })?;
     if let Some(named) = Named::of(&bytes) {
-        app.chain.blobs.named(&named.digest());
+        app.chain.blobs.named(&named.name());
     }
     app.outbox.add([bytes.to_vec()]);
     Ok(Json(json!({"id": hex(&id)})))

@@ -49,8 +49,8 @@ pub type Finding = (u16, Digest);
 
 /// What looks at proofs.
 pub trait Verifier: Send + Sync + 'static {
-    /// The code and the trace for these bytes.
-    fn judge(&self, job: &Job, bytes: &[u8]) -> Finding;
+    /// The code and the trace for these bytes; nothing while something else that they are judged by is not here.
+    fn judge(&self, job: &Job, bytes: &[u8]) -> Option<Finding>;
 
     /// Bytes that look like the template and are not good, and what their submission says; `random` fills with bytes
     /// that nobody can guess.
@@ -75,18 +75,19 @@ impl Pinned {
 }
 
 impl Verifier for Pinned {
-    fn judge(&self, job: &Job, bytes: &[u8]) -> Finding {
+    fn judge(&self, job: &Job, bytes: &[u8]) -> Option<Finding> {
         if u32::try_from(bytes.len()) != Ok(job.bytes) {
-            return (code::LENGTH, [0; 32]);
+            return Some((code::LENGTH, [0; 32]));
         }
         let judged = match &job.about {
             About::Inference(names) => dossier::judge_with(&self.kept, bytes, Some(names)),
-            About::Step(names, program) => match self.chain.programs.get(&self.chain.blobs, program) {
-                Some(program) => dossier::judge_step(bytes, &program, names),
-                None => return (code::PROGRAM, [0; 32]),
-            },
+            About::Step(names, program) => {
+                // That it cannot be read is this node's trouble, never a rejection `[H46]`.
+                let program = self.chain.programs.get(&self.chain.blobs, program)?;
+                dossier::judge_step(bytes, &program, names)
+            }
         };
-        (judged.code, judged.trace)
+        Some((judged.code, judged.trace))
     }
 
     fn canary(&self, template: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)> {
@@ -172,8 +173,8 @@ impl Judges {
         if self.threads == 0 {
             if !self.lock().found.contains_key(&job.statement)
                 && let Some(bytes) = self.blobs.get(&job.proof)
+                && let Some(finding) = self.verifier.judge(&job, &bytes)
             {
-                let finding = self.verifier.judge(&job, &bytes);
                 self.note(job.statement, finding, Duration::ZERO);
             }
             return;
@@ -214,12 +215,10 @@ impl Judges {
                     inner = self.inner.1.wait(inner).unwrap_or_else(PoisonError::into_inner);
                 }
             };
-            match self.blobs.get(&job.proof) {
-                Some(bytes) => {
-                    let began = Instant::now();
-                    let finding = self.verifier.judge(&job, &bytes);
-                    self.note(job.statement, finding, began.elapsed());
-                }
+            let began = Instant::now();
+            let found = self.blobs.get(&job.proof).and_then(|bytes| self.verifier.judge(&job, &bytes));
+            match found {
+                Some(finding) => self.note(job.statement, finding, began.elapsed()),
                 // It comes again when the bytes are here.
                 None => drop(self.lock().known.remove(&job.statement)),
             }

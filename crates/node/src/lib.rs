@@ -6,7 +6,7 @@
 //! | `block.rs`, `app.rs`, `engine.rs`, `scheme.rs` | what the engine carries, asks, and runs |
 //! | `seat.rs`, `canary.rs`, `judge.rs` | what a seat does about rounds, and what it owes; the verifier beside consensus |
 //! | `sync.rs` | the state of a final block, for a node that begins late |
-//! | `store.rs`, `blobs.rs`, `doubts.rs`, `hooks.rs` | the disk; dossiers and programs, and what they share; who answered right; what the ledger asks of the world |
+//! | `store.rs`, `blobs.rs`, `doubts.rs`, `wants.rs`, `hooks.rs` | the disk; dossiers and programs, and what they share; who answered right; what is asked for; what the ledger asks of the world |
 //! | `http.rs`, `strangers.rs` | what it tells anyone, and what anyone may take of it |
 //!
 //! The rules are chapter 11 of the specification; code cites its anchors, such as `[U8]`.
@@ -33,3 +33,4 @@ pub mod seat;
 pub mod store;
 pub mod strangers;
 pub mod sync;
+mod wants;

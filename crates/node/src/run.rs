@@ -5,8 +5,9 @@ use std::fs::{self, DirBuilder};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use certify::Checkpoint;
 use certify::hash::Digest;
@@ -38,6 +39,8 @@ const PRUNE_EVERY: u64 = 16;
 /// What to do when a part of the node ended.
 const AGAIN: &str =
     "see that the disk works and has space, then start the node again: it goes on where it was";
+/// File beside the keys which says that they were used.
+const SIGNED: &str = "signed";
 /// Final blocks that a slow listener may be behind.
 const EVENTS: usize = 256;
 
@@ -68,13 +71,27 @@ pub fn run(config: &Config) -> Result<(), ConfigError> {
         Arc::new(blobs.map_err(|why| fails(&data, why, "free space on the disk, or choose another"))?);
     let store = NodeStore::open(&config.data)
         .map_err(|why| fails(&data, why, "if it is damaged, move the directory away and start again"))?;
+    // Who signs without the memory of what it signed before is punished for what it contradicts.
+    let is_empty = store.is_empty().map_err(|why| fails(&data, why, "see that the disk can be read"))?;
+    let signed = config.keys.join(SIGNED);
+    if is_empty && signed.exists() {
+        tracing::warn!(
+            mark = %signed.display(),
+            "this key was used before and the data directory is new: it signs nothing until an epoch begins after now. Only \
+             if the network has not begun may the mark be deleted"
+        );
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        store.set_silent(now).map_err(|why| fails(&data, why, AGAIN))?;
+    }
     if let Some(address) = &config.sync
-        && store.is_empty().map_err(|why| fails(&data, why, "see that the disk can be read"))?
+        && is_empty
     {
         begin_late(address, &genesis, &store, config.checkpoint()?)?;
     }
     let chain = Chain::open(genesis, store, blobs.clone());
     let chain = Arc::new(chain.map_err(|why| fails(&data, why, "see the manual, `zerotell node`"))?);
+    mark(&signed)?;
     let judges = Judges::start(Arc::new(Pinned::new(chain.clone())), blobs, config.verifiers);
     let seat = Seat::new(chain.clone(), judges.clone(), keys.signing(), config.behaviour()?, config.accuse);
     let seat = Arc::new(seat.map_err(|why| fails(&data, why, "see the manual, `zerotell node`"))?);
@@ -140,6 +157,19 @@ fn begin_late(
     let height = crate::sync::read(&mut source, store, start, pinned.as_ref()).map_err(|why| bad(&why))?;
     tracing::info!(height, "the state is here");
     Ok(())
+}
+
+/// Notes beside the keys, for good, that they sign from now on.
+fn mark(path: &Path) -> Result<(), ConfigError> {
+    let made = || -> std::io::Result<()> {
+        if !path.exists() {
+            fs::File::create(path)?.sync_all()?;
+            path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all())?;
+        }
+        Ok(())
+    };
+    let fix = "let the node write there, or make an empty file of that name once it has begun";
+    made().map_err(|why| fails(path.display(), why, fix))
 }
 
 /// One process per data directory.

@@ -16,6 +16,7 @@ use ledger::transaction::Accusation;
 use ledger::verdict::execution_digest;
 use ledger::{Body, Envelope, Lane, State, Unsigned, present, seat};
 
+use crate::blobs::program_name;
 use crate::canary::Canaries;
 use crate::chain::{Chain, Stuck};
 use crate::judge::{self, About, Judges};
@@ -144,7 +145,9 @@ impl Seat {
             };
             let key = (*number, u8::try_from(place).map_err(|_| Fault::Broken { what: "a seat" })?);
             if height < round.commit_until && state.get::<Commitments>(&key)?.is_none() {
-                if is_due(progress.committed, height) && self.commit(*number, &round, height, &mut step)? {
+                if is_due(progress.committed, height)
+                    && self.commit(&state, *number, &round, height, &mut step)?
+                {
                     progress.committed = Some(height);
                 }
             } else if height >= round.commit_until && state.get::<Reveals>(&key)?.is_none() {
@@ -179,16 +182,20 @@ impl Seat {
             return Ok(());
         }
         for item in round.items.iter() {
-            if self.judges.found(&item.statement).is_some() {
+            if item.purpose != Why::Custody && self.judges.found(&item.statement).is_some() {
                 continue;
             }
             let Some(record) = state.get::<Records>(&item.statement)? else { continue };
             if !self.chain.blobs.has(&record.proof) {
                 step.want.push(record.proof);
+            } else if item.purpose == Why::Custody {
+                // Nothing is to be judged again.
             } else if let Some(job) = judge::job(&self.chain, state, &item.statement, &record) {
                 // A step is judged by its program, which may have been registered before this node began.
                 match job.about {
-                    About::Step(_, program) if !self.chain.blobs.has(&program) => step.want.push(program),
+                    About::Step(_, program) if !self.chain.blobs.has(&program_name(&program)) => {
+                        step.want.push(program_name(&program));
+                    }
                     _ => self.judges.bring(job),
                 }
             }
@@ -196,25 +203,57 @@ impl Seat {
         Ok(())
     }
 
+    /// What only one who has a record's proof knows after the beacon; nothing if it is not here.
+    fn custody(
+        &self,
+        state: &State<'_>,
+        statement: &Digest,
+        beacon: &Digest,
+    ) -> Result<Option<Digest>, Stuck> {
+        let record = state.get::<Records>(statement)?;
+        let bytes = record.and_then(|record| self.chain.blobs.get(&record.proof));
+        Ok(bytes.map(|bytes| ledger::custody::trace(beacon, &bytes)))
+    }
+
     /// What this seat says of each item; `None` while something is missing that may still come.
-    fn verdicts(&self, number: u64, round: &Round, is_last: bool) -> Option<Vec<Shown>> {
-        let beacon =
-            if round.beacon == [0; 32] { self.chain.block(number).ok()??.id() } else { round.beacon };
-        let shown = |item: &ledger::entry::Item| {
+    fn verdicts(
+        &self,
+        state: &State<'_>,
+        number: u64,
+        round: &Round,
+        is_last: bool,
+    ) -> Result<Option<Vec<Shown>>, Stuck> {
+        let beacon = if round.beacon == [0; 32] {
+            self.chain.block(number)?.map(|block| block.id())
+        } else {
+            Some(round.beacon)
+        };
+        let Some(beacon) = beacon else { return Ok(None) };
+        let mut list = Vec::with_capacity(round.items.len());
+        for item in round.items.iter() {
             if self.fault == Behaviour::Lazy {
-                return Some(Shown { code: 0, execution: hash(SALT, &[&item.statement, &self.account]) });
+                list.push(Shown { code: 0, execution: hash(SALT, &[&item.statement, &self.account]) });
+                continue;
             }
-            let Some((code, trace)) = self.judges.found(&item.statement) else {
-                return is_last.then_some(Shown { code: ABSTAIN, execution: [0; 32] });
+            let found = match item.purpose {
+                Why::Custody => self.custody(state, &item.statement, &beacon)?.map(|trace| (0, trace)),
+                _ => self.judges.found(&item.statement),
+            };
+            let Some((code, trace)) = found else {
+                if !is_last {
+                    return Ok(None);
+                }
+                list.push(Shown { code: ABSTAIN, execution: [0; 32] });
+                continue;
             };
             let code = match self.fault {
                 Behaviour::Liar if code == 0 => dossier::code::PROOF,
                 Behaviour::Liar => 0,
                 _ => code,
             };
-            Some(Shown { code, execution: execution_digest(&self.account, &beacon, &trace) })
-        };
-        round.items.iter().map(shown).collect()
+            list.push(Shown { code, execution: execution_digest(&self.account, &beacon, &trace) });
+        }
+        Ok(Some(list))
     }
 
     fn said(&self, number: u64) -> Result<Option<Vec<Shown>>, Stuck> {
@@ -223,12 +262,19 @@ impl Seat {
         Ok(bytes.and_then(read).map(Bounded::into_vec))
     }
 
-    fn commit(&self, number: u64, round: &Round, height: u64, step: &mut Step) -> Result<bool, Stuck> {
+    fn commit(
+        &self,
+        state: &State<'_>,
+        number: u64,
+        round: &Round,
+        height: u64,
+        step: &mut Step,
+    ) -> Result<bool, Stuck> {
         let verdicts = match self.said(number)? {
             Some(said) => said,
             None => {
                 let is_last = height.saturating_add(LATEST) >= round.commit_until;
-                let Some(verdicts) = self.verdicts(number, round, is_last) else { return Ok(false) };
+                let Some(verdicts) = self.verdicts(state, number, round, is_last)? else { return Ok(false) };
                 let bytes = encode(
                     &Bounded::<Shown, { ledger::entry::ITEMS_MAX }>::new(verdicts.clone())
                         .map_err(|_| Fault::Broken { what: "a round with too many items" })?,
@@ -274,7 +320,17 @@ impl Seat {
     ) -> Result<(), Stuck> {
         let state = State::new(snapshot);
         let mut accusations = Vec::new();
-        for (place, item) in round.items.iter().enumerate().filter(|(_, item)| item.purpose == Why::Order) {
+        for (place, item) in round.items.iter().enumerate() {
+            if item.purpose == Why::Custody
+                && let Some(trace) = self.custody(&state, &item.statement, &round.beacon)?
+                && self.has_other(&state, (number, round, place), committee, &trace)?
+            {
+                let (round, statement) = (number, item.statement);
+                accusations.push(Accusation::WrongCustody { round, statement, trace });
+            }
+            if item.purpose != Why::Order {
+                continue;
+            }
             let (Some((code, trace)), Some(record)) =
                 (self.judges.found(&item.statement), state.get::<Records>(&item.statement)?)
             else {
@@ -303,6 +359,25 @@ impl Seat {
             }
         }
         self.pay(&state, accusations, step)
+    }
+
+    /// Whether a seat says that it has what was asked for, and shows another trace.
+    fn has_other(
+        &self,
+        state: &State<'_>,
+        (number, round, place): (u64, &Round, usize),
+        committee: &certify::Committee,
+        trace: &Digest,
+    ) -> Result<bool, Stuck> {
+        for (seat, who) in committee.seats.iter().enumerate() {
+            let shown = state.get::<Reveals>(&(number, u8::try_from(seat).unwrap_or(u8::MAX)))?;
+            let shown = shown.as_ref().and_then(|shown| shown.get(place)).filter(|shown| shown.code == 0);
+            let own = execution_digest(&who.account, &round.beacon, trace);
+            if shown.is_some_and(|shown| shown.execution != own) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn pay(&self, state: &State<'_>, list: Vec<Accusation>, step: &mut Step) -> Result<(), Stuck> {

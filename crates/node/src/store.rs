@@ -20,6 +20,8 @@ const META: Bytes = TableDefinition::new("meta");
 /// In META: a snapshot is being read; the height it was of.
 const FILLING: &[u8] = b"filling";
 const FLOOR: &[u8] = b"floor";
+/// In META: epochs that began no later than this are only looked on.
+const SILENT: &[u8] = b"silent";
 /// In META: number of the first record whose proof may still be here.
 const PRUNED: &[u8] = b"pruned";
 /// Version of the layout of all tables.
@@ -220,6 +222,25 @@ impl NodeStore {
     /// A disk that fails.
     pub fn floor(&self) -> Stored<Option<u64>> {
         let found = self.meta(FLOOR)?.and_then(|bytes| bytes.try_into().ok());
+        Ok(found.map(u64::from_le_bytes))
+    }
+
+    /// Notes that the key may have signed, in epochs which began no later than this time in milliseconds, what this store does
+    /// not remember.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn set_silent(&self, until: u64) -> Stored<()> {
+        let indexed = vec![(META, SILENT.to_vec(), until.to_le_bytes().to_vec())];
+        self.write(Batch { indexed, ..Batch::default() }, true)
+    }
+
+    /// What was noted by [`NodeStore::set_silent`].
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn silent(&self) -> Stored<Option<u64>> {
+        let found = self.meta(SILENT)?.and_then(|bytes| bytes.try_into().ok());
         Ok(found.map(u64::from_le_bytes))
     }
 

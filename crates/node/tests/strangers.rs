@@ -12,13 +12,14 @@ use commonware_codec::{DecodeExt as _, Encode as _};
 use commonware_cryptography::bls12381::primitives::group::Private;
 use commonware_cryptography::bls12381::primitives::{ops, variant::MinSig};
 use dossier::Names;
+use ledger::entry::Table as _;
 use ledger::genesis::Founder;
 use ledger::{Genesis, Parameters};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::broadcast;
 use tokio::time::{sleep, timeout};
-use zerotell_node::blobs::Blobs;
+use zerotell_node::blobs::{Blobs, program_name};
 use zerotell_node::chain::Chain;
 use zerotell_node::engine::Outbox;
 use zerotell_node::http::{self, Shared};
@@ -33,8 +34,8 @@ const SLEEPER: u8 = 9;
 struct Nobody;
 
 impl Verifier for Nobody {
-    fn judge(&self, _: &Job, _: &[u8]) -> Finding {
-        (1, [0; 32])
+    fn judge(&self, _: &Job, _: &[u8]) -> Option<Finding> {
+        Some((1, [0; 32]))
     }
 
     fn canary(&self, _: &[u8], _: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)> {
@@ -317,8 +318,13 @@ fn a_program_comes_back_as_it_went() {
         );
         let program = program::wire::decode(&std::fs::read(path).unwrap()).unwrap();
         let bytes = program::wire::encode_with_contents(&program);
-        node.chain.blobs.stage(program.digest(), Bytes::from(bytes.clone()));
+        node.chain.blobs.stage(program_name(&program.digest()), Bytes::from(bytes.clone()));
         let name: String = program.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(node.get(&format!("/v1/programs/{name}")).await.0, 404, "nobody registered it");
+        let entry = ledger::entry::Program { owner: [1; 32], work: 1, class: 0, recalled: 0 };
+        let key = [&[ledger::entry::Programs::NAMESPACE][..], &program.digest()].concat();
+        let changes = [(key, Some(certify::encode(&entry)))].into();
+        node.chain.store.write(Batch { state: Some(&changes), ..Batch::default() }, true).unwrap();
         let mut stream = node.ask(1, &format!("/v1/programs/{name}")).await;
         let head = until(&mut stream, "\r\n\r\n").await.to_lowercase();
         assert!(head.contains(&format!("content-length: {}\r\n", bytes.len())), "{head}");

@@ -217,7 +217,7 @@ impl Run {
         let mut candidates = self.world.verdicts(&mut Honest);
         candidates.extend(self.pool.candidates(&self.world.state()).expect("a sound state"));
         self.world.choose(&candidates);
-        self.pool.settle(&self.world.state()).expect("a sound state");
+        self.pool.settle(&self.world.state(), |_| true).expect("a sound state");
         let height = self.world.tip.height;
         let state = ledger::State::new(&self.world.store);
         let is_in = |statement: &Digest| state.has::<Records>(statement).expect("a sound state");

@@ -115,7 +115,7 @@ pub fn run(seed: u64, grid: Grid) -> Report {
     let rules = Parameters::default();
     let cores = |work: u64| work as f64 / 50_000.0;
     report.finding(format!(
-        "`block_work` is {} microseconds a block, and prices aim at half of it. At the 50 ms a block that make `unbonding_blocks` 21 days, that is {} cores at the aim and {} when blocks are full; a machine with two cores keeps up with the aim only from 100 ms a block on. At 150 records of 3 ms a second it needs {} cores.",
+        "`block_work` is {} microseconds a block, and prices aim at half of it. At the 100 ms a block that make `unbonding_blocks` 21 days, that is {} cores at the aim and {} when blocks are full: a machine with two cores keeps up with full blocks. At 150 records of 3 ms a second it needs {} cores.",
         rules.block_work,
         short(cores(rules.block_work / 2)),
         short(cores(rules.block_work)),

@@ -12,15 +12,20 @@ const SEATS: usize = 25;
 
 /// What the owner of the first `own` seats gains, in fees, by sending itself records in blocks it proposes where it can.
 fn wash(own: usize, records: u64, rules: Parameters) -> f64 {
-    let mut world = World::equal(Parameters { epoch_blocks: 100_000, ..rules }, SEATS, 2);
+    let epoch = SEATS as u64 * (records + 1);
+    let mut world = World::equal(Parameters { epoch_blocks: epoch, ..rules }, SEATS, 2);
     let washer = Who::User(1);
     let fee = world.price(1);
     let wealth = |world: &World| {
         i128::from(world.balance(washer)) + (0..own).map(|seat| world.wealth(seat)).sum::<i128>()
     };
+    // Proposers are paid when an epoch ends: the first one pays for how the world began.
+    while world.tip.height < epoch {
+        world.go(1, &mut Honest);
+    }
     let before = wealth(&world);
     for _ in 0..records {
-        // It waits for a turn of its own: the proposer's fifth comes back.
+        // It waits for a turn of its own: so nobody else need take it.
         while world.proposer() >= own {
             world.go(1, &mut Honest);
         }
@@ -28,6 +33,9 @@ fn wash(own: usize, records: u64, rules: Parameters) -> f64 {
         world.go(1, &mut Honest);
     }
     world.rest(&mut Honest);
+    while world.tip.height < 2 * epoch {
+        world.go(1, &mut Honest);
+    }
     world.audit();
     (wealth(&world) - before) as f64 / (fee * records) as f64
 }

@@ -45,6 +45,7 @@ pub fn rules() -> Parameters {
         block_bytes: 1_000_000_000,
         in_flight: 60_000,
         canary_rate: 0,
+        custody_rounds: 0,
         ..Parameters::default()
     }
 }
@@ -136,8 +137,8 @@ impl Hooks for Facts {
         possession == account
     }
 
-    fn program(&self, program: &Digest) -> Result<Option<ProgramFacts>, Fault> {
-        Ok(self.0.get(program).copied())
+    fn program(&self, program: &Digest, most: u64) -> Result<Option<ProgramFacts>, Fault> {
+        Ok(self.0.get(program).copied().filter(|facts| facts.work <= most))
     }
 
     fn engine_offence(&self, _: &[u8], _: &Committee) -> Option<EngineOffence> {
@@ -155,6 +156,9 @@ pub struct World {
     pub used: ledger::Used,
     /// What each seat earned by proposing, which is part of its balance.
     pub proposed: Vec<u64>,
+    /// Set aside for this epoch's proposers, and blocks of each.
+    pot: u64,
+    turns: Vec<u64>,
     /// Who proposes, in turn; if empty, every seat in the order of accounts.
     pub schedule: Vec<usize>,
     network: Digest,
@@ -219,6 +223,8 @@ impl World {
             tip: beginning.header,
             used: ledger::Used::default(),
             proposed: vec![0; bonds.len()],
+            pot: 0,
+            turns: vec![0; bonds.len()],
             schedule: Vec::new(),
             network: genesis.network(),
             rules,
@@ -238,6 +244,7 @@ impl World {
                 model: name(&format!("model {class}")),
                 program: program(class),
                 program_bytes: 5_000,
+                work,
                 weights: name("weights"),
             };
             world.pay(Who::User(0), 10_000_000_000, &body);
@@ -465,12 +472,30 @@ impl World {
     fn adopt(&mut self, context: &Context, executed: Executed) {
         self.used = executed.used;
         let part = |fee: u64| (u128::from(fee) * u128::from(self.rules.proposer_share) / 10_000) as u64;
-        let earned: u64 = executed.outcomes.iter().map(|outcome| part(outcome.fee)).sum();
-        self.proposed[self.accounts[&context.proposer]] += earned;
+        self.pot += executed.outcomes.iter().map(|outcome| part(outcome.fee)).sum::<u64>();
+        self.turns[self.accounts[&context.proposer]] += 1;
+        if executed.next.is_some() {
+            self.pay_proposers(context.height);
+        }
         self.tip = executed.header(self.network, context, [0; 32]);
         self.blocks.insert(self.tip.height, self.tip.digest());
         self.store.apply(executed.changes);
         self.ahead.clear();
+    }
+
+    /// What the ledger pays at the end of an epoch: by stake times blocks.
+    fn pay_proposers(&mut self, height: u64) {
+        let committee = self.committee(height);
+        let seats = committee.seats.iter().map(|seat| (self.accounts[&seat.account], seat.stake));
+        let weights: Vec<(usize, u128)> =
+            seats.map(|(seat, stake)| (seat, u128::from(stake) * u128::from(self.turns[seat]))).collect();
+        let all = weights.iter().map(|(_, weight)| weight).sum::<u128>().max(1);
+        for (seat, weight) in weights {
+            let part = (weight << 32) / all;
+            self.proposed[seat] += (u128::from(self.pot) * part >> 32) as u64;
+        }
+        self.pot = 0;
+        self.turns.fill(0);
     }
 
     /// Checks the whole state from scratch.

@@ -229,7 +229,7 @@ pub fn run(args: &LoadArgs) -> Outcome<ExitCode> {
     let first = clients.first().ok_or_else(|| broken("no validator"))?;
     let owner = Keys::read(&net.owner).map_err(broken)?;
     if let Some(one) = ready.first() {
-        first.register(&owner.signing(), &one.found, &one.program, PATIENCE).map_err(asked)?;
+        first.register(&owner.signing(), &one.found, (&one.program, one.work), PATIENCE).map_err(asked)?;
     }
     let accounts: Vec<Keys> =
         (0..ACCOUNTS).map(|_| Keys::generate(false).map_err(broken)).collect::<Outcome<_>>()?;

@@ -92,7 +92,9 @@ impl Net {
             world.run(&words).expect(0);
             // No waiting between blocks: the test wants epochs, not rest.
             let path = world.path(&format!("net/validator-{i}/node.toml"));
-            let config = std::fs::read_to_string(&path).unwrap().replace("idle_ms = 500", "idle_ms = 50");
+            let config = std::fs::read_to_string(&path).unwrap();
+            let config =
+                config.replace("block_ms = 100", "block_ms = 50").replace("idle_ms = 500", "idle_ms = 50");
             std::fs::write(path, config).unwrap();
         }
         let count = usize::from(validators);

@@ -8,10 +8,11 @@ use certify::{Bounded, Committee, Header, encode};
 use ed25519_dalek::SigningKey;
 use zerotell_ledger::entry::{Record, Records, Round, Rounds, Status, Validators};
 use zerotell_ledger::genesis::Founder;
+use zerotell_ledger::pool::Pool;
 use zerotell_ledger::transaction::{Accusation, Inner, Submission};
 use zerotell_ledger::{
     BlockRefusal, Body, Context, EngineOffence, Envelope, Executed, Fault, Genesis, Hooks, Lane, MemoryStore,
-    Outcome, Parameters, ProgramFacts, Recheck, Rechecked, Refusal, State, Unsigned, account_of, audit,
+    Outcome, Parameters, ProgramFacts, Recheck, Rechecked, Refusal, State, Stop, Unsigned, account_of, audit,
     execute, present, propose, seat,
 };
 
@@ -35,11 +36,11 @@ impl Hooks for Facts {
         possession == account
     }
 
-    fn program(&self, program: &Digest) -> Result<Option<ProgramFacts>, Fault> {
+    fn program(&self, program: &Digest, most: u64) -> Result<Option<ProgramFacts>, Fault> {
         if self.missing.contains(program) {
             return Err(Fault::World { what: "the program" });
         }
-        Ok(self.programs.get(program).copied())
+        Ok(self.programs.get(program).copied().filter(|facts| facts.work <= most))
     }
 
     fn engine_offence(&self, evidence: &[u8], _: &Committee) -> Option<EngineOffence> {
@@ -73,6 +74,13 @@ impl Recheck for Truth {
             hash(Purpose("zerotell/test/trace"), &[&record.proof, &[self.build], &code.to_le_bytes()]);
         Ok(Rechecked { code, trace })
     }
+
+    fn custody(&self, statement: &Digest, record: &Record, beacon: &Digest) -> Result<Digest, Fault> {
+        if self.missing.contains(statement) {
+            return Err(Fault::World { what: "a proof" });
+        }
+        Ok(zerotell_ledger::custody::trace(beacon, &record.proof))
+    }
 }
 
 /// What a validator does with a round.
@@ -83,6 +91,10 @@ pub enum Habit {
     Lazy,
     /// Says accept even then.
     Stubborn,
+    /// Says that it has older proofs, and has none.
+    Bluffer,
+    /// Has none, and says so.
+    Forgetful,
     /// Looks, and says the opposite, except in cases.
     Liar,
     /// Runs another build, which is wrong about `flips`, in cases too.
@@ -132,6 +144,8 @@ impl World {
                 seats: 8,
                 least_work_price: 10,
                 least_byte_price: 1,
+                custody_rounds: 0,
+                block_work: 400_000,
                 ..Parameters::default()
             },
         )
@@ -185,10 +199,17 @@ impl World {
             model: digest("model"),
             program: digest(PROGRAM),
             program_bytes: 5_000,
+            work: 5_000,
             weights: digest("weights 0"),
         };
         world.must("a", &register);
         world
+    }
+
+    /// What admission says to a transaction that offers nothing.
+    pub fn choose_price(&self, name: &str, body: &Body) -> Result<(), Stop> {
+        let nonce = account_of(&self.state(), &self.account(name)).unwrap().nonce;
+        Pool::new(1 << 20).add(&self.state(), &self.sign(name, nonce, 0, body)).map(|_| ())
     }
 
     pub fn account(&self, name: &str) -> Digest {
@@ -369,6 +390,10 @@ impl World {
                     (shown.code, shown.execution) = (0, guess)
                 }
                 Habit::Stubborn => (shown.code, shown.execution) = (0, guess),
+                Habit::Bluffer if item.purpose == Why::Custody => (shown.code, shown.execution) = (0, guess),
+                Habit::Forgetful if item.purpose == Why::Custody => {
+                    (shown.code, shown.execution) = (zerotell_ledger::entry::ABSTAIN, [0; 32]);
+                }
                 Habit::Liar if !looks => shown.code = if shown.code == 0 { 9 } else { 0 },
                 _ => {}
             }

@@ -11,7 +11,12 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::{Answer, App, Asker, At, Refused, Shared, digest, find, full, hex};
-use crate::hooks::program_facts;
+use ledger::State;
+use ledger::entry::Programs;
+
+use crate::blobs::program_name;
+use crate::chain::Stuck;
+use crate::hooks::counted;
 use crate::strangers::{Caller, Full, Held};
 
 /// Time that a request's body may take.
@@ -72,7 +77,7 @@ pub(super) async fn body(
 }
 
 /// Does what takes long without keeping others waiting.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| full("there is no thread to spare"))
 }
 
@@ -116,8 +121,9 @@ pub(super) async fn put_program(
     let name = digest(&name)?;
     let (found, _held) = body(&app, caller, request, app.chain.dossier_max()?).await?;
     let (read, length) = (found.clone(), found.len());
-    let Some(facts) = aside(move || program_facts(&name, &read)).await? else {
-        let what = "the bytes are no valid program, or one with another digest";
+    // Whether it is valid is looked at by whoever pays for that: here it costs no more than its bytes.
+    let Some(facts) = aside(move || counted(&name, &read).map(|(_, facts)| facts)).await? else {
+        let what = "the bytes are no program, or one with another digest";
         return Err(Refused::new(
             StatusCode::BAD_REQUEST,
             "ZN003",
@@ -125,7 +131,7 @@ pub(super) async fn put_program(
             "send the program with its contents",
         ));
     };
-    app.chain.blobs.stage_from(caller, name, found);
+    app.chain.blobs.stage_from(caller, program_name(&name), found);
     let answer = json!({"digest": hex(&name), "bytes": length, "work": facts.work.to_string()});
     Ok((StatusCode::CREATED, Json(answer)))
 }
@@ -136,8 +142,13 @@ pub(super) async fn get_program(
     At(name): At,
 ) -> Answer<Response> {
     let (name, blobs) = (digest(&name)?, app.chain.blobs.clone());
-    let found = aside(move || blobs.get(&name).filter(|bytes| program_facts(&name, bytes).is_some())).await?;
-    handed(&app, caller, found.ok_or_else(|| Refused::missing("this node has no such program"))?)
+    let (_, snapshot) = app.chain.latest()?;
+    let missing = || Refused::missing("no such program is registered, or this node has not got it");
+    if !State::new(&snapshot).has::<Programs>(&name).map_err(Stuck::from)? {
+        return Err(missing());
+    }
+    let found = aside(move || blobs.get(&program_name(&name))).await?;
+    handed(&app, caller, found.ok_or_else(missing)?)
 }
 
 pub(super) async fn proof(

@@ -29,7 +29,7 @@ use ledger::store::MemoryStore;
 use ledger::transaction::Submission;
 use ledger::{Body, Envelope, Genesis, Lane, Parameters, State, Unsigned, audit};
 use zerotell_node::app::Pace;
-use zerotell_node::blobs::Blobs;
+use zerotell_node::blobs::{Blobs, program_name};
 use zerotell_node::chain::Chain;
 use zerotell_node::engine::{self, CHANNELS, Outbox, QUOTA, Setup, Timeouts, message_limit};
 use zerotell_node::judge::{Finding, Job, Judges, Verifier};
@@ -47,12 +47,12 @@ const EVERY: Duration = Duration::from_millis(150);
 struct Toy;
 
 impl Verifier for Toy {
-    fn judge(&self, job: &Job, bytes: &[u8]) -> Finding {
+    fn judge(&self, job: &Job, bytes: &[u8]) -> Option<Finding> {
         if u32::try_from(bytes.len()) != Ok(job.bytes) {
-            return (1, [0; 32]);
+            return Some((1, [0; 32]));
         }
         let code = if bytes[bytes.len() - 1].is_multiple_of(2) { 0 } else { dossier::code::PROOF };
-        (code, *blake3::hash(bytes).as_bytes())
+        Some((code, *blake3::hash(bytes).as_bytes()))
     }
 
     fn canary(&self, template: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)> {
@@ -208,7 +208,8 @@ impl World {
         let (program, bytes) = &self.program;
         let program_bytes = u32::try_from(bytes.len()).unwrap();
         let (model, weights) = ([3; 32], [4; 32]);
-        self.sign(0, &Body::RegisterModel { model, program: *program, program_bytes, weights })
+        let work = dossier::work(&program::wire::decode(bytes).unwrap());
+        self.sign(0, &Body::RegisterModel { model, program: *program, program_bytes, work, weights })
     }
 
     fn record(&self, number: u64) -> (Vec<u8>, Digest, Vec<u8>) {
@@ -237,7 +238,7 @@ impl World {
             return;
         }
         // After a restart all is sent again: what is known is refused.
-        blobs.stage(self.program.0, Bytes::from(self.program.1.clone()));
+        blobs.stage(program_name(&self.program.0), Bytes::from(self.program.1.clone()));
         if index == spreader {
             outbox.add([self.register()]);
         }
