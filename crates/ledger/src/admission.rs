@@ -4,6 +4,7 @@
 use certify::hash::Digest;
 use certify::wire::decode;
 
+use crate::address::Address;
 use crate::entry::{
     AccountKey, Chain, Commitments, Committees, ITEMS_MAX, Model, Models, Nullifiers, Program, Programs,
     RecalledVersions, Record, Records, Reveals, Round, Rounds, Status, Suspended,
@@ -121,6 +122,13 @@ pub(crate) fn parsed(envelope: &Envelope) -> Result<Body, Refusal> {
         Body::AdvanceEpoch { step } => proof(step.proof_bytes)?,
         Body::RegisterModel { program_bytes, .. } => {
             field((1..=PROOF_MAX).contains(program_bytes), "a program has from 1 to 2^26 bytes")?;
+        }
+        Body::Bond { address, .. } => {
+            let is_address = address.is_empty() || Address::read(address).is_some();
+            field(
+                is_address,
+                "a validator's address is written 192.0.2.7:7100, [2001:db8::7]:7100 or name:7100",
+            )?;
         }
         Body::Recall { reason, .. } => field(*reason != 0, "a recall has a reason that is not 0")?,
         Body::CommitVerdicts { round, .. } | Body::RevealVerdicts { round, .. } => {

@@ -246,8 +246,8 @@ fn act(work: &mut Work<'_>, admitted: &Admitted) -> Result<Fee, Stop> {
             work.debit(sender, *amount)?;
             work.credit(to, *amount)?;
         }
-        Body::Bond { amount, consensus, possession } => {
-            stake::bond(work, sender, *amount, consensus, possession)?
+        Body::Bond { amount, consensus, possession, address } => {
+            stake::bond(work, sender, *amount, (consensus, possession), address)?;
         }
         Body::Unbond { amount } => stake::unbond(work, sender, *amount)?,
         Body::RegisterModel { model, program, program_bytes, work: most, weights } => {

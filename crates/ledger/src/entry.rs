@@ -4,6 +4,7 @@ use certify::hash::Digest;
 use certify::wire::{Bounded, Canonical, Malformed, Reader};
 use certify::{Committee, spell_enum, spell_struct};
 
+use crate::address::ADDRESS_MAX;
 use crate::parameters::Parameters;
 
 /// Most records and repetitions of one block: the items of one round.
@@ -136,6 +137,8 @@ spell_struct!(Account { nonce, balance, in_flight });
 pub struct Validator {
     /// Key for consensus, opaque.
     pub consensus: Bounded<u8, 128>,
+    /// Where others reach it, or empty; see [`Address`](crate::address::Address).
+    pub address: Bounded<u8, ADDRESS_MAX>,
     /// Units bonded.
     pub bond: u64,
     /// Units on their way out, by the height when they are free. They can still be slashed.
@@ -157,6 +160,7 @@ pub struct Validator {
 }
 spell_struct!(Validator {
     consensus,
+    address,
     bond,
     unbonding,
     offences,

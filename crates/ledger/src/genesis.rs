@@ -6,6 +6,7 @@ use certify::hash::{Digest, Purpose, hash};
 use certify::wire::encode;
 use certify::{Bounded, Committee, Header, list, spell_struct};
 
+use crate::address::{ADDRESS_MAX, Address};
 use crate::entry::{
     Account, AccountKey, Accounts, Candidates, Chain, Committees, ConsensusKeys, Present, Treasuries,
     Treasury, Validator, Validators,
@@ -31,8 +32,10 @@ pub struct Founder {
     pub consensus: Bounded<u8, 128>,
     /// Units it has bonded.
     pub bond: u64,
+    /// Where others reach it, or empty.
+    pub address: Bounded<u8, ADDRESS_MAX>,
 }
-spell_struct!(Founder { account, consensus, bond });
+spell_struct!(Founder { account, consensus, bond, address });
 
 /// What a network begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub enum GenesisRefusal {
     Twice,
     /// No founder bonds enough for a seat.
     NoSeat,
+    /// A founder's address is none.
+    Address,
     /// More money than may be.
     Supply,
     /// The machine failed.
@@ -69,6 +74,9 @@ impl fmt::Display for GenesisRefusal {
             Self::Parameters(unfit) => unfit.fmt(f),
             Self::Twice => write!(f, "the genesis names an account, a founder or a consensus key twice"),
             Self::NoSeat => write!(f, "no founder of the genesis bonds the minimum and has a consensus key"),
+            Self::Address => {
+                write!(f, "a founder's address is neither empty nor written as IP:port or name:port")
+            }
             Self::Supply => write!(f, "the genesis has more than 2^62 units of money"),
             Self::Fault(fault) => fault.fmt(f),
         }
@@ -144,9 +152,13 @@ impl Genesis {
             if founder.consensus.is_empty() {
                 return Err(GenesisRefusal::NoSeat);
             }
+            if !founder.address.is_empty() && Address::read(&founder.address).is_none() {
+                return Err(GenesisRefusal::Address);
+            }
             sum = sum.checked_add(founder.bond).ok_or(GenesisRefusal::Supply)?;
-            let Founder { account, consensus, bond } = founder.clone();
-            state.put::<Validators>(&account, &Validator { consensus, bond, ..Validator::default() });
+            let Founder { account, consensus, bond, address } = founder.clone();
+            let validator = Validator { consensus, address, bond, ..Validator::default() };
+            state.put::<Validators>(&account, &validator);
             state.put::<ConsensusKeys>(&name, &account);
             candidates.push(account).map_err(|_| GenesisRefusal::Twice)?;
         }
@@ -201,6 +213,7 @@ mod tests {
             account: account(i),
             consensus: Bounded::new(vec![i as u8; 96]).unwrap(),
             bond: *bond,
+            address: Bounded::default(),
         };
         Genesis {
             time: 5,
@@ -235,6 +248,11 @@ mod tests {
         let mut twice = genesis(&[1], &[10, 20]);
         twice.founders.get_mut(1).unwrap().consensus = Bounded::new(vec![0; 96]).unwrap();
         assert_eq!(refuse(&twice), GenesisRefusal::Twice);
+        let mut lost = genesis(&[1], &[10]);
+        lost.founders.get_mut(0).unwrap().address = Bounded::new(b"nowhere".to_vec()).unwrap();
+        assert_eq!(refuse(&lost), GenesisRefusal::Address);
+        lost.founders.get_mut(0).unwrap().address = Bounded::new(b"nowhere:1".to_vec()).unwrap();
+        assert!(lost.begin().is_ok());
         let mut unfit = genesis(&[1], &[10]);
         unfit.parameters.seats = 0;
         assert!(matches!(refuse(&unfit), GenesisRefusal::Parameters(_)));

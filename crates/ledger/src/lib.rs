@@ -10,7 +10,7 @@
 //! | `admission.rs` | seven steps before a transaction may enter, each dearer than the last |
 //! | `transaction.rs` | envelope and body |
 //! | `entry.rs`, `state.rs`, `tree.rs`, `store.rs` | what is stored, and its root |
-//! | `stake.rs`, `ballot.rs` | bonds, seats, votes |
+//! | `stake.rs`, `address.rs`, `ballot.rs` | bonds, where validators are reached, seats, votes |
 //! | `registry.rs`, `verdict.rs`, `settle.rs`, `reward.rs` | a record from its order to its fee |
 //! | `custody.rs` | who still has older proofs |
 //! | `evidence.rs`, `slash.rs`, `recall.rs` | what happens when something was wrong |
@@ -33,6 +33,7 @@
     )
 )]
 
+pub mod address;
 pub mod admission;
 mod amount;
 pub mod audit;

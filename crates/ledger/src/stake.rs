@@ -3,6 +3,7 @@
 use certify::hash::{Digest, Purpose, hash};
 use certify::{Bounded, Committee, Seat};
 
+use crate::address::ADDRESS_MAX;
 use crate::amount::{add, share, sub};
 use crate::entry::{
     AccountKey, Candidates, Committees, ConsensusKeys, Due, Dues, RELEASES_MAX, Validator, Validators,
@@ -23,11 +24,11 @@ pub(crate) fn bond(
     work: &mut Work<'_>,
     sender: &AccountKey,
     amount: u64,
-    consensus: &Bounded<u8, 128>,
-    possession: &[u8],
+    (consensus, possession): (&Bounded<u8, 128>, &[u8]),
+    address: &Bounded<u8, ADDRESS_MAX>,
 ) -> Result<(), Stop> {
     let mut validator = work.state.get::<Validators>(sender)?.unwrap_or_default();
-    if amount == 0 && consensus.is_empty() {
+    if amount == 0 && consensus.is_empty() && address.is_empty() {
         return Err(Failure::Nothing.into());
     }
     if consensus.is_empty() && validator.consensus.is_empty() {
@@ -36,6 +37,9 @@ pub(crate) fn bond(
     if !consensus.is_empty() {
         own_key(work, sender, consensus, possession)?;
         validator.consensus = consensus.clone();
+    }
+    if !address.is_empty() {
+        validator.address = address.clone();
     }
     work.debit(sender, amount)?;
     validator.bond = add(validator.bond, amount)?;

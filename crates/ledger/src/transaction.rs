@@ -5,6 +5,7 @@ use certify::wire::{Bounded, Canonical, Malformed, Reader, encode};
 use certify::{spell_enum, spell_struct};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
+use crate::address::ADDRESS_MAX;
 use crate::entry::{AccountKey, ITEMS_MAX, POSSESSION_MAX, Shown};
 use crate::parameters::Parameters;
 
@@ -289,12 +290,14 @@ pub enum Body {
     },
     /// Money becomes stake.
     Bond {
-        /// Units; may be 0 to change the key.
+        /// Units; may be 0 to change the key or the address.
         amount: u64,
         /// Key for consensus, empty to keep the present one.
         consensus: Bounded<u8, 128>,
         /// That the sender has that key.
         possession: Bounded<u8, POSSESSION_MAX>,
+        /// Where others reach it, empty to keep the present one; see [`Address`](crate::address::Address).
+        address: Bounded<u8, ADDRESS_MAX>,
     },
     /// Stake becomes money, later.
     Unbond {
@@ -369,7 +372,7 @@ pub enum Body {
 }
 spell_enum!(Body, "kind of transaction" {
     1 => Transfer { to, amount },
-    2 => Bond { amount, consensus, possession },
+    2 => Bond { amount, consensus, possession, address },
     3 => Unbond { amount },
     4 => RegisterModel { model, program, program_bytes, work, weights },
     5 => AdvanceEpoch { step },

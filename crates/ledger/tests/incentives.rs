@@ -490,8 +490,14 @@ fn bonds_need_a_key_and_seats_go_to_the_largest() {
         amount,
         consensus: world::consensus(&world.account(of)),
         possession: Bounded::new(world.account(possession).to_vec()).unwrap(),
+        address: Bounded::default(),
     };
-    let bare = Body::Bond { amount: 500, consensus: Bounded::default(), possession: Bounded::default() };
+    let bare = Body::Bond {
+        amount: 500,
+        consensus: Bounded::default(),
+        possession: Bounded::default(),
+        address: Bounded::default(),
+    };
     assert_eq!(world.one("b", &bare), Ok(4));
     let forged = bond(&world, 500, "b", "c");
     assert_eq!(world.one("b", &forged), Ok(4), "no possession");
@@ -606,6 +612,46 @@ fn parameters_change_by_two_thirds_after_a_delay() {
     for bad in [Parameters { epoch_blocks: 50, ..new.clone() }, Parameters { seats: 0, ..new }] {
         assert_eq!(world.one("v0", &Body::UpdateParameters { parameters: bad }), Ok(14));
     }
+}
+
+/// An address comes with a bond, or alone; what cannot be dialled by anyone is refused before it costs anything.
+#[test]
+fn bonds_say_where_their_validator_is_reached() {
+    let mut world = World::new(&[1_000; 4]);
+    let at = |amount, address: &str| Body::Bond {
+        amount,
+        consensus: Bounded::default(),
+        possession: Bounded::default(),
+        address: Bounded::new(address.as_bytes().to_vec()).unwrap(),
+    };
+    let known = |world: &World, name: &str| {
+        let entry = world.state().get::<Validators>(&world.account(name)).unwrap();
+        entry.map(|entry| String::from_utf8(entry.address.to_vec()).unwrap())
+    };
+    assert_eq!(world.one("b", &at(0, "192.0.2.7:7100")), Ok(4), "who has no key is no validator");
+    let (consensus, possession) = (world::consensus(&world.account("b")), world.account("b").to_vec());
+    let first = Body::Bond {
+        amount: 500,
+        consensus,
+        possession: Bounded::new(possession).unwrap(),
+        address: Bounded::new(b"192.0.2.7:7100".to_vec()).unwrap(),
+    };
+    world.must("b", &first);
+    assert_eq!(known(&world, "b").as_deref(), Some("192.0.2.7:7100"));
+    world.must("b", &at(500, ""));
+    assert_eq!(known(&world, "b").as_deref(), Some("192.0.2.7:7100"), "it stays");
+    world.must("b", &at(0, "validator.example.org:7100"));
+    assert_eq!(known(&world, "b").as_deref(), Some("validator.example.org:7100"));
+    assert_eq!(world.one("b", &at(0, "")), Ok(2));
+    let balance = world.balance("b");
+    for bad in ["192.0.2.7", "192.0.2.7:0", "Validator:7100", "validator.example.org:7100 "] {
+        assert!(
+            matches!(world.one("b", &at(500, bad)), Err(zerotell_ledger::Refusal::Field { .. })),
+            "{bad}"
+        );
+    }
+    assert_eq!(world.balance("b"), balance);
+    assert_eq!(known(&world, "v0").as_deref(), Some(""));
 }
 
 /// A vote that did not decide within its epoch leaves nothing; one that was opened again lives as long as its own epoch.

@@ -139,7 +139,9 @@ impl Stream {
             Act::Bond(amount, of) => {
                 let account = self.world.account(name(*of));
                 let possession = Bounded::new(account.to_vec()).unwrap();
-                Body::Bond { amount: *amount, consensus: world::consensus(&account), possession }
+                let consensus = world::consensus(&account);
+                let address = if amount % 3 == 0 { b"v.example.org:7100".to_vec() } else { Vec::new() };
+                Body::Bond { amount: *amount, consensus, possession, address: Bounded::new(address).unwrap() }
             }
             Act::Unbond(amount) => Body::Unbond { amount: *amount },
             Act::Recall(kind, of) => {

@@ -116,6 +116,7 @@ impl World {
             account: key.verifying_key().to_bytes(),
             consensus: Bounded::new(ops::compute_public::<MinSig>(&secret).encode().to_vec()).unwrap(),
             bond: 2_000_000_000_000,
+            address: Bounded::default(),
         };
         let genesis = Genesis {
             time: 0,

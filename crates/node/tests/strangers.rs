@@ -63,6 +63,7 @@ impl Node {
             account: [1; 32],
             consensus: Bounded::new(ops::compute_public::<MinSig>(&secret).encode().to_vec()).unwrap(),
             bond: 2_000_000_000_000,
+            address: Bounded::default(),
         };
         let genesis = Genesis {
             time: 0,

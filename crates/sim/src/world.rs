@@ -205,6 +205,7 @@ impl World {
             account: public(key),
             consensus: consensus_key(&public(key)),
             bond: *bond,
+            address: Bounded::default(),
         };
         let purses = users.iter().map(|key| (public(key), PURSE));
         let small = seats.iter().map(|key| (public(key), PURSE / 100));

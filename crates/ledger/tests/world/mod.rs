@@ -166,6 +166,7 @@ impl World {
             account: *account,
             consensus: consensus(account),
             bond: *bond,
+            address: Bounded::default(),
         };
         let genesis = Genesis {
             time: 1_000,

@@ -138,6 +138,7 @@ impl World {
             account: account(key),
             consensus: Bounded::new(ops::compute_public::<MinSig>(secret).encode().to_vec()).unwrap(),
             bond: bonds.get(i).copied().unwrap_or(BOND),
+            address: Bounded::default(),
         };
         let mut balances: Vec<(Digest, u64)> = keys.iter().map(|key| (account(key), MONEY)).collect();
         balances.push((account(&owner), MONEY));
