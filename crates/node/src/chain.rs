@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use certify::hash::Digest;
 use certify::wire::{Bounded, decode, encode};
 use certify::{Checkpoint, Committee, Handover, Header, handover::Change, spell_struct};
-use ledger::entry::{AccountKey, Models, Ordered, Records, Rounds, Validators};
+use ledger::entry::{AccountKey, Candidates, Models, Ordered, Records, Rounds, Validators};
 use ledger::pool::Pool;
 use ledger::store::{Changes, Fault};
 use ledger::{
@@ -98,6 +98,8 @@ pub struct Finalised {
     pub records: usize,
     /// Whether seats have something to judge: new records, or old ones again.
     pub round: bool,
+    /// Whether seats, bonds or addresses may have changed.
+    pub seats: bool,
 }
 
 /// Where a transaction is, and what became of it.
@@ -422,6 +424,7 @@ impl Chain {
             transactions: block.transactions.len(),
             records: ordered.len(),
             round: new.has::<Rounds>(&height)?,
+            seats: touches_seats(&executed.changes),
         })
     }
 
@@ -669,6 +672,13 @@ fn slashes(
         }
     }
     Ok(list)
+}
+
+/// Whether what changed has to do with who decides, or where they are.
+fn touches_seats(changes: &Changes) -> bool {
+    use ledger::entry::Table as _;
+    let about = [Validators::NAMESPACE, Candidates::NAMESPACE, ledger::entry::Committees::NAMESPACE];
+    changes.keys().any(|key| key.first().is_some_and(|namespace| about.contains(namespace)))
 }
 
 impl Committees for Chain {

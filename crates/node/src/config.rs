@@ -13,12 +13,15 @@ use ledger::Genesis;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Pace;
+use crate::peers::Place;
 use crate::seat::Behaviour;
 
 /// Bytes of a genesis file, at most.
 const GENESIS_MAX: u64 = 16 << 20;
 /// Bytes of a configuration, at most.
 const CONFIG_MAX: u64 = 1 << 20;
+/// Peers that a node may have room for, at most.
+const PEERS_MOST: usize = 2048;
 /// Least blocks for which proofs are kept: a case needs them.
 const KEEP_LEAST: u64 = 1000;
 
@@ -82,7 +85,19 @@ pub struct Config {
     /// How it is made to misbehave, for tests: honest, lazy, liar or silent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub behaviour: String,
-    /// The other nodes.
+    /// Whether peers with private addresses, such as 10.0.0.1, are dialled and let in; without it, if `listen`, an entry of
+    /// `peers` or this node's own address in the ledger is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<bool>,
+    /// Whether peers are let in only from the IP address that they are known by. Names stand for none, so peers with names
+    /// are then dialled and not let in.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub known_ips_only: bool,
+    /// Peers that there is room for, about a megabyte of memory each; without it, twice as many as there are at the start,
+    /// and some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers_max: Option<usize>,
+    /// Other nodes to begin with, and those that are elsewhere than the ledger says.
     #[serde(default)]
     pub peers: Vec<Peer>,
 }
@@ -93,8 +108,8 @@ pub struct Config {
 pub struct Peer {
     /// Its account, hexadecimal.
     pub account: String,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// Where it is reached: `IP:PORT` or `NAME:PORT`.
+    pub address: String,
 }
 
 fn one() -> usize {
@@ -103,6 +118,10 @@ fn one() -> usize {
 
 fn yes() -> bool {
     true
+}
+
+fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 fn least_ms() -> u64 {
@@ -169,7 +188,11 @@ impl Config {
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let place = path.display();
         self.behaviour()?;
-        self.peers()?;
+        let named = self.peers()?.len();
+        if self.peers_max.is_some_and(|most| most > PEERS_MOST || most < named) {
+            let why = format!("peers_max is above {PEERS_MOST}, or below the number of peers");
+            return Err(fails(place, why, "leave it out, or set it between them"));
+        }
         if !(1..=64).contains(&self.verifiers) {
             return Err(fails(place, "verifiers is not between 1 and 64", "set it to the cores to spare"));
         }
@@ -187,14 +210,19 @@ impl Config {
     /// The peers.
     ///
     /// # Errors
-    /// An account that is none.
-    pub fn peers(&self) -> Result<Vec<(Digest, SocketAddr)>, ConfigError> {
+    /// An account or an address that is none.
+    pub fn peers(&self) -> Result<Vec<(Digest, Place)>, ConfigError> {
         let peer = |peer: &Peer| {
             let fix = "write the 64 hexadecimal digits that `zerotell node key` printed";
             let account = record::json::unhex(&peer.account);
             let account = account.filter(|account| crate::scheme::peer_key(account).is_some());
             let why = format!("`{}` is no account", peer.account.escape_debug());
-            Ok((account.ok_or_else(|| fails("peers", why, fix))?, peer.address))
+            let account = account.ok_or_else(|| fails("peers", why, fix))?;
+            let place = Place::read(&peer.address).ok_or_else(|| {
+                let why = format!("`{}` is no address", peer.address.escape_debug());
+                fails("peers", why, "write IP:PORT or NAME:PORT")
+            })?;
+            Ok((account, place))
         };
         self.peers.iter().map(peer).collect()
     }
@@ -272,7 +300,21 @@ mod tests {
         refused("idle_ms = 6000\n", "idle_ms");
         refused("behaviour = \"kind\"\n", "kind");
         refused("colour = 3\n", "colour");
-        refused("[[peers]]\naccount = \"12\"\naddress = \"127.0.0.1:2\"\n", "no account");
+        refused("peers_max = 4000\n", "peers_max");
+        let peer = |account: &str, address: &str| {
+            format!("[[peers]]\naccount = \"{account}\"\naddress = \"{address}\"\n")
+        };
+        refused(&peer("12", "127.0.0.1:2"), "no account");
+        let account = record::json::hex(&crate::keys::Keys::generate(false).unwrap().account());
+        refused(&peer(&account, "127.0.0.1"), "no address");
+        refused(&peer(&account, "127.0.0.1:0"), "no address");
+        refused(&format!("peers_max = 0\n{}", peer(&account, "127.0.0.1:2")), "peers_max");
+        for good in ["127.0.0.1:2", "[2001:DB8::7]:2", "Validator-2.example.org:2"] {
+            let read = read(&format!("{GOOD}{}", peer(&account, good))).unwrap();
+            assert_eq!(read.peers().unwrap().len(), 1, "{good}");
+            let again: Config = toml::from_str(&read.text().unwrap()).unwrap();
+            assert_eq!(again.peers().unwrap(), read.peers().unwrap());
+        }
         assert!(read("genesis = ").is_err());
     }
 }

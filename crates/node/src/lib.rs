@@ -5,6 +5,7 @@
 //! | `chain.rs` | the final state, blocks above it, what waits: start here |
 //! | `block.rs`, `app.rs`, `engine.rs`, `scheme.rs` | what the engine carries, asks, and runs |
 //! | `seat.rs`, `canary.rs`, `judge.rs` | what a seat does about rounds, and what it owes; the verifier beside consensus |
+//! | `peers.rs` | whom it keeps connections with |
 //! | `sync.rs` | the state of a final block, for a node that begins late |
 //! | `store.rs`, `blobs.rs`, `doubts.rs`, `wants.rs`, `hooks.rs` | the disk; dossiers and programs, and what they share; who answered right; what is asked for; what the ledger asks of the world |
 //! | `http.rs`, `strangers.rs` | what it tells anyone, and what anyone may take of it |
@@ -27,6 +28,7 @@ pub mod judge;
 pub mod keys;
 pub mod localnet;
 mod pages;
+pub mod peers;
 pub mod run;
 pub mod scheme;
 pub mod seat;

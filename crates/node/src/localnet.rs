@@ -105,10 +105,15 @@ pub fn create(
     let keys = keys?;
     let owner = directory.join("owner");
     let rich = Keys::create(&owner, false).map_err(keyed)?;
+    let address = |i: usize, more: u16| {
+        let offset = u16::try_from(2 * i).unwrap_or(0).saturating_add(more);
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.saturating_add(offset))
+    };
     let founder = |(i, keys): (usize, &Keys)| Founder {
         account: keys.account(),
         consensus: Bounded::new(keys.consensus_public().unwrap_or_default()).unwrap_or_default(),
         bond: member(i).bond,
+        address: Bounded::new(address(i, 0).to_string().into_bytes()).unwrap_or_default(),
     };
     let mut balances: Vec<(Digest, u64)> = keys.iter().map(|keys| (keys.account(), PURSE)).collect();
     balances.push((rich.account(), OWNER));
@@ -121,13 +126,9 @@ pub fn create(
         parameters,
     };
     genesis.begin().map_err(|why| fails(directory, why, "report it"))?;
-    let address = |i: usize, more: u16| {
-        let offset = u16::try_from(2 * i).unwrap_or(0).saturating_add(more);
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.saturating_add(offset))
-    };
     let peer = |(i, keys): (usize, &Keys)| Peer {
         account: record::json::hex(&keys.account()),
-        address: address(i, 0),
+        address: address(i, 0).to_string(),
     };
     let peers: Vec<Peer> = keys.iter().enumerate().map(peer).collect();
     let mut net = LocalNet { genesis: genesis_path.clone(), owner, nodes: Vec::new(), http: Vec::new() };
@@ -136,7 +137,7 @@ pub fn create(
             genesis: "../genesis.bin".into(),
             keys: "keys".into(),
             data: "data".into(),
-            listen: own.address,
+            listen: address(i, 0),
             http: Some(address(i, 1)),
             verifiers: 1,
             accuse: member(i).behaviour.is_empty(),
@@ -146,6 +147,9 @@ pub fn create(
             checkpoint: None,
             keep_proofs: None,
             behaviour: member(i).behaviour.into(),
+            private: None,
+            known_ips_only: false,
+            peers_max: None,
             peers: peers.iter().filter(|peer| peer.account != own.account).cloned().collect(),
         };
         let path = name(i).join("node.toml");

@@ -2,40 +2,42 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
-use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use certify::Checkpoint;
 use certify::hash::Digest;
 use commonware_cryptography::ChaCha20Poly1305;
 use commonware_cryptography::Signer as _;
+use commonware_p2p::AddressableManager as _;
 use commonware_p2p::authenticated::lookup;
-use commonware_p2p::{Address, AddressableManager as _};
 use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
 use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
-use commonware_utils::ordered::Map;
-use commonware_utils::{NZUsize, TryCollect as _};
-use ledger::Genesis;
+use commonware_utils::NZUsize;
+use ledger::{Genesis, State};
 use tokio::sync::broadcast;
 
 use crate::blobs::Blobs;
-use crate::chain::{Chain, Finalised};
+use crate::chain::{Chain, Finalised, Stuck};
 use crate::config::{Config, ConfigError, read_genesis};
 use crate::engine::{self, CHANNELS, Outbox, QUOTA, Setup, Timeouts, message_limit};
 use crate::http::{self, Shared};
 use crate::judge::{Judges, Pinned};
 use crate::keys::Keys;
-use crate::scheme::{Committees, Schemes, peer_key};
+use crate::peers::{Known, Peers, Place, Tracker, is_private};
+use crate::scheme::{Committees, Schemes};
 use crate::seat::Seat;
 use crate::store::NodeStore;
 
 /// Blocks after which old proofs are looked for.
 const PRUNE_EVERY: u64 = 16;
+/// Peers that there is room for beside twice as many as there are.
+const ROOM: usize = 16;
 /// What to do when a part of the node ended.
 const AGAIN: &str =
     "see that the disk works and has space, then start the node again: it goes on where it was";
@@ -200,6 +202,41 @@ async fn told_to_stop() {
     }
 }
 
+/// What this node knows of its peers, with room for twice as many as there are; and whether all are on this machine.
+fn known(config: &Config, me: Digest, chain: &Chain) -> Result<(Known, bool), ConfigError> {
+    let mut named = BTreeMap::new();
+    for (account, place) in config.peers()? {
+        if named.insert(account, place).is_some() {
+            return Err(fails("peers", "an account is named twice", "name each account once"));
+        }
+    }
+    let unread = |why: Stuck| fails(config.data.display(), why, AGAIN);
+    let (_, snapshot) = chain.latest().map_err(unread)?;
+    let state = State::new(&snapshot);
+    let all = |known: &Known| Peers::of(&state, known).map_err(|why| unread(why.into()));
+    // As others see it, of whom this node is one.
+    let open = Known { me: [0; 32], named: BTreeMap::new(), private: true, room: usize::MAX };
+    let seen = all(&open)?;
+    if !seen.has(&me) {
+        tracing::info!(
+            "this account has no seat and waits for none: others let it in when it has bonded enough"
+        );
+    }
+    let listen = config.listen.ip();
+    let own = seen.place(&me).into_iter().chain(named.values()).any(Place::is_private);
+    let private = config.private.unwrap_or(own || is_private(listen));
+    let mut known = Known { me, named, private, room: usize::MAX };
+    let found = all(&known)?;
+    if !private && seen.places().any(Place::is_private) {
+        tracing::warn!(
+            "private addresses of the ledger are left alone: if yours is a private network, set `private`"
+        );
+    }
+    known.room = config.peers_max.unwrap_or(found.len().saturating_mul(2).saturating_add(ROOM));
+    let is_local = listen.is_loopback() && found.places().all(Place::is_loopback);
+    Ok((known, is_local))
+}
+
 // Long because it is a list of the network's parts and what each is given.
 async fn network(
     context: runtime::Context,
@@ -212,8 +249,7 @@ async fn network(
 ) -> Result<engine::Running, ConfigError> {
     let signer = keys.peer().map_err(|why| fails(why.place.display(), why.why, why.fix))?;
     let me = signer.public_key();
-    let mut addresses: BTreeMap<Digest, SocketAddr> = config.peers()?.into_iter().collect();
-    addresses.insert(keys.account(), config.listen);
+    let (known, is_local) = known(config, keys.account(), &chain)?;
     let handshake = Cups::<_, ChaCha20Poly1305>::new(
         Sake {
             signer,
@@ -224,42 +260,39 @@ async fn network(
         cups::Version::V1,
     );
     let namespace = [b"zerotell/p2p/1/".as_slice(), &chain.network].concat();
-    let is_local = addresses.values().all(|address| address.ip().is_loopback());
     // As it is now: should the validators agree on larger blocks, larger dossiers travel after the next start.
     let dossier = chain.dossier_max().map_err(|why| fails(config.data.display(), why, AGAIN))?;
     let limit = message_limit(chain.genesis.parameters.seats, dossier);
-    // The network keeps room in memory for every peer that there may be.
-    let peers_max = std::num::NonZeroUsize::new(addresses.len()).unwrap_or(std::num::NonZeroUsize::MIN);
-    let lookup = if is_local {
+    // The network keeps room in memory for every peer that there may be, and for this node.
+    let peers_max = NonZeroUsize::MIN.saturating_add(known.room);
+    let mut lookup = if is_local {
         lookup::Config::local(handshake, &namespace, config.listen, peers_max, limit, NZUsize!(1024))
     } else {
-        let mut wide = lookup::Config::recommended(
-            handshake,
-            &namespace,
-            config.listen,
-            peers_max,
-            limit,
-            NZUsize!(1024),
-        );
-        wide.allow_private_ips = true;
-        wide
+        lookup::Config::recommended(handshake, &namespace, config.listen, peers_max, limit, NZUsize!(1024))
     };
-    let (mut network, mut oracle) = lookup::Network::new(context.child("network"), lookup);
-    let known =
-        addresses.iter().filter_map(|(account, address)| Some((peer_key(account)?, Address::from(*address))));
-    let known: Map<_, Address> = known
-        .try_collect()
-        .map_err(|_| fails("peers", "an account is named twice", "name each account once"))?;
-    oracle.track(0, known);
-    shared.set_peers(addresses.len().saturating_sub(1));
+    lookup.allow_private_ips = known.private;
+    // Peers are known by their keys, which they show; where they come from may be a router, or another address of theirs.
+    lookup.bypass_ip_check = !config.known_ips_only;
+    // What it is told last has everybody who matters.
+    lookup.tracked_peer_sets = NZUsize!(1);
+    let (mut network, oracle) = lookup::Network::new(context.child("network"), lookup);
+    let mut manager = oracle.clone();
+    let mut tracker = Tracker::new(chain.clone(), known, move |number, peers| {
+        manager.track(number, peers);
+    });
+    shared.set_peers(tracker.look().map_err(|why| fails(config.data.display(), why, AGAIN))?);
     let channels = CHANNELS.iter().map(|channel| network.register(*channel, QUOTA)).collect();
     network.start();
     let committees: Arc<dyn Committees> = chain.clone();
     let announce = {
         let shared = shared.clone();
-        let (chain, keep) = (chain.clone(), config.keep_proofs);
+        let (chain, keep, tracker) = (chain.clone(), config.keep_proofs, Mutex::new(tracker));
         Arc::new(move |block: &Finalised| {
             shared.announce(block);
+            match tracker.lock().unwrap_or_else(PoisonError::into_inner).after(block) {
+                Ok(peers) => peers.into_iter().for_each(|peers| shared.set_peers(peers)),
+                Err(why) => tracing::warn!(%why, "the peers stay as they were"),
+            }
             if let Some(keep) = keep.filter(|_| block.header.height.is_multiple_of(PRUNE_EVERY))
                 && let Err(why) = chain.prune(keep)
             {
