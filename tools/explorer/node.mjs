@@ -80,8 +80,9 @@ function validators() {
   const bond = (n) => String(1_000_000_000_000 + n * 250_000_000_000);
   return index.accounts.map((one, n) => ({
     account: one, bond: bond(n), slashable: bond(n), stake: bond(n), seat: [...index.accounts].sort().indexOf(one), offences: n === 2 ? 1 : 0, missed: n, owed: 0, balance: String(7_300_000 * (n + 1)), consensus: hash(`k${n}`).repeat(3),
+    address: n === 2 ? "[2001:db8::2]:7100" : `v${n}.example.org:7100`,
     unbonding: n === 1 ? [{ amount: "20000000000", height: 36_288_100 }] : [],
-  })).concat([{ account: hash("candidate"), bond: "900000000000", slashable: "900000000000", stake: null, seat: null, offences: 0, missed: 0, owed: 0, unbonding: [], balance: "12000", consensus: hash("k9").repeat(3) }]);
+  })).concat([{ account: hash("candidate"), bond: "900000000000", slashable: "900000000000", stake: null, seat: null, offences: 0, missed: 0, owed: 0, unbonding: [], balance: "12000", consensus: hash("k9").repeat(3), address: "192.0.2.9:7100" }]);
 }
 
 function status() {
@@ -93,11 +94,11 @@ function status() {
 
 // What an account has bonded: of those without a seat, one has too little for it, and some of that is leaving.
 function bonded(key) {
-  const small = { account: SMALL, bond: "5000", slashable: "7000", offences: 0, missed: 0, owed: 0, unbonding: [{ amount: "2000", height: 36_288_200 }], consensus: hash("k10").repeat(3) };
+  const small = { account: SMALL, bond: "5000", slashable: "7000", offences: 0, missed: 0, owed: 0, unbonding: [{ amount: "2000", height: 36_288_200 }], consensus: hash("k10").repeat(3), address: "" };
   const found = validators().concat(small).find((one) => one.account === key);
   if (!found) return null;
-  const { bond, slashable, offences, missed, owed, unbonding, consensus } = found;
-  return { bond, slashable, offences, missed, owed, unbonding, consensus };
+  const { bond, slashable, offences, missed, owed, unbonding, consensus, address } = found;
+  return { bond, slashable, offences, missed, owed, unbonding, consensus, address };
 }
 
 const MODELS = Array.from({ length: 6 }, (_, n) => ({ owner: hash(`owner ${n}`), model: hash(`model ${n}`), program: hash(`program ${n % 5}`), weights: hash(`weights ${n}`), links: n % 3, height: 1_000 + 40 * n }));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, NETWORK_FILE, NODE, Outcome, USAGE};
 use crate::output::OutputArgs;
 use crate::sender::{
-    Cost, NodeArg, Placed, Said, SendArgs, Sender, digest, key_failure, node_failure, units,
+    Cost, NodeArg, Placed, Said, SendArgs, Sender, digest, key_failure, node_failure, reached, units,
 };
 use crate::text::{self, DIM, paint};
 
@@ -35,7 +35,8 @@ pub enum AccountVerb {
     /// Put units at stake, to have a seat from the next epoch on
     ///
     /// The directory of --key must hold the consensus key too (`zerotell node key DIR` makes both). That the account has
-    /// that key is shown by a signature; then the key belongs to the account for good.
+    /// that key is shown by a signature; then the key belongs to the account for good. Validators let a node in when its
+    /// bond is enough for a seat, and dial it at --address when it has one.
     Bond(BondArgs),
     /// Take units out of the bond; they become free when nobody can accuse the account any more
     Unbond(UnbondArgs),
@@ -72,9 +73,12 @@ pub struct TransferArgs {
 /// Flags of `account bond`.
 #[derive(Args, Clone, Debug)]
 pub struct BondArgs {
-    /// How much; 0 only changes the consensus key
+    /// How much; 0 only changes the consensus key or the address
     #[arg(value_name = "UNITS", value_parser = units)]
     pub amount: u64,
+    /// Where other validators reach the node: its address or name, and the port of `listen` [default: as before]
+    #[arg(long, value_name = "HOST:PORT", value_parser = reached)]
+    pub address: Option<String>,
     #[command(flatten)]
     pub send: SendArgs,
 }
@@ -126,6 +130,8 @@ struct Stake {
     /// Height from which it is free, and units.
     unbonding: Vec<(u64, u64)>,
     consensus: String,
+    /// Where others reach it, or empty.
+    address: String,
 }
 
 fn number(value: &Value) -> u64 {
@@ -145,6 +151,7 @@ impl Stake {
             owed: number(&value["owed"]),
             unbonding: waits.map(|one| (number(&one["height"]), number(&one["amount"]))).collect(),
             consensus: value["consensus"].as_str().unwrap_or_default().to_string(),
+            address: value["address"].as_str().unwrap_or_default().to_string(),
         }
     }
 }
@@ -231,6 +238,7 @@ fn stake_json(stake: &Stake, height: u64, pace: Option<f64>) -> Value {
         "owed": stake.owed,
         "unbonding": stake.unbonding.iter().map(one).collect::<Vec<_>>(),
         "consensus": stake.consensus,
+        "address": stake.address,
     })
 }
 
@@ -246,6 +254,9 @@ fn print_stake(stake: &Stake, height: u64, epoch: u64, pace: Option<f64>) {
     anstream::println!(
         "conduct   {offences} offences; this epoch {missed} rounds missed, {owed} canaries owed"
     );
+    if !stake.address.is_empty() {
+        anstream::println!("reached   at {}", stake.address);
+    }
     for (free, units) in &stake.unbonding {
         let left = about(free.saturating_sub(height), pace);
         anstream::println!("waiting   {units} units are free from block {free} on{left}");
@@ -274,12 +285,14 @@ fn refuse_nothing(amount: u64, why: &str) -> Outcome<()> {
 }
 
 /// The consensus key to show, and that the account has it; empty if the ledger has this very key already.
-fn consensus(sender: &Sender<'_>, known: Option<&Stake>, amount: u64) -> Outcome<(Vec<u8>, Vec<u8>)> {
+fn consensus(sender: &Sender<'_>, known: Option<&Stake>, args: &BondArgs) -> Outcome<(Vec<u8>, Vec<u8>)> {
+    // Else there is nothing to do but to show the key.
+    let does_more = args.amount > 0 || args.address.is_some();
     let known = known.map(|stake| stake.consensus.as_str()).filter(|key| !key.is_empty());
     match sender.keys.possession(&sender.network) {
-        Some((key, _)) if known == Some(text::hex(&key).as_str()) && amount > 0 => Ok(Default::default()),
+        Some((key, _)) if known == Some(text::hex(&key).as_str()) && does_more => Ok(Default::default()),
         Some(shown) => Ok(shown),
-        None if known.is_some() && amount > 0 => Ok(Default::default()),
+        None if known.is_some() && does_more => Ok(Default::default()),
         None => {
             let fix = "make an account with both keys: `zerotell node key DIR`, without --account-only";
             Err(Failure::misuse(NETWORK_FILE, "--key", "there is no consensus key beside the account's", fix))
@@ -296,11 +309,16 @@ fn counts_from(rules: &Parameters, epoch: u64) -> (u64, u64) {
 fn bond(args: &BondArgs) -> Outcome<ExitCode> {
     let (amount, sender) = (args.amount, args.send.open()?);
     let known = stake(&sender.client, &sender.account())?;
-    let (key, possession) = consensus(&sender, known.as_ref(), amount)?;
+    let (key, possession) = consensus(&sender, known.as_ref(), args)?;
     let large = |_| Failure::misuse(NETWORK_FILE, "--key", "the consensus key is too long", "make new keys");
     let shows_key = !key.is_empty();
     let key = Bounded::new(key).map_err(large)?;
-    let body = Body::Bond { amount, consensus: key, possession: Bounded::new(possession).map_err(large)? };
+    let long = |_| Failure::misuse(USAGE, "--address", "it is too long", "name a shorter one");
+    let address = Bounded::new(args.address.clone().unwrap_or_default().into_bytes()).map_err(long)?;
+    let possession = Bounded::new(possession).map_err(large)?;
+    let body = Body::Bond { amount, consensus: key, possession, address };
+    let before = known.as_ref().map(|stake| stake.address.clone()).unwrap_or_default();
+    let reached = args.address.clone().unwrap_or(before);
     sender.run(&body, Cost { spends: amount, ..Cost::default() }, |placed| {
         // What the node tells after it, if it is final; else what it told before.
         let after = match placed {
@@ -327,10 +345,16 @@ fn bond(args: &BondArgs) -> Outcome<ExitCode> {
             "counts_from_epoch": epoch,
             "counts_from_block": height,
             "shows_consensus_key": shows_key,
+            "address": reached,
         });
         let keyed =
             if shows_key { "the consensus key of --key is the account's" } else { "the consensus key stays" };
-        Ok(Said { what: format!("{amount} units bonded"), lines: vec![begins, enough, keyed.into()], json })
+        let reached = match reached.as_str() {
+            "" => "the ledger does not say where others reach it: name that with --address".into(),
+            address => format!("others reach it at {address}"),
+        };
+        let lines = vec![begins, enough, keyed.into(), reached];
+        Ok(Said { what: format!("{amount} units bonded"), lines, json })
     })
 }
 
@@ -376,7 +400,7 @@ mod tests {
     fn a_validator_is_read_as_a_node_tells_it() {
         let told = json!({
             "bond": "7", "slashable": "12", "seat": 3, "stake": "6", "offences": 1, "missed": 2, "owed": 0,
-            "unbonding": [{"height": 90, "amount": "5"}], "consensus": "ab",
+            "unbonding": [{"height": 90, "amount": "5"}], "consensus": "ab", "address": "v:1",
         });
         let stake = Stake::of(&told);
         let wanted = Stake {
@@ -389,6 +413,7 @@ mod tests {
             owed: 0,
             unbonding: vec![(90, 5)],
             consensus: "ab".into(),
+            address: "v:1".into(),
         };
         assert_eq!(stake, wanted);
         assert_eq!(Stake::of(&json!({"seat": null})), Stake::default());

@@ -13,6 +13,7 @@ use node::client::{Client, Verdict, dossier_of};
 use node::config::{Config, ConfigError, Peer, unhex};
 use node::keys::Keys;
 use node::localnet::{self, LocalNet, Member};
+use node::peers::Place;
 use record::Evidence;
 use serde_json::json;
 
@@ -22,7 +23,7 @@ use crate::failure::{EVIDENCE, Failure, NETWORK_FILE, NODE, Outcome, USAGE};
 use crate::files::{FILE_BYTES, decode_proof, read_bounded, write_new, write_whole};
 use crate::output::OutputArgs;
 use crate::pipeline::ms;
-use crate::sender::{bad, key_failure, node_failure};
+use crate::sender::{bad, key_failure, node_failure, spelled};
 use crate::text::{self, BAD, DIM, GOOD, HEAD, paint};
 
 /// Time in which a node must come up.
@@ -65,8 +66,9 @@ struct KeyArgs {
 
 #[derive(Args, Clone, Debug)]
 struct GenesisArgs {
-    /// A first validator, as `node key` printed it, and its bond: ACCOUNT,CONSENSUS,UNITS (repeat for more)
-    #[arg(long, value_name = "A,C,N", required = true)]
+    /// A first validator, as `node key` printed it, its bond, and where others reach it, if that is known:
+    /// ACCOUNT,CONSENSUS,UNITS or ACCOUNT,CONSENSUS,UNITS,HOST:PORT (repeat for more)
+    #[arg(long, value_name = "A,C,N[,HOST:PORT]", required = true)]
     founder: Vec<String>,
     /// An account with money: ACCOUNT,UNITS (repeat for more)
     #[arg(long, value_name = "A,N")]
@@ -87,15 +89,21 @@ struct ConfigArgs {
     /// Directory of the node's keys
     #[arg(long, value_name = "DIR", default_value = "keys")]
     keys: PathBuf,
-    /// Address for other nodes, which must reach it
+    /// Address for other nodes, which must reach it; 0.0.0.0 is all of this machine's
     #[arg(long, value_name = "IP:PORT")]
     listen: std::net::SocketAddr,
     /// Address for HTTP
     #[arg(long, value_name = "IP:PORT")]
     http: Option<std::net::SocketAddr>,
-    /// Another node: ACCOUNT@IP:PORT (repeat for more)
-    #[arg(long, value_name = "A@IP:PORT")]
+    /// Another node: ACCOUNT@HOST:PORT (repeat for more); those that the ledger knows the address of need not be named
+    #[arg(long, value_name = "A@HOST:PORT")]
     peer: Vec<String>,
+    /// HTTP address of a node whose state this one begins with, instead of executing all blocks
+    #[arg(long, value_name = "URL")]
+    sync: Option<String>,
+    /// A checkpoint that the history of that state must pass, from somebody trusted
+    #[arg(long, value_name = "HEX", requires = "sync")]
+    checkpoint: Option<String>,
     /// Where it goes
     #[arg(short, long, value_name = "FILE", default_value = "node.toml")]
     output: PathBuf,
@@ -140,16 +148,20 @@ fn key(args: &KeyArgs) -> Outcome<ExitCode> {
 
 fn founder(text: &str) -> Outcome<Founder> {
     let read = || {
-        let [account, consensus, bond] = text.split(',').collect::<Vec<_>>().try_into().ok()?;
+        let mut parts = text.splitn(4, ',');
+        let [account, consensus, bond] = [parts.next()?, parts.next()?, parts.next()?];
+        let address = parts.next().map_or(Some(String::new()), spelled)?;
         let consensus = unhex(consensus)?;
         certify::bls::Key::read(&consensus)?;
         Some(Founder {
             account: record::json::unhex(account)?,
             consensus: Bounded::new(consensus).ok()?,
             bond: bond.parse().ok()?,
+            address: Bounded::new(address.into_bytes()).ok()?,
         })
     };
-    read().ok_or_else(|| bad("--founder", text, "write ACCOUNT,CONSENSUS,UNITS as `node key` printed them"))
+    let fix = "write ACCOUNT,CONSENSUS,UNITS as `node key` printed them, perhaps with ,HOST:PORT";
+    read().ok_or_else(|| bad("--founder", text, fix))
 }
 
 fn genesis(args: &GenesisArgs) -> Outcome<ExitCode> {
@@ -187,9 +199,10 @@ fn config(args: &ConfigArgs) -> Outcome<ExitCode> {
         let read = || {
             let (account, address) = text.split_once('@')?;
             let account = record::json::unhex(account).map(|account| text::hex(&account))?;
-            Some(Peer { account, address: address.parse().ok()? })
+            Place::read(address)?;
+            Some(Peer { account, address: address.to_string() })
         };
-        read().ok_or_else(|| bad("--peer", text, "write ACCOUNT@IP:PORT"))
+        read().ok_or_else(|| bad("--peer", text, "write ACCOUNT@HOST:PORT"))
     };
     let config = Config {
         genesis: args.genesis.clone(),
@@ -200,13 +213,17 @@ fn config(args: &ConfigArgs) -> Outcome<ExitCode> {
         verifiers: 1,
         accuse: true,
         block_ms: 100,
-        sync: None,
-        checkpoint: None,
+        sync: args.sync.clone(),
+        checkpoint: args.checkpoint.clone(),
         keep_proofs: None,
         idle_ms: 500,
         behaviour: String::new(),
+        private: None,
+        known_ips_only: false,
+        peers_max: None,
         peers: args.peer.iter().map(peer).collect::<Outcome<_>>()?,
     };
+    config.checkpoint().map_err(config_failure)?;
     write_new(&args.output, config.text().map_err(config_failure)?.as_bytes(), 0o644)?;
     println!("wrote  {}", args.output.display());
     Ok(ExitCode::SUCCESS)

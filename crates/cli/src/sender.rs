@@ -7,6 +7,7 @@ use std::time::Duration;
 use certify::hash::Digest;
 use clap::Args;
 use ed25519_dalek::SigningKey;
+use ledger::address::Address;
 use ledger::{Body, Failure as LedgerFailure, Parameters};
 use node::client::{Client, ClientError, Quote, Settled};
 use node::keys::{KeyError, Keys};
@@ -70,6 +71,23 @@ pub fn units(text: &str) -> Result<u64, String> {
 pub fn digest(text: &str) -> Result<Digest, String> {
     record::json::unhex(text)
         .ok_or_else(|| format!("it has 64 digits of 0-9 and a-f; this has {}", text.len()))
+}
+
+/// Where others reach a validator, as the ledger spells it.
+pub fn spelled(text: &str) -> Option<String> {
+    let text = text.to_ascii_lowercase();
+    let leads_somewhere = match Address::read(text.as_bytes())? {
+        Address::Ip(at) => !at.ip().is_unspecified(),
+        Address::Name(..) => true,
+    };
+    leads_somewhere.then_some(text)
+}
+
+/// The same, as a flag's value.
+pub fn reached(text: &str) -> Result<String, String> {
+    spelled(text).ok_or_else(|| {
+        "it is what others dial: 192.0.2.7:7100, [2001:db8::7]:7100 or validator.example.org:7100".into()
+    })
 }
 
 /// A node's refusal.

@@ -42,6 +42,7 @@ export async function account({ signal, words: [key] }) {
     seat ? card("As a validator", pairs([
       ["Bond", amount(seat.bond)], ["Can be slashed", amount(seat.slashable)], ["Stake in this epoch", seat.stake === null ? "none" : amount(seat.stake)],
       ["Offences", count(seat.offences)], ["Rounds missed in this epoch", count(seat.missed)], ["Canaries owed", count(seat.owed)], ["Consensus key", digest(seat.consensus)],
+      ["Reached at", seat.address ? clean(seat.address, 128) : "it does not say"],
     ]), leaving.length ? table("Withdrawals that wait", [{ name: "Amount", number: true }, { name: "Free from block", number: true }], leaving.map((part) => [amount(part.amount), count(part.height)]), "") : null) : null,
   ].filter(Boolean);
 }

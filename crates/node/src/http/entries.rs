@@ -42,6 +42,7 @@ fn bonded(validator: &Validator) -> Map<String, Value> {
         ("owed", json!(validator.owed)),
         ("unbonding", unbonding.collect()),
         ("consensus", json!(hex(&validator.consensus))),
+        ("address", json!(String::from_utf8_lossy(&validator.address))),
     ];
     fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }
