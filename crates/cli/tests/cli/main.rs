@@ -11,6 +11,8 @@ mod faults;
 mod inputs;
 #[cfg(feature = "network")]
 mod interface;
+#[cfg(feature = "network")]
+mod joining;
 mod keys;
 mod modes;
 #[cfg(feature = "network")]

@@ -16,6 +16,12 @@ fn ports(test: u16) -> u16 {
     10_000 + run * 64 + test * 8
 }
 
+/// A port that no test's first eight are, nor the next one: for a validator that joins.
+fn joining_port() -> u16 {
+    let run = u16::try_from(std::process::id() % 180).expect("below 180");
+    10_000 + 350 * 64 + 2 * run
+}
+
 /// The word after a name, on the line that begins with it.
 pub fn part(text: &str, name: &str) -> String {
     let line = text.lines().find(|line| line.starts_with(name)).expect("a line");
@@ -68,8 +74,11 @@ impl Net {
             .map(|out| (part(&out, "account"), part(&out, "consensus")))
             .collect();
         let owner = part(&world.run("node key net/owner --account-only").expect(0).out, "account");
-        let founders: Vec<String> =
-            keys.iter().map(|(account, key)| format!("--founder {account},{key},2000000000000")).collect();
+        let port = ports(test);
+        let founder = |(i, (account, key)): (u16, &(String, String))| {
+            format!("--founder {account},{key},2000000000000,127.0.0.1:{}", port + 2 * i)
+        };
+        let founders: Vec<String> = (0..).zip(&keys).map(founder).collect();
         let set = format!("{set} --set commit_blocks=4 --set reveal_blocks=4 --set dissent=3333");
         let purse = |(account, _): &(String, String)| format!("--balance {account},1000000000000");
         let purses: Vec<String> = keys.iter().map(purse).collect();
@@ -79,7 +88,6 @@ impl Net {
             purses.join(" ")
         );
         world.run(&words).expect(0);
-        let port = ports(test);
         for i in 0..validators {
             let peer = |j: u16| format!("--peer {}@127.0.0.1:{}", keys[usize::from(j)].0, port + 2 * j);
             let peers: Vec<String> = (0..validators).filter(|j| *j != i).map(peer).collect();
@@ -129,9 +137,18 @@ impl Net {
         node.wait().unwrap();
     }
 
+    /// Where others reach a validator; the fifth has joined.
+    pub fn peer_address(&self, i: usize) -> String {
+        format!("127.0.0.1:{}", self.port_of(i))
+    }
+
     /// A validator's HTTP address.
     pub fn address(&self, i: usize) -> String {
-        format!("127.0.0.1:{}", self.port + 2 * i as u16 + 1)
+        format!("127.0.0.1:{}", self.port_of(i) + 1)
+    }
+
+    fn port_of(&self, i: usize) -> u16 {
+        if i < 4 { self.port + 2 * i as u16 } else { joining_port() }
     }
 
     /// A request as bytes; the status and the body of the answer.

@@ -3,6 +3,7 @@
 //! A seed gives the same run every time. `ZEROTELL_SEEDS=N` runs the seeds 1 to N of each test (usually one), `A..B` those from A
 //! and below B.
 
+mod joining;
 mod world;
 
 use std::future::Future;

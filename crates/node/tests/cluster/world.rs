@@ -17,8 +17,8 @@ use commonware_glue::simulate::exit::ExitCondition;
 use commonware_glue::simulate::processed::ProcessedHeight;
 use commonware_glue::simulate::reporter::MonitorReporter;
 use commonware_glue::simulate::tracker::ProgressTracker;
-use commonware_p2p::simulated::Link;
-use commonware_runtime::{Clock, Handle, Quota, Spawner as _, Supervisor as _};
+use commonware_p2p::simulated::{Link, Manager};
+use commonware_runtime::{Clock, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::probability;
 use dossier::bytes::Writer;
 use dossier::{Dossier, Names};
@@ -30,7 +30,7 @@ use ledger::transaction::Submission;
 use ledger::{Body, Envelope, Genesis, Lane, Parameters, State, Unsigned, audit};
 use zerotell_node::app::Pace;
 use zerotell_node::blobs::{Blobs, program_name};
-use zerotell_node::chain::Chain;
+use zerotell_node::chain::{Chain, Finalised};
 use zerotell_node::engine::{self, CHANNELS, Outbox, QUOTA, Setup, Timeouts, message_limit};
 use zerotell_node::judge::{Finding, Job, Judges, Verifier};
 use zerotell_node::scheme::{Committees, PeerKey, Schemes, peer_key};
@@ -83,6 +83,20 @@ pub enum Serves {
     Riddles,
 }
 
+/// A validator that starts.
+pub struct Started {
+    pub index: usize,
+    pub chain: Arc<Chain>,
+    pub outbox: Outbox,
+    /// Who is connected: in the simulator that is the same for all.
+    pub manager: Manager<PeerKey, deterministic::Context>,
+}
+
+/// Called after each final block of a validator.
+pub type After = Arc<dyn Fn(&Finalised) + Send + Sync>;
+/// Called when a validator starts.
+pub type Watch = Arc<dyn Fn(Started) -> After + Send + Sync>;
+
 /// What a validator finds again after a crash.
 type Disk = (NodeStore, Arc<Blobs>);
 
@@ -90,7 +104,7 @@ type Disk = (NodeStore, Arc<Blobs>);
 #[derive(Clone)]
 pub struct World {
     pub keys: Vec<SigningKey>,
-    secrets: Vec<Private>,
+    pub secrets: Vec<Private>,
     pub genesis: Genesis,
     owner: SigningKey,
     program: (Digest, Vec<u8>),
@@ -103,6 +117,8 @@ pub struct World {
     /// A validator whose node spreads the records' transactions, instead of the first one's, and what it has under their
     /// digests.
     pub spreads: Option<(usize, Serves)>,
+    /// Who looks on as validators start, and after each of their final blocks.
+    pub watch: Option<Watch>,
     disks: Arc<Mutex<BTreeMap<usize, Disk>>>,
 }
 
@@ -160,6 +176,7 @@ impl World {
             good: false,
             late: None,
             spreads: None,
+            watch: None,
             disks,
         }
     }
@@ -373,6 +390,13 @@ impl EngineDefinition for World {
         let outbox = Outbox::default();
         let (world, spread, held) = (self.clone(), outbox.clone(), blobs);
         context.child("owner").spawn(move |clock| async move { world.own(index, clock, spread, held).await });
+        let announce: After = match &self.watch {
+            Some(watch) => {
+                let (chain, outbox) = (chain.clone(), outbox.clone());
+                watch(Started { index, chain, outbox, manager: init.oracle.manager() })
+            }
+            None => Arc::new(|_| {}),
+        };
         let (monitor, key) = (init.monitor, me.clone());
         let running = engine::start(
             Setup {
@@ -387,7 +411,7 @@ impl EngineDefinition for World {
                 pace: Pace::default(),
                 timeouts: Timeouts::default(),
                 prefix: format!("validator-{index}"),
-                announce: Arc::new(|_| {}),
+                announce,
                 outbox,
             },
             move |inner| MonitorReporter::new(key, monitor, inner),
