@@ -72,12 +72,15 @@ pub fn map_proof(bytes: &[u8]) {
     assert!(certify::verify_absent(&root, 1, b"key", &proof).is_err(), "a root was hit by chance");
 }
 
-/// Certificates, hand-overs and receipts have one spelling, and whatever a whole check accepts, a client that went the
+/// Certificates, hand-overs, ways and receipts have one spelling, and whatever a whole check accepts, a client that went the
 /// same way accepts too.
 pub fn certificate_check(bytes: &[u8]) {
     use certify::receipt::Receipt;
     if let Ok(handover) = certify::decode::<certify::Handover>(bytes) {
         assert_eq!(certify::encode(&handover), bytes, "two spellings of one hand-over");
+    }
+    if let Ok(way) = certify::decode::<certify::Way>(bytes) {
+        assert_eq!(certify::encode(&way), bytes, "two spellings of one way");
     }
     if let Ok(receipt) = Receipt::decode(bytes) {
         assert_eq!(receipt.encode(), bytes, "two spellings of one receipt");
@@ -86,6 +89,9 @@ pub fn certificate_check(bytes: &[u8]) {
     assert_eq!(certify::encode(&found), bytes, "two spellings of one certificate");
     if let Ok(client) = found.check(&found.checkpoint, None) {
         assert_eq!(found.check_with(&client), Ok(()), "a certificate checked once is not checked again");
+        let reached = client.checkpoint();
+        let again = found.check(&reached, None).map(|client| client.checkpoint());
+        assert_eq!(again, Ok(reached), "what a certificate leads to cannot be trusted in its place");
     }
 }
 

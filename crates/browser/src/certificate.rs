@@ -2,7 +2,8 @@
 //! holds this against.
 
 use certify::{
-    Certificate, Checkpoint, Client, Clock, Committee, Header, Refusal, decode, encode, verify_present,
+    Certificate, Checkpoint, Client, Clock, Committee, Handover, Header, Refusal, decode, encode,
+    verify_present,
 };
 use dossier::code;
 use ledger::entry::{Record, Records, Status, Table};
@@ -42,9 +43,14 @@ fn examine(lines: &mut Lines, file: &[u8], trusted: &[u8], now: Option<u64>) -> 
     })?;
     let whole = decode::<Certificate>(file).map_err(Refusal::from);
     let whole = lines.settle("file", whole, |_| format!("{} bytes, spelled the one way", file.len()))?;
-    let same = if whole.checkpoint == trusted { Ok(()) } else { Err(Refusal::Checkpoint) };
-    lines.settle("start", same, |()| "the certificate rests on the checkpoint that is pinned here".into())?;
-    let client = walk(lines, &whole, &trusted, now)?;
+    let start = lines.settle("start", whole.start(&trusted), |_| {
+        if whole.checkpoint == trusted {
+            return "the certificate rests on the checkpoint that is pinned here".into();
+        }
+        let from = whole.checkpoint.epoch;
+        format!("the certificate rests on epoch {from} and passes through the checkpoint that is pinned here")
+    })?;
+    let client = walk(lines, start, &trusted, now)?;
     let (header, finality) = (&whole.header, &whole.finality);
     lines.settle("finality", client.accept(header, finality), |()| {
         let (signed, seats) = (finality.signers.count_ones(), finality.seats);
@@ -56,14 +62,18 @@ fn examine(lines: &mut Lines, file: &[u8], trusted: &[u8], now: Option<u64>) -> 
         format!("it leads to the state root of that block in {} steps", entry.proof.siblings.len())
     })?;
     let record = (entry.namespace == Records::NAMESPACE).then(|| read_record(lines, &whole)).flatten();
-    Some(told(&whole, &client, record))
+    Some(told(&whole, &trusted, &client, record))
 }
 
-/// From the checkpoint's committee to that of the header.
-fn walk(lines: &mut Lines, whole: &Certificate, trusted: &Checkpoint, now: Option<u64>) -> Option<Client> {
-    let committee = whole.committee.clone().ok_or(Refusal::Committee);
+/// From the checkpoint's committee to that of the header, by the hand-overs between them.
+fn walk(
+    lines: &mut Lines,
+    (committee, steps): (Committee, &[Handover]),
+    trusted: &Checkpoint,
+    now: Option<u64>,
+) -> Option<Client> {
     let clock = now.map(|now| Clock { now, trust: TRUST, drift: DRIFT });
-    let start = committee.and_then(|committee| Client::new(trusted, committee, clock));
+    let start = Client::new(trusted, committee, clock);
     let is_age = matches!(start, Err(Refusal::Stale | Refusal::Future));
     let mut client = lines.settle(if is_age { "age" } else { "committee" }, start, |client| {
         format!("{} seats with valid keys, as the checkpoint names them", client.committee().seats.len())
@@ -85,8 +95,8 @@ fn walk(lines: &mut Lines, whole: &Certificate, trusted: &Checkpoint, now: Optio
             );
         }
     }
-    let followed = whole.handovers.iter().try_for_each(|step| client.follow(step));
-    let count = whole.handovers.len();
+    let followed = steps.iter().try_for_each(|step| client.follow(step));
+    let count = steps.len();
     lines.settle("hand-overs", followed, |()| match count {
         0 => "none is needed: the committee is that of the checkpoint".into(),
         _ => format!("{count} committees handed over to the next, each with its quorum"),
@@ -183,10 +193,11 @@ fn checkpoint(point: &Checkpoint) -> Json {
     ])
 }
 
-/// What the certificate showed.
-fn told(whole: &Certificate, client: &Client, record: Option<Json>) -> Json {
-    let Certificate { checkpoint: start, handovers, header, finality, entry, .. } = whole;
+/// What the certificate showed to whoever trusts this checkpoint.
+fn told(whole: &Certificate, start: &Checkpoint, client: &Client, record: Option<Json>) -> Json {
+    let Certificate { header, finality, entry, .. } = whole;
     let &Header { height, epoch, time, .. } = header;
+    let handovers = epoch.saturating_sub(start.epoch);
     let mut json = object([
         ("network", hex(&header.network).into()),
         ("height", number(height)),
@@ -195,7 +206,7 @@ fn told(whole: &Certificate, client: &Client, record: Option<Json>) -> Json {
         ("header", hex(&header.digest()).into()),
         ("state", hex(&header.state).into()),
         ("committee", committee(client.committee(), finality.signers)),
-        ("handovers", u32::try_from(handovers.len()).unwrap_or(u32::MAX).into()),
+        ("handovers", number(handovers)),
         ("start", checkpoint(start)),
         ("reached", checkpoint(&client.checkpoint())),
         (

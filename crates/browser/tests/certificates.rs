@@ -5,7 +5,7 @@ mod network;
 use std::fs;
 use std::path::PathBuf;
 
-use certify::{Certificate, Checkpoint, Clock, decode, encode};
+use certify::{Certificate, Checkpoint, Client, Clock, decode, encode};
 use ledger::entry::Status;
 use network::{START, certificate, checkpoint, digest, record};
 use serde_json::Value;
@@ -70,6 +70,26 @@ fn every_vector_gets_its_verdict() {
         assert!(answer["certificate"]["record"].is_null());
     }
     assert_eq!(good, 15);
+}
+
+#[test]
+fn a_checkpoint_on_the_way_may_be_pinned() {
+    let bytes = fs::read(folder().join("good-n7-chain.bin")).unwrap();
+    let file: Certificate = decode(&bytes).unwrap();
+    let mut client = Client::new(&file.checkpoint, file.committee.clone().unwrap(), None).unwrap();
+    for step in file.handovers.iter() {
+        client.follow(step).unwrap();
+        let pinned = client.checkpoint();
+        let answer = is_as_certify_says(&bytes, &encode(&pinned), None);
+        let shown = &answer["certificate"];
+        assert_eq!(shown["handovers"].as_u64(), Some(3 - pinned.epoch), "{answer}");
+        assert_eq!(unhex(shown["start"]["bytes"].as_str().unwrap()), encode(&pinned));
+        let start = answer["checks"].as_array().unwrap().iter().find(|line| line["name"] == "start").unwrap();
+        assert!(start["detail"].as_str().unwrap().contains("rests on epoch 0 and passes through"), "{start}");
+        let other = Checkpoint { height: pinned.height + 1, ..pinned };
+        let answer = is_as_certify_says(&bytes, &encode(&other), None);
+        assert_eq!(failed(&answer).map(|(name, _)| name), Some("start"), "{answer}");
+    }
 }
 
 #[test]

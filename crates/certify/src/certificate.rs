@@ -85,22 +85,71 @@ impl Canonical for Certificate {
 }
 
 impl Certificate {
-    /// Checks all of it from a checkpoint that is trusted. Gives the client at the header's epoch: its
-    /// [`checkpoint`](Client::checkpoint) may be pinned.
+    /// Checks all of it from a checkpoint that is trusted: the one that the file rests on, or one that its hand-overs
+    /// pass through. Gives the client at the header's epoch: its [`checkpoint`](Client::checkpoint) may be pinned.
     ///
     /// # Errors
     /// [`Refusal`] that says what does not hold.
     pub fn check(&self, trusted: &Checkpoint, clock: Option<Clock>) -> Result<Client, Refusal> {
-        if self.checkpoint != *trusted {
-            return Err(Refusal::Checkpoint);
-        }
-        let committee = self.committee.clone().ok_or(Refusal::Committee)?;
+        self.check_along(trusted, clock, |_, _| ())
+    }
+
+    /// As [`check`](Self::check), and shows the client at every epoch from the trusted checkpoint's to the header's, with
+    /// the greatest height of that epoch which the file shows. What was shown counts only if the check succeeds.
+    ///
+    /// # Errors
+    /// [`Refusal`] that says what does not hold.
+    pub fn check_along(
+        &self,
+        trusted: &Checkpoint,
+        clock: Option<Clock>,
+        mut show: impl FnMut(&Client, u64),
+    ) -> Result<Client, Refusal> {
+        let (committee, steps) = self.start(trusted)?;
         let mut client = Client::new(trusted, committee, clock)?;
-        for step in self.handovers.iter() {
+        for step in steps {
+            show(&client, step.header.height);
             client.follow(step)?;
         }
+        show(&client, self.header.height);
         self.check_with(&client)?;
         Ok(client)
+    }
+
+    /// Where whoever trusts a checkpoint begins in this file: the committee that it names, and the hand-overs from there
+    /// on. A file that rests on an earlier epoch of the network must pass through the checkpoint.
+    ///
+    /// Soundness: what stands before the trusted checkpoint is not believed, so no signature in it is looked at: those
+    /// keys may be for sale by now. It only carries the committee, and a committee with another digest than the trusted one is
+    /// refused, here and by [`Client::new`].
+    ///
+    /// # Errors
+    /// [`Refusal`]: another network, a file that begins after the checkpoint or ends before its epoch, one that passes
+    /// through another checkpoint, or one without a committee.
+    pub fn start(&self, trusted: &Checkpoint) -> Result<(Committee, &[Handover]), Refusal> {
+        let own = &self.checkpoint;
+        if own.network != trusted.network {
+            return Err(Refusal::Network);
+        }
+        let before = trusted.epoch.checked_sub(own.epoch);
+        let before = before.ok_or(Refusal::Later { begins: own.epoch, trusted: trusted.epoch })?;
+        let steps = usize::try_from(before).ok().and_then(|before| self.handovers.split_at_checked(before));
+        let ends = own.epoch.saturating_add(u64::try_from(self.handovers.len()).unwrap_or(u64::MAX));
+        let (passed, rest) = steps.ok_or(Refusal::Earlier { ends, trusted: trusted.epoch })?;
+        let Some(last) = passed.last() else {
+            let is_same = own == trusted;
+            let committee = is_same.then(|| self.committee.clone()).ok_or(Refusal::Checkpoint)?;
+            return Ok((committee.ok_or(Refusal::Committee)?, rest));
+        };
+        let first = self.committee.clone().ok_or(Refusal::Committee)?;
+        let committee = passed.iter().try_fold(first, |committee, step| step.change.apply(&committee))?;
+        let &Header { height, time, .. } = &last.header;
+        let (epoch, digest) = (committee.epoch, committee.digest());
+        let reached = Checkpoint { network: own.network, epoch, height, time, committee: digest };
+        if reached != *trusted {
+            return Err(Refusal::Checkpoint);
+        }
+        Ok((committee, rest))
     }
 
     /// Checks header and entry with a client that is at the header's epoch, whatever the file rests on.

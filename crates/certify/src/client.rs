@@ -50,6 +50,16 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// That a client may begin at this checkpoint.
+    ///
+    /// # Errors
+    /// [`Refusal::Future`], or [`Refusal::Stale`] if it is older than it may be.
+    pub fn admits(&self, start: &Checkpoint) -> Result<(), Refusal> {
+        self.allows(start.time)?;
+        let is_young = self.now <= start.time.saturating_add(self.trust);
+        is_young.then_some(()).ok_or(Refusal::Stale)
+    }
+
     fn allows(&self, time: u64) -> Result<(), Refusal> {
         let is_past = time <= self.now.saturating_add(self.drift);
         is_past.then_some(()).ok_or(Refusal::Future)
@@ -76,12 +86,7 @@ impl Client {
     /// # Errors
     /// [`Refusal`]: another committee, bad keys, or a checkpoint that is too old.
     pub fn new(start: &Checkpoint, committee: Committee, clock: Option<Clock>) -> Result<Self, Refusal> {
-        if let Some(clock) = clock {
-            clock.allows(start.time)?;
-            if clock.now > start.time.saturating_add(clock.trust) {
-                return Err(Refusal::Stale);
-            }
-        }
+        clock.map_or(Ok(()), |clock| clock.admits(start))?;
         let digest = committee.digest();
         if digest != start.committee || committee.epoch != start.epoch {
             return Err(Refusal::Committee);

@@ -17,6 +17,7 @@
 //! | `handover.rs` | from one epoch's committee to the next |
 //! | `client.rs` | from a checkpoint to any later epoch |
 //! | `certificate.rs` | the file: an entry of the state, finalised |
+//! | `way.rs` | from an epoch on, for whoever keeps in touch |
 //! | `receipt.rs` | the same as a COSE receipt |
 //! | `refusal.rs` | why not |
 //!
@@ -47,6 +48,7 @@ pub mod map;
 pub mod receipt;
 pub mod refusal;
 pub mod varint;
+pub mod way;
 pub mod wire;
 
 pub use certificate::{Certificate, Entry};
@@ -58,4 +60,5 @@ pub use hash::Digest;
 pub use header::Header;
 pub use map::{MapProof, MapRefusal, verify_absent, verify_present};
 pub use refusal::Refusal;
+pub use way::Way;
 pub use wire::{Bounded, Canonical, Malformed, Reader, decode, encode};

@@ -48,8 +48,22 @@ pub enum Refusal {
     Next,
     /// Height or time go back.
     Backwards,
-    /// The certificate rests on another checkpoint than the one that is trusted.
+    /// The certificate neither rests on the trusted checkpoint nor passes through it.
     Checkpoint,
+    /// The certificate begins after the trusted checkpoint: what led there is missing.
+    Later {
+        /// The epoch it rests on.
+        begins: u64,
+        /// The epoch of the trusted checkpoint.
+        trusted: u64,
+    },
+    /// The certificate ends before the trusted checkpoint's epoch: its committee says nothing of earlier headers.
+    Earlier {
+        /// The epoch its hand-overs lead to.
+        ends: u64,
+        /// The epoch of the trusted checkpoint.
+        trusted: u64,
+    },
     /// The checkpoint is older than the trust period: its committee may have withdrawn its stake.
     Stale,
     /// A header's time is after the clock.
@@ -80,7 +94,19 @@ impl fmt::Display for Refusal {
             Self::Header => write!(f, "what the committee finalised is another header"),
             Self::Next => write!(f, "the header does not name this committee as the next"),
             Self::Backwards => write!(f, "height or time is before that of the checkpoint"),
-            Self::Checkpoint => write!(f, "the certificate rests on another checkpoint than the trusted one"),
+            Self::Checkpoint => {
+                write!(f, "the certificate neither rests on the trusted checkpoint nor passes through it")
+            }
+            Self::Later { begins, trusted } => write!(
+                f,
+                "the certificate begins in epoch {begins}, the trusted checkpoint is of epoch {trusted}: fetch it from \
+                 epoch {trusted} on, or trust a checkpoint of epoch {begins} or later"
+            ),
+            Self::Earlier { ends, trusted } => write!(
+                f,
+                "the certificate is of epoch {ends}, before the trusted checkpoint's epoch {trusted}, whose committee \
+                 vouches for nothing earlier: fetch it anew, for records stay in the state"
+            ),
             Self::Stale => write!(
                 f,
                 "the checkpoint is older than the trust period: get a newer one from a trusted source"

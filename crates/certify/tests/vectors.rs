@@ -170,7 +170,7 @@ fn handovers_follow_one_by_one() {
             ..with(Vec::new())
         };
         short.check(&reached, None).unwrap();
-        assert_eq!(short.check(&trusted, None).unwrap_err(), Refusal::Checkpoint);
+        assert_eq!(short.check(&trusted, None).unwrap_err(), Refusal::Later { begins: 3, trusted: 0 });
     }
 }
 
