@@ -20,10 +20,10 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
-use certify::certificate::{Certificate, Entry};
+use certify::certificate::{Certificate, Entry, FILE_MAX};
 use certify::hash::Digest;
 use certify::wire::{Bounded, decode, encode};
-use certify::{Checkpoint, Committee};
+use certify::{Checkpoint, Committee, Way};
 use dossier::code;
 use futures::StreamExt as _;
 use hyper::service::{Service as _, service_fn};
@@ -655,12 +655,16 @@ fn certificate(app: &Shared, statement: &Digest, from: u64) -> Answer<Option<Cer
 
 /// The checkpoint of an epoch: its first header is the last of the one before, or that of height 0.
 fn start(app: &Shared, epoch: u64) -> Answer<(Checkpoint, Committee)> {
-    if epoch == 0 {
+    let Some(before) = epoch.checked_sub(1) else {
         return Ok((app.chain.checkpoint.clone(), app.chain.first.clone()));
-    }
+    };
     let last = epoch.saturating_mul(app.chain.genesis.parameters.epoch_blocks).saturating_sub(1);
     let missing = || Refused::missing("that epoch is not known");
-    let header = app.chain.block(last)?.ok_or_else(missing)?.header;
+    // A node that began late has no blocks of before, but the hand-overs.
+    let header = match app.chain.block(last)? {
+        Some(block) => block.header,
+        None => app.chain.handover(before)?.ok_or_else(missing)?.header,
+    };
     let committee = app.chain_committee(epoch).ok_or_else(missing)?;
     let (network, height, time) = (header.network, header.height, header.time);
     Ok((Checkpoint { network, epoch, height, time, committee: committee.digest() }, committee))
@@ -685,6 +689,38 @@ async fn get_certificate(Extract(app): App, At(statement): At, Ask(from): Ask<Si
     let statement = digest(&statement)?;
     let found = certified(|| certificate(&app, &statement, from.from.unwrap_or(0))).await?;
     Ok(bytes(encode(&found)))
+}
+
+/// The committee of an epoch, and the hand-overs from it on, as many as fit into one answer.
+fn way(app: &Shared, from: u64) -> Answer<Way> {
+    let tip = app.chain.tip();
+    if from > tip.epoch {
+        return Err(Refused::field("that epoch has not begun"));
+    }
+    let missing =
+        || Refused::missing("the committee of that epoch is not kept any more; ask from epoch 0 on");
+    let committee = app.chain_committee(from).ok_or_else(missing)?;
+    let mut room = FILE_MAX.saturating_sub(encode(&committee).len()).saturating_sub(size_of::<u32>());
+    let mut handovers = Bounded::default();
+    for epoch in from..tip.epoch {
+        let Some(step) = app.chain.handover(epoch)? else {
+            // That of the epoch that has just ended comes a moment later; no other may be missing.
+            if epoch.saturating_add(1) < tip.epoch {
+                return Err(Refused::missing(&format!("the hand-over of epoch {epoch} is missing here")));
+            }
+            break;
+        };
+        let Some(left) = room.checked_sub(encode(&step).len()) else { break };
+        if handovers.push(step).is_err() {
+            break;
+        }
+        room = left;
+    }
+    Ok(Way { committee, handovers })
+}
+
+async fn get_handovers(Extract(app): App, Ask(from): Ask<Since>) -> Answer<Response> {
+    Ok(bytes(encode(&way(&app, from.from.unwrap_or(0))?)))
 }
 
 // ---- streams, metrics, pages ----
@@ -797,6 +833,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/parameters", get(parameters))
         .route("/v1/checkpoint", get(checkpoint))
+        .route("/v1/handovers", get(get_handovers))
         .route("/v1/genesis", get(genesis))
         .route("/v1/snapshot", get(snapshot))
         .route("/v1/blocks", get(blocks))
