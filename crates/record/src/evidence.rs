@@ -19,7 +19,6 @@ const REPORT: &str = "report.html";
 const SALTS: &str = "salts.json";
 const SIGNER: &str = "signer.pem";
 const STATEMENT: &str = "statement.sigstore.json";
-const VERDICTS: &str = "verdicts.bin";
 
 /// The members of an evidence file, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,8 +41,6 @@ pub struct Evidence {
     pub signer: Vec<u8>,
     /// The signed statement.
     pub statement: Vec<u8>,
-    /// The validators' verdicts.
-    pub verdicts: Option<Vec<u8>>,
 }
 
 /// Whether bytes look like an evidence file.
@@ -62,7 +59,6 @@ fn limit(name: &str) -> Option<usize> {
         SALTS => limits::SALTS,
         SIGNER => limits::KEY,
         STATEMENT => limits::ENVELOPE,
-        VERDICTS => limits::VERDICTS,
         _ => return None,
     };
     Some(most)
@@ -70,8 +66,7 @@ fn limit(name: &str) -> Option<usize> {
 
 impl Evidence {
     fn members(&self) -> Members<'_> {
-        let Self { accuracy, certificate, model, proof, ranges, report, salts, signer, statement, verdicts } =
-            self;
+        let Self { accuracy, certificate, model, proof, ranges, report, salts, signer, statement } = self;
         let always = [
             (MODEL, model),
             (PROOF, proof),
@@ -80,8 +75,7 @@ impl Evidence {
             (SIGNER, signer),
             (STATEMENT, statement),
         ];
-        let perhaps =
-            [(ACCURACY, accuracy), (CERTIFICATE, certificate), (RANGES, ranges), (VERDICTS, verdicts)];
+        let perhaps = [(ACCURACY, accuracy), (CERTIFICATE, certificate), (RANGES, ranges)];
         let perhaps = perhaps.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?)));
         always.into_iter().chain(perhaps).map(|(name, part)| (name, part.as_slice())).collect()
     }
@@ -110,8 +104,8 @@ impl Evidence {
         let mut need = |name: &str| take(name).ok_or_else(|| missing(name));
         let (model, proof, report) = (need(MODEL)?, need(PROOF)?, need(REPORT)?);
         let (salts, signer, statement) = (need(SALTS)?, need(SIGNER)?, need(STATEMENT)?);
-        let [accuracy, certificate, ranges, verdicts] = [ACCURACY, CERTIFICATE, RANGES, VERDICTS].map(take);
-        Ok(Self { accuracy, certificate, model, proof, ranges, report, salts, signer, statement, verdicts })
+        let [accuracy, certificate, ranges] = [ACCURACY, CERTIFICATE, RANGES].map(take);
+        Ok(Self { accuracy, certificate, model, proof, ranges, report, salts, signer, statement })
     }
 
     /// The statement, if its signature is good, and who made it. That the proof bears it out is for
@@ -143,26 +137,21 @@ impl Evidence {
         Ok(())
     }
 
-    /// Asks a checker about the network's certificate and verdicts, if there are any. Gives a line for
-    /// people per annex.
+    /// Asks a checker about the network's certificate, if there is one. Gives a line for people per annex.
     ///
     /// # Errors
-    /// When the checker refuses one.
+    /// When the checker refuses it.
     pub fn annexes(&self, statement: &Statement, checker: &dyn Annexes) -> Outcome<Vec<(String, String)>> {
-        let found = [(CERTIFICATE, &self.certificate), (VERDICTS, &self.verdicts)];
-        let mut lines = Vec::new();
-        for (name, bytes) in found.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?))) {
-            let words = checker.check(name, bytes, statement);
-            let words = words.map_err(|why| Refused::new(Part::Annex, format!("`{name}`: {why}")))?;
-            lines.push((name.to_string(), words));
-        }
-        Ok(lines)
+        let Some(bytes) = &self.certificate else { return Ok(Vec::new()) };
+        let words = checker.check(CERTIFICATE, bytes, statement);
+        let words = words.map_err(|why| Refused::new(Part::Annex, format!("`{CERTIFICATE}`: {why}")))?;
+        Ok(vec![(CERTIFICATE.to_string(), words)])
     }
 }
 
 /// Checks what the network adds to an evidence file.
 pub trait Annexes {
-    /// What `certificate.bin` or `verdicts.bin` says about the statement, for people.
+    /// What `certificate.bin` says about the statement, for people.
     ///
     /// # Errors
     /// Why it is refused.
@@ -175,6 +164,6 @@ pub struct NoNetwork;
 
 impl Annexes for NoNetwork {
     fn check(&self, _: &str, _: &[u8], _: &Statement) -> Result<String, String> {
-        Err("this version of zerotell cannot check it".into())
+        Err("no network is trusted here, so it cannot be checked".into())
     }
 }

@@ -12,10 +12,8 @@ pub const SALTS: usize = 1 << 12;
 pub const REPORT: usize = 1 << 26;
 /// Bytes of the accuracy report.
 pub const ACCURACY: usize = 1 << 26;
-/// Bytes of a certificate of the network.
-pub const CERTIFICATE: usize = 1 << 20;
-/// Bytes of the verdicts of the network.
-pub const VERDICTS: usize = 1 << 24;
+/// Bytes of a certificate of the network: those of its largest file.
+pub const CERTIFICATE: usize = 1 << 22;
 /// Depth of nested JSON.
 pub const DEPTH: usize = 12;
 /// Largest absolute integer in JSON: beyond it other readers round.

@@ -27,7 +27,7 @@ pub enum Part {
     Ranges,
     /// The report for people.
     Report,
-    /// The network's certificate or verdicts.
+    /// The network's certificate.
     Annex,
 }
 
@@ -64,7 +64,9 @@ impl Part {
             Self::Statement => "do not rely on it: what was signed is not what the proof shows",
             Self::Accuracy => "ask the owner for the accuracy report that belongs to this program",
             Self::Report => "do not read that report: make one from the checked parts (--report FILE)",
-            Self::Annex => "check with a version that knows it, or ask for the evidence without it",
+            Self::Annex => {
+                "name its network (--genesis FILE or --checkpoint FILE), or ask for the evidence without it"
+            }
         }
     }
 }

@@ -428,14 +428,13 @@ fn every_member_is_needed_and_none_may_be_added() {
         accuracy: Some(b"a".to_vec()),
         certificate: Some(b"c".to_vec()),
         ranges: Some(b"r".to_vec()),
-        verdicts: Some(b"v".to_vec()),
         ..evidence(statement(&facts).encode(), &key(KeyKind::Ed25519, 7))
     };
     let bytes = whole.encode().unwrap();
     assert_eq!(Evidence::decode(&bytes).unwrap(), whole);
     let members = archive::decode(&bytes, |_| Some(usize::MAX)).unwrap();
-    assert_eq!(members.len(), 10);
-    let optional = ["accuracy.json", "certificate.bin", "ranges.ztr", "verdicts.bin"];
+    assert_eq!(members.len(), 9);
+    let optional = ["accuracy.json", "certificate.bin", "ranges.ztr"];
     for name in members.keys() {
         let mut fewer = members.clone();
         fewer.remove(name);
@@ -501,7 +500,7 @@ fn annexes_are_checked_by_those_who_know_the_network() {
     assert_eq!(made.annexes(&honest, &NoNetwork).unwrap(), []);
     let with = |certificate: &[u8]| Evidence { certificate: Some(certificate.to_vec()), ..made.clone() };
     let refused = with(b"good").annexes(&honest, &NoNetwork).unwrap_err();
-    assert!(refused.part == Part::Annex && refused.why.contains("cannot check"), "{refused}");
+    assert!(refused.part == Part::Annex && refused.why.contains("cannot be checked"), "{refused}");
     assert_eq!(with(b"good").annexes(&honest, &Network).unwrap().len(), 1);
     assert!(
         with(b"bad").annexes(&honest, &Network).unwrap_err().why.contains("`certificate.bin`: it is bad")

@@ -109,7 +109,6 @@ fn every_changed_part_is_refused_by_its_name() {
         (Box::new(|e| e.accuracy = Some(b"{}".to_vec())), BAD_EVIDENCE, "accuracy"),
         (Box::new(|e| e.ranges = Some(b"ZTRC".to_vec())), crate::failure::BAD_RANGES, "weight ranges"),
         (Box::new(|e| e.certificate = Some(vec![])), BAD_ANNEX, "certificate"),
-        (Box::new(|e| e.verdicts = Some(vec![1])), BAD_ANNEX, "certificate"),
     ];
     for (number, (change, code, name)) in rows.into_iter().enumerate() {
         assert_eq!(refusal(&with(&honest, change)), (code, name), "row {number}");
