@@ -15,7 +15,7 @@ use verify::Link;
 use crate::epochs::{self, Next};
 use crate::failure::{Failure, KEY, NODE, Outcome};
 use crate::files::{FILE_BYTES, decode_link, read_bounded, write_whole};
-use crate::network::checked;
+use crate::network::{self, checked};
 use crate::pipeline::ms;
 use crate::register::{Named, named};
 use crate::sender::{Cost, Said, SendArgs, Sender, Sent, node_failure};
@@ -110,6 +110,9 @@ fn present(sender: &Sender<'_>, model: &Digest, path: &Path) -> Outcome<Digest> 
 pub fn run(args: &AdvanceArgs) -> Outcome<ExitCode> {
     let named = named(&args.model_key)?;
     let sender = args.send.open()?;
+    if let Some(trusted) = sender.trusted.as_ref().filter(|_| args.send.wait) {
+        trusted.young()?;
+    }
     let from = present(&sender, &named.model, &args.model_key)?;
     let ready = ready(link(args, &named, &from)?, &named, &args.model_key)?;
     let started = Instant::now();
@@ -159,9 +162,12 @@ fn told(args: &AdvanceArgs, sender: &Sender<'_>, names: &StepNames, started: Ins
     let took = ms(started);
     let certificate = match verdict.status.as_str() {
         "undecided" => None,
-        _ => Some(sender.client.certificate(&names.statement).map_err(node_failure)?),
+        _ => {
+            let from = network::from(sender.trusted.as_ref());
+            Some(sender.client.certificate(&names.statement, from).map_err(node_failure)?)
+        }
     };
-    let checked = checked(sender.trusted.as_ref(), certificate.as_deref(), &names.statement)?;
+    let checked = checked(sender.trusted.as_ref(), certificate.as_deref(), &names.statement)?.is_some();
     let mut written = None;
     if let (Some(path), Some(bytes)) = (&args.output, &certificate) {
         write_whole(path, bytes, 0o644)?;
@@ -232,7 +238,11 @@ impl Told {
         if self.moved {
             anstream::println!("  the ledger has the model under {}", text::hex(&names.to));
         }
-        let word = if self.checked { "was checked" } else { "was NOT checked (--genesis checks it)" };
+        let word = if self.checked {
+            "was checked"
+        } else {
+            "was NOT checked (--genesis or --checkpoint checks it)"
+        };
         let line = format!("fee {} units; the certificate {word}", sent.fee);
         anstream::println!("  {}", paint(DIM, line));
         if let Some(path) = &self.written {

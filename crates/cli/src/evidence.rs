@@ -14,6 +14,7 @@ use record::{
 };
 use serde_json::json;
 
+use crate::certificate::Witness;
 use crate::context;
 use crate::failure::{
     BAD_ANNEX, BAD_EVIDENCE, BAD_REPORT, BAD_SIGNATURE, BAD_STATEMENT, EVIDENCE, Failure, Outcome, USAGE,
@@ -402,8 +403,12 @@ pub fn verify(args: &VerifyArgs, bytes: &[u8], expect: &mut Expect) -> Outcome<E
     let key = args.key.as_deref().map(signing::public).transpose()?;
     let demands = Demands { signer: key.as_ref() };
     let network = args.trust.is_given().then(|| args.trust.network()).transpose()?;
-    let checker: &dyn Annexes = network.as_ref().map_or(&NoNetwork, |network| network);
-    let (examination, page) = examine_evidence(bytes, expect, &demands, checker);
+    let witness = network.as_ref().map(Witness::new);
+    let checker: &dyn Annexes = witness.as_ref().map_or(&NoNetwork, |witness| witness);
+    let (mut examination, page) = examine_evidence(bytes, expect, &demands, checker);
+    if let Some(says) = witness.and_then(Witness::says).filter(|_| examination.accepted()) {
+        examination.voted(&says);
+    }
     if let (Some(path), Some(page)) = (&args.report, &page) {
         write_whole(path, page.as_bytes(), 0o644)?;
     }

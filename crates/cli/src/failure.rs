@@ -280,7 +280,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         NETWORK_FILE,
-        "The file is no genesis of a network, no checkpoint, no configuration of a node, or its keys cannot be used. A genesis says who the first validators are: take it only from somebody you trust.",
+        "The file is no genesis of a network, no checkpoint, or one that is too old, no configuration of a node, or its keys cannot be used. A genesis says who the first validators are: take it only from somebody you trust. `zerotell fetch checkpoint PIN`, once a week, keeps a pinned checkpoint young.",
     ),
     (
         "ZT223",
@@ -288,7 +288,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         BAD_CERTIFICATE,
-        "Verdict: the certificate is damaged, does not start from the checkpoint that is trusted, is too old, or was not signed by the network's validators. Ask for it again, or for one from your checkpoint's epoch on.",
+        "Verdict: the certificate is damaged, neither rests on the trusted checkpoint nor passes through it, was not signed by the network's validators, or the checkpoint is too old. The line says which, and what to do: `zerotell fetch certificate` fetches one anew, `zerotell fetch checkpoint` keeps a pinned checkpoint young.",
     ),
     (
         EVIDENCE,
@@ -339,7 +339,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         BAD_ANNEX,
-        "Verdict: a certificate or verdicts in the evidence are refused, or cannot be checked by this version.",
+        "Verdict: the network's certificate in the evidence is refused, or no network was named to check it with. `zerotell fetch certificate EVIDENCE.zte -o NEW.zte` puts a new one in the place of one that is older than your checkpoint.",
     ),
     (
         BAD_LINKS,

@@ -20,6 +20,8 @@ mod engine;
 mod epochs;
 mod evidence;
 mod failure;
+#[cfg(feature = "network")]
+mod fetch;
 mod files;
 mod inspect;
 mod keys;
@@ -50,6 +52,7 @@ mod sim;
 mod text;
 mod units;
 mod verify;
+mod votes;
 mod zip;
 
 mod bench;
@@ -138,6 +141,9 @@ enum Verb {
     /// Submit evidence to a network, and take its certificate
     #[cfg(feature = "network")]
     Submit(network::SubmitArgs),
+    /// Fetch a record's certificate anew, or bring a pinned checkpoint up to the present
+    #[cfg(feature = "network")]
+    Fetch(fetch::FetchArgs),
     /// Show an account of a network, and move its money and its stake
     #[cfg(feature = "network")]
     Account(account::AccountArgs),
@@ -184,6 +190,8 @@ impl Verb {
             #[cfg(feature = "network")]
             Self::Submit(args) => network::submit(args),
             #[cfg(feature = "network")]
+            Self::Fetch(args) => fetch::run(args),
+            #[cfg(feature = "network")]
             Self::Account(args) => account::run(args),
             #[cfg(feature = "network")]
             Self::Register(args) => register::run(args),
@@ -217,6 +225,8 @@ impl Verb {
             Self::Node(_) | Self::Net(_) => false,
             #[cfg(feature = "network")]
             Self::Submit(args) => args.form.json(),
+            #[cfg(feature = "network")]
+            Self::Fetch(args) => args.json(),
             #[cfg(feature = "network")]
             Self::Account(args) => args.json(),
             #[cfg(feature = "network")]

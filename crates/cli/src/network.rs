@@ -17,7 +17,7 @@ use node::peers::Place;
 use record::Evidence;
 use serde_json::json;
 
-use crate::certificate::{Network, TrustArgs};
+use crate::certificate::{Network, Refused, Says, TrustArgs};
 use crate::evidence::certified;
 use crate::failure::{EVIDENCE, Failure, NETWORK_FILE, NODE, Outcome, USAGE};
 use crate::files::{FILE_BYTES, decode_proof, read_bounded, write_new, write_whole};
@@ -487,6 +487,9 @@ pub fn submit(args: &SubmitArgs) -> Outcome<ExitCode> {
     let ready = ready(&args.evidence)?;
     let keys = Keys::read(&args.key).map_err(key_failure)?;
     let network = args.trust.is_given().then(|| args.trust.network()).transpose()?;
+    if let Some(network) = network.as_ref().filter(|_| args.wait) {
+        network.young()?;
+    }
     let client = Client::new(&args.node);
     let patience = Duration::from_secs(args.timeout);
     let started = Instant::now();
@@ -505,10 +508,16 @@ pub fn submit(args: &SubmitArgs) -> Outcome<ExitCode> {
     let accepted = verdict.status == "accepted";
     let certificate = match verdict.status.as_str() {
         "undecided" => None,
-        _ => Some(client.certificate(&statement).map_err(node_failure)?),
+        _ => Some(client.certificate(&statement, from(network.as_ref())).map_err(node_failure)?),
     };
-    let checked = checked(network.as_ref(), certificate.as_deref(), &statement)?;
-    let written = write(args, &ready, certificate.as_deref(), network.as_ref(), accepted)?;
+    let checked = checked(network.as_ref(), certificate.as_deref(), &statement)?.is_some();
+    let written = match (&args.output, certificate.as_deref()) {
+        (Some(path), Some(bytes)) => {
+            write(path, Some(&ready.bytes), bytes, network.as_ref().map(|network| (network, accepted)))?;
+            Some(path.display().to_string())
+        }
+        _ => None,
+    };
     if args.form.json() {
         let line = json!({
             "statement": name,
@@ -527,48 +536,53 @@ pub fn submit(args: &SubmitArgs) -> Outcome<ExitCode> {
     Ok(ExitCode::from(u8::from(!accepted)))
 }
 
-/// Whether a certificate was checked; one that does not hold, or is about another record, is a failure.
-pub fn checked(network: Option<&Network>, certificate: Option<&[u8]>, statement: &[u8; 32]) -> Outcome<bool> {
-    let (Some(network), Some(bytes)) = (network, certificate) else { return Ok(false) };
-    let says = network.check(bytes);
-    let fix = "the node does not belong to the network of the genesis, or lies; ask another";
-    let refuse = |why: String| Failure::misuse(NODE, "certificate", why, fix);
-    let says = says.map_err(refuse)?;
-    if says.statement != *statement {
-        return Err(refuse("it is about another record".into()));
-    }
-    Ok(true)
+/// The epoch that a certificate must rest on for whoever trusts this; a genesis, or nothing, is of the first.
+pub fn from(network: Option<&Network>) -> u64 {
+    network.map_or(0, |network| network.trusted().epoch)
 }
 
-fn write(
-    args: &SubmitArgs,
-    ready: &Ready,
-    certificate: Option<&[u8]>,
+/// What a certificate says, if a network is trusted; one that does not hold, or is about another record, is a failure.
+pub fn checked(
     network: Option<&Network>,
-    accepted: bool,
-) -> Outcome<Option<String>> {
-    let (Some(path), Some(bytes)) = (&args.output, certificate) else { return Ok(None) };
-    if path.extension().is_some_and(|ending| ending == "zte") {
-        let Some(network) = network else {
-            let fix = "add --genesis FILE";
-            let why = "the certificate must be checked before it goes into evidence";
-            return Err(Failure::misuse(USAGE, "--output", why, fix));
-        };
-        if !accepted {
-            let fix = "write it to a .ztc file";
-            return Err(Failure::misuse(
-                USAGE,
-                "--output",
-                "evidence holds no certificate of a refusal",
-                fix,
-            ));
-        }
-        let whole = certified(path, &ready.bytes, bytes.to_vec(), network)?;
-        write_whole(path, &whole, 0o644)?;
-    } else {
-        write_whole(path, bytes, 0o644)?;
+    certificate: Option<&[u8]>,
+    statement: &[u8; 32],
+) -> Outcome<Option<Says>> {
+    let (Some(network), Some(bytes)) = (network, certificate) else { return Ok(None) };
+    let says = network.check(bytes).map_err(|Refused { why, fix }| {
+        let fix = format!("the node does not belong to the network that is trusted, or lies; {fix}");
+        Failure::misuse(NODE, "certificate", why, fix)
+    })?;
+    if says.statement != *statement {
+        let fix = "the node lies; ask another";
+        return Err(Failure::misuse(NODE, "certificate", "it is about another record", fix));
     }
-    Ok(Some(path.display().to_string()))
+    Ok(Some(says))
+}
+
+/// Writes a certificate, or the evidence with the certificate in it: then the network that checks it, and whether the
+/// record is accepted, must be known.
+pub fn write(
+    path: &Path,
+    evidence: Option<&[u8]>,
+    certificate: &[u8],
+    network: Option<(&Network, bool)>,
+) -> Outcome<()> {
+    if path.extension().is_none_or(|ending| ending != "zte") {
+        return write_whole(path, certificate, 0o644);
+    }
+    let refuse = |why, fix| Failure::misuse(USAGE, "--output", why, fix);
+    let Some(evidence) = evidence else {
+        return Err(refuse("there is no evidence to put the certificate into", "write it to a .ztc file"));
+    };
+    let Some((network, is_accepted)) = network else {
+        let why = "the certificate must be checked before it goes into evidence";
+        return Err(refuse(why, "add --genesis FILE or --checkpoint FILE"));
+    };
+    if !is_accepted {
+        return Err(refuse("evidence holds no certificate of a refusal", "write it to a .ztc file"));
+    }
+    let whole = certified(path, evidence, certificate.to_vec(), network)?;
+    write_whole(path, &whole, 0o644)
 }
 
 fn print(verdict: &Verdict, took: f64, checked: bool, written: Option<&str>) {
@@ -583,9 +597,9 @@ fn print(verdict: &Verdict, took: f64, checked: bool, written: Option<&str>) {
         anstream::println!("  {}", verdict.what);
     }
     let word = if checked {
-        "the certificate was checked against the genesis"
+        "the certificate was checked against the genesis or checkpoint"
     } else {
-        "the certificate was NOT checked (--genesis checks it)"
+        "the certificate was NOT checked (--genesis or --checkpoint checks it)"
     };
     anstream::println!("  {}", paint(DIM, word));
     if let Some(path) = written {

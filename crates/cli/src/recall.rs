@@ -119,7 +119,7 @@ fn digest_in(
 }
 
 /// The record that a name or a file is about.
-fn statement(text: &str) -> Outcome<Digest> {
+pub fn statement(text: &str) -> Outcome<Digest> {
     let fix = "give the statement's 64 hexadecimal digits, a certificate (.ztc), or evidence (.zte)";
     digest_in(text, ("neither a statement nor a file", fix), |path, bytes| {
         let refused = |why: String| Failure::misuse(USAGE, path.display(), why, fix);

@@ -31,6 +31,15 @@ impl NodeArg {
     pub fn client(&self) -> Client {
         Client::new(&self.node)
     }
+
+    /// The network that the node names; it must be the one that is trusted, if one is.
+    pub fn network(&self, client: &Client, trusted: Option<&Network>) -> Outcome<Digest> {
+        let network = client.network().map_err(node_failure)?;
+        let Some(trusted) = trusted.filter(|trusted| trusted.name() != network) else { return Ok(network) };
+        let why = format!("its network is {}, not {}", text::hex(&network), text::hex(&trusted.name()));
+        let fix = "ask a node of the network whose genesis or checkpoint you gave";
+        Err(Failure::misuse(NODE, &self.node, why, fix))
+    }
 }
 
 /// Flags of everything that an account pays for.
@@ -152,13 +161,8 @@ impl SendArgs {
         let keys = Keys::read(&self.key).map_err(key_failure)?;
         let trusted = self.trust.is_given().then(|| self.trust.network()).transpose()?;
         let client = self.node.client();
-        let network = client.network().map_err(node_failure)?;
         // A signature is good on the network it names: a node that names another would get one for there.
-        if let Some(trusted) = trusted.as_ref().filter(|trusted| trusted.name() != network) {
-            let why = format!("its network is {}, not {}", text::hex(&network), text::hex(&trusted.name()));
-            let fix = "ask a node of the network whose genesis or checkpoint you gave";
-            return Err(Failure::misuse(NODE, &self.node.node, why, fix));
-        }
+        let network = self.node.network(&client, trusted.as_ref())?;
         let rules = client.parameters().map_err(node_failure)?;
         Ok(Sender { args: self, client, keys, trusted, network, rules })
     }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use verify::{Linked, Links, Refusal, SetupError, Verdict};
 
 use crate::accepted::Accepted;
-use crate::certificate::TrustArgs;
+use crate::certificate::{Says, TrustArgs};
 use crate::context::{self, ContextArgs, PART, Parts};
 use crate::data::{self, RowArgs};
 use crate::failure::{
@@ -192,6 +192,8 @@ pub struct Examination {
     pub bits: u32,
     /// Who signed the evidence, if it was evidence and the signature is good.
     pub signer: Option<String>,
+    /// What the network's certificate in evidence says, if it was checked.
+    pub network: Option<Value>,
     /// What links were verified now.
     pub linked: Vec<Linked>,
     /// Name of the weakest term.
@@ -243,6 +245,7 @@ impl Examination {
             verify_ms: 0.0,
             bits: 0,
             signer: None,
+            network: None,
             linked: Vec::new(),
             weakest: "none",
             union_bits: 0,
@@ -264,6 +267,15 @@ impl Examination {
     /// Adds a check that holds.
     pub fn pass(&mut self, name: &'static str, detail: impl Into<String>) {
         self.checks.push(Check { name, state: State::Passed, detail: detail.into() });
+    }
+
+    /// Adds who voted how, after the line of the certificate that says so.
+    pub fn voted(&mut self, says: &Says) {
+        let place = self.checks.iter().position(|check| check.name == "network").map(|at| at + 1);
+        let place = place.unwrap_or(self.checks.len());
+        let (name, state, detail) = ("verdicts", State::Passed, says.votes.words());
+        self.checks.insert(place, Check { name, state, detail });
+        self.network = Some(says.json());
     }
 
     /// Adds a line about what was not compared.
@@ -472,6 +484,7 @@ impl Examination {
             "guarantee": if self.accepted() { self.guarantee } else { "nothing" },
             "semantics": self.semantics,
             "signer": self.signer,
+            "network": self.network,
             "verify_ms": self.verify_ms,
             "bits": self.bits,
             "weakest": self.weakest,

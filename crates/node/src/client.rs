@@ -4,8 +4,9 @@ use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use certify::Way;
 use certify::hash::Digest;
-use certify::wire::encode;
+use certify::wire::{decode, encode};
 use dossier::{Dossier, Found, Names, code};
 use ed25519_dalek::SigningKey;
 use ledger::refusal::Failure;
@@ -489,12 +490,22 @@ impl Client {
         }
     }
 
-    /// The certificate file of a record.
+    /// The certificate file of a record, resting on the checkpoint of an epoch.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub fn certificate(&self, statement: &Digest) -> Asked<Vec<u8>> {
-        self.get(&format!("/v1/records/{}/certificate", record::json::hex(statement)))
+    pub fn certificate(&self, statement: &Digest, from: u64) -> Asked<Vec<u8>> {
+        self.get(&format!("/v1/records/{}/certificate?from={from}", record::json::hex(statement)))
+    }
+
+    /// The committee of an epoch and hand-overs from it on, as many as the node gives at once; none when the epoch
+    /// lasts. Nothing of it is checked.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and an answer that is none.
+    pub fn handovers(&self, from: u64) -> Asked<Way> {
+        let path = format!("/v1/handovers?from={from}");
+        decode(&self.get(&path)?).map_err(|why| self.fails(&path, why))
     }
 }
 

@@ -207,13 +207,14 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     heading(5, "A stranger checks offline");
     let trust = TrustArgs { genesis: Some(net.genesis.clone()), trust_days: 14, ..Default::default() };
     let network = trust.network()?;
-    let certificate = client.certificate(&statements[0]).map_err(asked)?;
+    let certificate = client.certificate(&statements[0], 0).map_err(asked)?;
     drop(processes);
     let checking = Instant::now();
     let says = network.check(&certificate).map_err(broken)?;
     let took = text::time(ms(checking));
     say("The network is switched off. From the genesis file alone:");
     anstream::println!("   {}  {}", paint(GOOD, "certificate holds:"), says.words());
+    say(&format!("Verdicts: {}.", says.votes.words()));
     anstream::println!("   {}", paint(DIM, format!("{} bytes, checked in {took}", certificate.len())));
     let path = scratch.path().join(format!("patient-{}.zte", args.patient));
     let evidence = read_bounded(&path, crate::files::FILE_BYTES)?;
