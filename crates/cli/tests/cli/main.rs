@@ -17,6 +17,8 @@ mod keys;
 mod modes;
 #[cfg(feature = "network")]
 mod network;
+#[cfg(feature = "network")]
+mod pins;
 mod ranges;
 mod secrecy;
 mod world;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::world::{Ran, World, asset};
+use crate::world::{Ran, World, asset, text};
 
 /// The first of eight ports that no other test, and hardly another run of the tests, uses.
 fn ports(test: u16) -> u16 {
@@ -59,15 +59,20 @@ impl Net {
 
     /// Four validators as on four machines: keys, a genesis with these parameters, configurations.
     pub fn founded(test: u16, set: &str) -> Self {
-        Self::with(test, 4, set)
+        Self::with(test, 4, set, 0)
     }
 
     /// One validator, which decides alone.
     pub fn alone(test: u16, set: &str) -> Self {
-        Self::with(test, 1, set)
+        Self::with(test, 1, set, 0)
     }
 
-    fn with(test: u16, validators: u16, set: &str) -> Self {
+    /// One validator of a network that began so many days ago, and made no block since.
+    pub fn aged(test: u16, days: u64, set: &str) -> Self {
+        Self::with(test, 1, set, days)
+    }
+
+    fn with(test: u16, validators: u16, set: &str, days: u64) -> Self {
         let world = World::new();
         let keys: Vec<(String, String)> = (0..validators)
             .map(|i| world.run(&format!("node key net/validator-{i}/keys")).expect(0).out)
@@ -88,6 +93,10 @@ impl Net {
             purses.join(" ")
         );
         world.run(&words).expect(0);
+        let mut genesis: ledger::Genesis =
+            certify::decode(&world.read("net/genesis.bin")).expect("a genesis");
+        genesis.time -= days * 24 * 3_600_000;
+        world.write("net/genesis.bin", &certify::encode(&genesis));
         for i in 0..validators {
             let peer = |j: u16| format!("--peer {}@127.0.0.1:{}", keys[usize::from(j)].0, port + 2 * j);
             let peers: Vec<String> = (0..validators).filter(|j| *j != i).map(peer).collect();
@@ -211,6 +220,17 @@ impl Net {
     }
 }
 
+/// Evidence with a certificate in it is checked with its network, and not without.
+fn evidence_says_who_voted(net: &Net, statement: &Value) {
+    let verified = net.world.run("verify with.zte --genesis net/genesis.bin --json").expect(0).json();
+    assert_eq!(verified["verdict"], "accepted");
+    let told = &verified["network"];
+    assert_eq!((&told["statement"], told["votes"]["seats"].as_u64()), (statement, Some(4)), "{told}");
+    assert!(verified["checks"].as_array().unwrap().iter().any(|check| check["name"] == "verdicts"));
+    let unknown = net.world.run("verify with.zte --json").expect(1).json();
+    assert!(unknown["code"] == "ZT314" && unknown["network"].is_null(), "{unknown}");
+}
+
 /// From evidence to a certificate that a stranger checks; then a validator is killed, misses records, and comes back; then
 /// one loses its data.
 #[test]
@@ -249,9 +269,7 @@ fn certificates_and_kill_nine() {
     net.kill(1);
     let second = net.evidence(4);
     let second = net.submit(2, &second, "-o with.zte").expect(0).json();
-    let verified = net.world.run("verify with.zte --genesis net/genesis.bin --json").expect(0).json();
-    assert_eq!(verified["verdict"], "accepted");
-    net.world.run("verify with.zte").expect(1);
+    evidence_says_who_voted(&net, &second["statement"]);
     let height = net.height(2).unwrap();
     net.start(1);
     net.reach(1, height);
@@ -298,33 +316,71 @@ fn file_of(net: &Net, i: usize, path: &str) -> Vec<u8> {
     }
 }
 
+/// A checkpoint that a node names: in hexadecimal as the node has it, its epoch, and a file of it.
+fn named(net: &Net, i: usize, file: &str) -> (String, u64) {
+    let named = net.get(i, "/v1/checkpoint?latest=true").unwrap();
+    let digits = text(&named["checkpoint"]);
+    let byte = |i: usize| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap();
+    net.world.write(file, &(0..digits.len() / 2).map(byte).collect::<Vec<u8>>());
+    // The others know of it too.
+    let height = named["height"].as_u64().unwrap();
+    (0..3).for_each(|i| net.reach(i, height + 1));
+    (digits, named["epoch"].as_u64().unwrap())
+}
+
+/// Files that rest on a pin of this epoch or pass through it are good, and others say why they are not.
+fn certificates_from_a_pin(net: &Net, path: &str, epoch: u64) {
+    net.world.write("whole.ztc", &file_of(net, 0, path));
+    let whole = net.world.run("certify whole.ztc --genesis net/genesis.bin --json").expect(0).json();
+    assert!(whole["handovers"].as_u64().unwrap() >= 3, "{whole}");
+    let votes = &whole["votes"];
+    assert_eq!(votes["seats"], 4, "{votes}");
+    assert_eq!(votes["epoch"].as_u64(), votes["height"].as_u64().map(|height| height / 12));
+    let accepted = votes["accept"].as_u64().unwrap();
+    assert!((3..=4).contains(&accepted) && votes["reject"] == 0, "{votes}");
+    assert_eq!(votes["accepted_by"].as_array().map(Vec::len), usize::try_from(accepted).ok());
+
+    net.world.write("short.ztc", &file_of(net, 2, &format!("{path}?from={epoch}")));
+    net.world.run("certify short.ztc --checkpoint pin.bin").expect(0);
+    let words = "certify whole.ztc --checkpoint pin.bin --pin next.bin --json";
+    let through = net.world.run(words).expect(0).json();
+    assert_eq!(through["handovers"].as_u64(), through["epoch"].as_u64().map(|ends| ends - epoch));
+    assert_eq!((&through["statement"], &through["height"]), (&whole["statement"], &whole["height"]));
+    // Whose the votes were is not believed from before the pin.
+    let votes = &through["votes"];
+    assert_eq!((votes["accept"].as_u64(), &votes["accepted_by"]), (Some(accepted), &Value::Null));
+    net.world.run("certify whole.ztc --checkpoint next.bin").expect(0);
+
+    // Not from another checkpoint of the epoch, and not from one that the file does not reach back to.
+    let refused = |words: &str, why: &str| {
+        let refused = net.world.run(&format!("certify {words} --json")).expect(1).json();
+        assert!(text(&refused["why"]).contains(why), "{words}: {refused}");
+        text(&refused["fix"])
+    };
+    let mut other = net.world.read("pin.bin");
+    *other.last_mut().unwrap() ^= 1;
+    net.world.write("other.bin", &other);
+    refused("whole.ztc --checkpoint other.bin", "nor passes through it");
+    refused("short.ztc --checkpoint other.bin", "nor passes through it");
+    let fix = refused("short.ztc --genesis net/genesis.bin", &format!("begins in epoch {epoch}"));
+    assert!(fix.contains("--from 0"), "{fix}");
+}
+
 /// Short epochs: certificates over several hand-overs, and from a checkpoint that a node names.
 #[test]
 fn epochs_and_handovers() {
     let mut net = Net::founded(2, "--set epoch_blocks=12");
     let evidence = net.evidence(5);
     let said = net.submit(3, &evidence, "").expect(0).json();
-    net.reach(0, 40);
-    let file = |net: &Net, i: usize, path: &str, name: &str| {
-        std::fs::write(net.world.path(name), file_of(net, i, path)).unwrap();
-    };
-    let path = format!("/v1/records/{}/certificate", said["statement"].as_str().unwrap());
-    file(&net, 0, &path, "whole.ztc");
-    let whole = net.world.run("certify whole.ztc --genesis net/genesis.bin --json").expect(0).json();
-    assert!(whole["handovers"].as_u64().unwrap() >= 3, "{whole}");
-    // From a checkpoint that a node names, and not from another.
-    let named = net.get(1, "/v1/checkpoint?latest=true").unwrap();
-    let digits = named["checkpoint"].as_str().unwrap();
-    let byte = |i: usize| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap();
-    std::fs::write(net.world.path("pin.bin"), (0..digits.len() / 2).map(byte).collect::<Vec<u8>>()).unwrap();
-    let epoch = named["epoch"].as_u64().unwrap();
-    file(&net, 2, &format!("{path}?from={epoch}"), "short.ztc");
-    net.world.run("certify short.ztc --checkpoint pin.bin").expect(0);
-    net.world.run("certify whole.ztc --checkpoint pin.bin").expect(1);
-    net.world.run("certify short.ztc --genesis net/genesis.bin").expect(1);
+    let record = format!("/v1/records/{}", text(&said["statement"]));
+    let path = format!("{record}/certificate");
+    // The pin is of a later epoch than the verdict.
+    let decided = net.get(3, &record).unwrap()["finalHeight"].as_u64().unwrap();
+    net.reach(1, 40.max(decided + 12));
+    let (digits, epoch) = named(&net, 1, "pin.bin");
+    certificates_from_a_pin(&net, &path, epoch);
 
     // A validator without data begins with another's state, if its history passes the checkpoint that it was told.
-    let digits = digits.to_string();
     net.kill(3);
     let data = net.world.path("net/validator-3/data");
     std::fs::remove_dir_all(&data).unwrap();
@@ -346,11 +402,15 @@ fn epochs_and_handovers() {
     net.start(3);
     net.reach(3, height + 12);
     assert!(net.get(3, "/v1/blocks/1").is_none(), "it did not execute the chain again");
-    let record = format!("/v1/records/{}", said["statement"].as_str().unwrap());
     assert_eq!(net.get(3, &record).unwrap()["status"], "accepted");
-    let theirs = file_of(&net, 3, &path);
-    std::fs::write(net.world.path("late.ztc"), theirs).unwrap();
+    net.world.write("late.ztc", &file_of(&net, 3, &path));
     net.world.run("certify late.ztc --genesis net/genesis.bin").expect(0);
+    // It has no blocks from before, and knows the hand-overs all the same.
+    net.world.write("late.ztc", &file_of(&net, 3, &format!("{path}?from={epoch}")));
+    net.world.run("certify late.ztc --checkpoint pin.bin").expect(0);
+    let fetch = format!("fetch checkpoint pin.bin --node http://{} --json", net.address(3));
+    let moved = net.world.run(&fetch).expect(0).json();
+    assert!(moved["written"] == true && moved["epoch"].as_u64() > Some(epoch), "{moved}");
     // And it still has it after it was killed.
     net.kill(3);
     net.start(3);
