@@ -31,6 +31,8 @@ const POOL: usize = 64 << 20;
 const PRUNED_AT_ONCE: usize = 1024;
 /// Bytes that a block's transactions may have in all; the rest of [`BLOCK_MAX`] is for the header and lengths.
 const BODY_MAX: usize = BLOCK_MAX - (1 << 16);
+/// What our engine adds to a block: nothing `[U8]`.
+const ENGINE: Digest = [0; 32];
 
 /// Why a block could not be executed.
 #[derive(Debug)]
@@ -266,13 +268,13 @@ impl Chain {
             return Ok(());
         }
         let state = self.state_after(&block.header.parent)?;
-        let Header { height, time, proposer, parent, engine, .. } = block.header;
+        let Header { height, time, proposer, parent, .. } = block.header;
         let context = Context { height, time, proposer, parent };
         let asked = self.world.asked();
         let transactions: Vec<&[u8]> = block.transactions.iter().map(|bytes| &bytes[..]).collect();
         let executed =
             ledger::execute(&state, &asked, context, &transactions).map_err(|why| refusal(&asked, why))?;
-        if executed.header(self.network, &context, engine) != block.header {
+        if executed.header(self.network, &context, ENGINE) != block.header {
             return Err(Stuck::Refused("its header is not what comes out".into()));
         }
         self.keep(digest, &block.header, executed);
@@ -319,7 +321,7 @@ impl Chain {
             ledger::propose(&state, &asked, context, &candidates).map_err(|why| refusal(&asked, why))?;
         let transactions = taken.iter().filter_map(|&i| candidates.get(i).cloned());
         let transactions: Result<Vec<Transaction>, _> = transactions.map(Bounded::new).collect();
-        let header = executed.header(self.network, &context, [0; 32]);
+        let header = executed.header(self.network, &context, ENGINE);
         let form = |_| Stuck::Refused("a transaction is too large".into());
         let transactions = transactions.and_then(Bounded::new).map_err(form)?;
         self.keep(header.digest(), &header, executed);
