@@ -208,6 +208,12 @@ impl Chain {
         })
     }
 
+    /// With room for so many bytes of paid transactions that wait, instead of the usual 64 MiB.
+    #[must_use]
+    pub fn with_pool(self, limit: usize) -> Self {
+        Self { pool: Mutex::new(Pool::new(limit)), ..self }
+    }
+
     /// Header of the newest final block.
     pub fn tip(&self) -> Header {
         lock(&self.tree).tip.clone()

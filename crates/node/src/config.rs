@@ -82,7 +82,7 @@ pub struct Config {
     /// Blocks for which a proof is kept and served; without it, for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_proofs: Option<u64>,
-    /// How it is made to misbehave, for tests: honest, lazy, liar or silent.
+    /// How it is made to misbehave, for tests: honest, lazy, liar, silent or copier.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub behaviour: String,
     /// Whether peers with private addresses, such as 10.0.0.1, are dialled and let in; without it, if `listen`, an entry of
@@ -237,9 +237,10 @@ impl Config {
             "lazy" => Ok(Behaviour::Lazy),
             "liar" => Ok(Behaviour::Liar),
             "silent" => Ok(Behaviour::Silent),
+            "copier" => Ok(Behaviour::Copier),
             other => {
                 let why = format!("`{}` is not known", other.escape_debug());
-                Err(fails("behaviour", why, "leave it out, or write honest, lazy, liar or silent"))
+                Err(fails("behaviour", why, "leave it out, or write honest, lazy, liar, silent or copier"))
             }
         }
     }
@@ -299,6 +300,8 @@ mod tests {
         refused("block_ms = 600\n", "block_ms");
         refused("idle_ms = 6000\n", "idle_ms");
         refused("behaviour = \"kind\"\n", "kind");
+        let copier = read(&format!("{GOOD}behaviour = \"copier\"\n")).unwrap();
+        assert_eq!(copier.behaviour().unwrap(), Behaviour::Copier);
         refused("colour = 3\n", "colour");
         refused("peers_max = 4000\n", "peers_max");
         let peer = |account: &str, address: &str| {

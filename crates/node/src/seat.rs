@@ -42,6 +42,8 @@ pub enum Behaviour {
     Liar,
     /// Commits and never reveals.
     Silent,
+    /// Shows what another seat shows, as if that one had told it.
+    Copier,
 }
 
 /// A seat's key and what it has under way.
@@ -145,9 +147,9 @@ impl Seat {
             };
             let key = (*number, u8::try_from(place).map_err(|_| Fault::Broken { what: "a seat" })?);
             if height < round.commit_until && state.get::<Commitments>(&key)?.is_none() {
-                if is_due(progress.committed, height)
-                    && self.commit(&state, *number, &round, height, &mut step)?
-                {
+                let shown_by = self.shown_by(&committee);
+                let is_time = is_due(progress.committed, height);
+                if is_time && self.commit(&state, *number, (&round, &shown_by), height, &mut step)? {
                     progress.committed = Some(height);
                 }
             } else if height >= round.commit_until && state.get::<Reveals>(&key)?.is_none() {
@@ -215,12 +217,19 @@ impl Seat {
         Ok(bytes.map(|bytes| ledger::custody::trace(beacon, &bytes)))
     }
 
-    /// What this seat says of each item; `None` while something is missing that may still come.
+    /// Whose execution digests this seat shows: its own, unless it copies.
+    fn shown_by(&self, committee: &certify::Committee) -> Digest {
+        let mut others =
+            committee.seats.iter().map(|seat| seat.account).filter(|other| *other != self.account);
+        if self.fault == Behaviour::Copier { others.next().unwrap_or(self.account) } else { self.account }
+    }
+
+    /// What this seat says of each item, in the name of `shown_by`; `None` while something is missing that may still come.
     fn verdicts(
         &self,
         state: &State<'_>,
         number: u64,
-        round: &Round,
+        (round, shown_by): (&Round, &Digest),
         is_last: bool,
     ) -> Result<Option<Vec<Shown>>, Stuck> {
         let beacon = if round.beacon == [0; 32] {
@@ -251,7 +260,7 @@ impl Seat {
                 Behaviour::Liar => 0,
                 _ => code,
             };
-            list.push(Shown { code, execution: execution_digest(&self.account, &beacon, &trace) });
+            list.push(Shown { code, execution: execution_digest(shown_by, &beacon, &trace) });
         }
         Ok(Some(list))
     }
@@ -266,14 +275,14 @@ impl Seat {
         &self,
         state: &State<'_>,
         number: u64,
-        round: &Round,
+        round: (&Round, &Digest),
         height: u64,
         step: &mut Step,
     ) -> Result<bool, Stuck> {
         let verdicts = match self.said(number)? {
             Some(said) => said,
             None => {
-                let is_last = height.saturating_add(LATEST) >= round.commit_until;
+                let is_last = height.saturating_add(LATEST) >= round.0.commit_until;
                 let Some(verdicts) = self.verdicts(state, number, round, is_last)? else { return Ok(false) };
                 let bytes = encode(
                     &Bounded::<Shown, { ledger::entry::ITEMS_MAX }>::new(verdicts.clone())
