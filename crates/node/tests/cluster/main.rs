@@ -3,7 +3,10 @@
 //! A seed gives the same run every time. `ZEROTELL_SEEDS=N` runs the seeds 1 to N of each test (usually one), `A..B` those from A
 //! and below B.
 
+mod attacks;
+mod flood;
 mod joining;
+mod wire;
 mod world;
 
 use std::future::Future;
@@ -55,22 +58,32 @@ impl Property<PeerKey, View> for Sound {
         views: &'a [&'a View],
     ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
         Box::pin(async move {
-            let least = views.iter().map(|view| view.chain.tip().height).min().unwrap_or(0);
-            let root = |view: &View| view.chain.block(least).unwrap().unwrap().id();
-            let account = |i: usize| self.world.keys[i].verifying_key().to_bytes();
-            let cheats: Vec<_> = self.world.behaviours.keys().map(|i| account(*i)).collect();
+            let honest: Vec<&View> = views.iter().copied().filter(|view| !view.is_cut).collect();
+            let least = honest.iter().map(|view| view.chain.tip().height).min().unwrap_or(0);
+            let root = |view: &View, height| view.chain.block(height).unwrap().unwrap().id();
+            // Also who is cut off, and stays behind, has seen nothing else.
             for view in views {
-                if root(view) != root(views[0]) {
-                    return Err(format!("two blocks are final at height {least}"));
+                let height = view.chain.tip().height.min(least);
+                if height > 0 && root(view, height) != root(honest[0], height) {
+                    return Err(format!("two blocks are final at height {height}"));
                 }
+            }
+            let cheats = self.world.cheats();
+            for view in honest {
                 view.audit();
                 if let Some(epoch) =
                     ended(&view.chain).find(|epoch| view.chain.handover(*epoch).unwrap().is_none())
                 {
                     return Err(format!("the hand-over of epoch {epoch} is missing on a node"));
                 }
-                for number in 0..self.world.records {
+                for number in self.world.numbers() {
                     let record = view.record(number).ok_or("a record is lost")?;
+                    if self.world.is_withheld(number) {
+                        if !matches!(record.status, Status::Undecided { .. }) {
+                            return Err(format!("record {number}, which nobody has, is {:?}", record.status));
+                        }
+                        continue;
+                    }
                     let Status::Final { code, .. } = record.status else {
                         return Err(format!("record {number} has no verdict"));
                     };
@@ -83,7 +96,7 @@ impl Property<PeerKey, View> for Sound {
                     return Err(format!("an honest seat was slashed: {wronged:?}"));
                 }
                 for seat in &self.punished {
-                    if !slashed.contains(&account(*seat)) {
+                    if !slashed.contains(&self.world.account(*seat)) {
                         return Err(format!("seat {seat} was not punished"));
                     }
                 }
@@ -94,7 +107,7 @@ impl Property<PeerKey, View> for Sound {
 }
 
 fn plan(world: &World, seed: u64, height: u64, punished: &[usize]) -> PlanBuilder<World> {
-    let validators = world.keys.len();
+    let validators = (0..world.keys.len()).filter(|i| !world.is_cut(*i)).count();
     PlanBuilder::new(world.clone())
         .seed(seed)
         .link(link(10, 10))
@@ -203,7 +216,7 @@ fn old_proofs_are_deleted() {
     let views = plan(&world, 5, 70, &[]);
     views.run().unwrap();
     let chain = world.chain(0);
-    let view = View { chain: chain.into(), records: world.records };
+    let view = world.view(0, chain.into());
     let records: Vec<_> = (0..world.records).map(|number| view.record(number).unwrap()).collect();
     let kept = || records.iter().filter(|record| view.chain.blobs.has(&record.proof)).count();
     assert_eq!(kept(), 8);
@@ -309,11 +322,25 @@ fn validators_crash_at_random_and_nothing_is_lost() {
     }
 }
 
+/// While too many are away, from one second after they went, no height moves; before it did, and afterwards it does.
+fn stood_still(world: &World, validators: std::ops::Range<usize>, away: std::ops::Range<u64>) {
+    for index in validators {
+        let before = world.heights(index, 0, away.start * 1000);
+        let during = world.heights(index, (away.start + 1) * 1000, away.end * 1000);
+        let after = world.heights(index, away.end * 1000, u64::MAX);
+        let (first, last) = (during[0], *after.last().unwrap());
+        assert!(before.last().is_some_and(|height| *height > 0), "validator {index} did nothing before");
+        assert!(during.len() > 50 && during.iter().all(|height| *height == first), "{index}: {during:?}");
+        assert!(last > first, "validator {index} stays at {last}");
+    }
+}
+
 /// Two of four cannot decide; when they meet again they go on, and nobody forked.
 #[test]
 fn a_partition_stops_progress_and_never_safety() {
     for seed in seeds() {
-        let world = network(4);
+        let mut world = network(4);
+        world.watched = true;
         let peers: Vec<PeerKey> = world.peers();
         let mut schedule = Schedule::new();
         for (i, from) in peers.iter().enumerate() {
@@ -326,6 +353,7 @@ fn a_partition_stops_progress_and_never_safety() {
         }
         schedule = schedule.at(Duration::from_secs(12), Action::Heal(link(10, 10)));
         plan(&world, seed, 60, &[]).crash(Crash::Schedule(schedule)).run().unwrap();
+        stood_still(&world, 0..4, 2..12);
     }
 }
 
@@ -333,7 +361,8 @@ fn a_partition_stops_progress_and_never_safety() {
 #[test]
 fn three_of_seven_down_stop_the_chain_until_they_return() {
     for seed in seeds() {
-        let world = network(7);
+        let mut world = network(7);
+        world.watched = true;
         let peers = world.peers();
         let mut schedule = Schedule::new();
         for peer in &peers[4..] {
@@ -342,7 +371,8 @@ fn three_of_seven_down_stop_the_chain_until_they_return() {
         for peer in &peers[4..] {
             schedule = schedule.at(Duration::from_secs(15), Action::Restart(peer.clone()));
         }
-        plan(&world, seed, 40, &[]).crash(Crash::Schedule(schedule)).run().unwrap();
+        plan(&world, seed, 60, &[]).crash(Crash::Schedule(schedule)).run().unwrap();
+        stood_still(&world, 0..4, 2..15);
     }
 }
 

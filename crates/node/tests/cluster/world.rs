@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use certify::hash::Digest;
+use certify::hash::{Digest, Purpose, hash};
 use certify::wire::{Bounded, encode};
 use commonware_codec::{DecodeExt as _, Encode as _};
 use commonware_cryptography::bls12381::primitives::group::Private;
@@ -23,7 +24,7 @@ use commonware_utils::probability;
 use dossier::bytes::Writer;
 use dossier::{Dossier, Names};
 use ed25519_dalek::SigningKey;
-use ledger::entry::{Canaries, Record, Records, Status, Table as _, Validators};
+use ledger::entry::{Accounts, Canaries, Offences, Record, Records, Status, Table as _, Validators};
 use ledger::genesis::Founder;
 use ledger::store::MemoryStore;
 use ledger::transaction::Submission;
@@ -38,10 +39,20 @@ use zerotell_node::seat::{Behaviour, Seat};
 use zerotell_node::store::{NodeStore, list};
 use zerotell_node::sync;
 
+use crate::flood::{Flooded, flood};
+use crate::wire::{Cheat, Way, wires};
+
 pub const BOND: u64 = 2_000_000_000_000;
-const MONEY: u64 = 1_000_000_000_000_000;
+/// What every account has at the beginning.
+pub const MONEY: u64 = 1_000_000_000_000_000;
+/// What the records' transactions pay.
+pub const FEE: u64 = 1_000_000_000;
 /// Between records.
 const EVERY: Duration = Duration::from_millis(150);
+/// Between looks at the heights.
+const SAMPLE: Duration = Duration::from_millis(100);
+/// Number of the record whose bytes one validator has alone.
+pub const HOARDED: u64 = 99;
 
 /// Good records have an even first byte.
 struct Toy;
@@ -96,6 +107,8 @@ pub struct Started {
 pub type After = Arc<dyn Fn(&Finalised) + Send + Sync>;
 /// Called when a validator starts.
 pub type Watch = Arc<dyn Fn(Started) -> After + Send + Sync>;
+/// Milliseconds, and a validator's height then.
+type Sample = (u64, u64);
 
 /// What a validator finds again after a crash.
 type Disk = (NodeStore, Arc<Blobs>);
@@ -107,6 +120,10 @@ pub struct World {
     pub secrets: Vec<Private>,
     pub genesis: Genesis,
     owner: SigningKey,
+    /// Pays for the record whose bytes one validator has alone.
+    pub hoarder: SigningKey,
+    /// Has nothing to do with records.
+    pub stranger: SigningKey,
     program: (Digest, Vec<u8>),
     pub behaviours: BTreeMap<usize, Behaviour>,
     pub records: u64,
@@ -119,6 +136,18 @@ pub struct World {
     pub spreads: Option<(usize, Serves)>,
     /// Who looks on as validators start, and after each of their final blocks.
     pub watch: Option<Watch>,
+    /// A validator that alone has the bytes of one more record, and orders it.
+    pub hoards: Option<usize>,
+    /// Validators whose lines are bent.
+    pub ways: BTreeMap<usize, Way>,
+    /// How often they were.
+    tricks: Arc<AtomicU64>,
+    /// Bytes that may wait at each validator, where a stranger floods them.
+    pub flooded: Option<usize>,
+    flood: Arc<Mutex<Flooded>>,
+    /// Whether their heights are written down.
+    pub watched: bool,
+    heights: Arc<Mutex<BTreeMap<usize, Vec<Sample>>>>,
     disks: Arc<Mutex<BTreeMap<usize, Disk>>>,
 }
 
@@ -148,7 +177,7 @@ impl World {
         keys.sort_by_key(|key| key.verifying_key().to_bytes());
         let secret = |i: u8| Private::decode(Bytes::from(vec![i + 1; 32])).unwrap();
         let secrets: Vec<Private> = (0..validators).map(secret).collect();
-        let owner = SigningKey::from_bytes(&[99; 32]);
+        let [owner, hoarder, stranger] = [99, 98, 97].map(|i| SigningKey::from_bytes(&[i; 32]));
         let account = |key: &SigningKey| key.verifying_key().to_bytes();
         let founder = |(i, (key, secret)): (usize, (&SigningKey, &Private))| Founder {
             account: account(key),
@@ -164,19 +193,27 @@ impl World {
             founders: Bounded::new(keys.iter().zip(&secrets).enumerate().map(founder).collect()).unwrap(),
             parameters,
         };
-        let (behaviours, disks) = (BTreeMap::new(), Arc::default());
         Self {
             keys,
             secrets,
             genesis,
             owner,
+            hoarder,
+            stranger,
             program: program(),
-            behaviours,
+            behaviours: BTreeMap::new(),
             records: 8,
             good: false,
             late: None,
             spreads: None,
             watch: None,
+            hoards: None,
+            ways: BTreeMap::new(),
+            tricks: Arc::default(),
+            flooded: None,
+            flood: Arc::default(),
+            watched: false,
+            heights: Arc::default(),
             disks,
         }
     }
@@ -194,6 +231,49 @@ impl World {
 
     pub fn peers(&self) -> Vec<PeerKey> {
         self.keys.iter().filter_map(|key| peer_key(&key.verifying_key().to_bytes())).collect()
+    }
+
+    pub fn account(&self, index: usize) -> Digest {
+        self.keys[index].verifying_key().to_bytes()
+    }
+
+    /// Validators that do not what they should.
+    pub fn cheats(&self) -> Vec<Digest> {
+        let bent = self.ways.iter().filter(|(_, way)| **way != Way::Twice).map(|(i, _)| i);
+        self.behaviours.keys().chain(bent).map(|i| self.account(*i)).collect()
+    }
+
+    /// Whether the others cut the line to a validator.
+    pub fn is_cut(&self, index: usize) -> bool {
+        self.ways.get(&index).is_some_and(Way::is_cut)
+    }
+
+    /// How often validators cheated on their lines.
+    pub fn tricks(&self) -> u64 {
+        self.tricks.load(Ordering::Relaxed)
+    }
+
+    /// What a flood did.
+    pub fn flood(&self) -> Flooded {
+        self.flood.lock().unwrap().clone()
+    }
+
+    /// A validator's heights from one time to another, in milliseconds.
+    pub fn heights(&self, index: usize, from: u64, until: u64) -> Vec<u64> {
+        let heights = self.heights.lock().unwrap();
+        let within = heights[&index].iter().filter(|(time, _)| (from..until).contains(time));
+        within.map(|(_, height)| *height).collect()
+    }
+
+    /// Names of the records.
+    pub fn numbers(&self) -> Vec<u64> {
+        (0..self.records).chain(self.hoards.map(|_| HOARDED)).collect()
+    }
+
+    /// Whether a record's bytes are given to nobody.
+    pub fn is_withheld(&self, number: u64) -> bool {
+        let way = self.hoards.and_then(|index| self.ways.get(&index));
+        number == HOARDED && way == Some(&Way::Keeps(Vec::new()))
     }
 
     pub fn is_good(&self, number: u64) -> bool {
@@ -216,10 +296,9 @@ impl World {
         *blake3::hash(&number.to_le_bytes()).as_bytes()
     }
 
-    fn sign(&self, nonce: u64, body: &Body) -> Vec<u8> {
-        let unsigned =
-            Unsigned { network: self.genesis.network(), lane: Lane::Paid, nonce, fee: 1_000_000_000 };
-        encode(&Envelope::sign(&self.owner, unsigned, body).unwrap())
+    fn sign(&self, key: &SigningKey, nonce: u64, body: &Body) -> Vec<u8> {
+        let unsigned = Unsigned { network: self.genesis.network(), lane: Lane::Paid, nonce, fee: FEE };
+        encode(&Envelope::sign(key, unsigned, body).unwrap())
     }
 
     fn register(&self) -> Vec<u8> {
@@ -227,7 +306,8 @@ impl World {
         let program_bytes = u32::try_from(bytes.len()).unwrap();
         let (model, weights) = ([3; 32], [4; 32]);
         let work = dossier::work(&program::wire::decode(bytes).unwrap());
-        self.sign(0, &Body::RegisterModel { model, program: *program, program_bytes, work, weights })
+        let body = Body::RegisterModel { model, program: *program, program_bytes, work, weights };
+        self.sign(&self.owner, 0, &body)
     }
 
     fn record(&self, number: u64) -> (Vec<u8>, Digest, Vec<u8>) {
@@ -246,11 +326,20 @@ impl World {
             seal: [6; 32],
             verifier: 1,
         };
-        (self.sign(number + 1, &Body::SubmitRecord { submission }), proof, bytes)
+        let (key, nonce) = if number == HOARDED { (&self.hoarder, 0) } else { (&self.owner, number + 1) };
+        (self.sign(key, nonce, &Body::SubmitRecord { submission }), proof, bytes)
     }
 
     /// What users do at a validator's node: bring bytes, and spread what names them.
     async fn own(self, index: usize, clock: impl Clock, outbox: Outbox, blobs: Arc<Blobs>) {
+        if self.hoards == Some(index) {
+            let (transaction, proof, bytes) = self.record(HOARDED);
+            blobs.stage(proof, Bytes::from(bytes));
+            loop {
+                outbox.add([transaction.clone()]);
+                clock.sleep(EVERY * 2).await;
+            }
+        }
         let (spreader, serves) = self.spreads.unwrap_or((0, Serves::Right));
         if index != 0 && index != spreader {
             return;
@@ -290,6 +379,26 @@ impl World {
         }
     }
 
+    /// Gives one more account money at the beginning.
+    pub fn endow(&mut self, key: &SigningKey) {
+        self.genesis.balances.push((key.verifying_key().to_bytes(), MONEY)).unwrap();
+    }
+
+    /// Writes a validator's heights down.
+    async fn watch(self, index: usize, clock: impl Clock, chain: Arc<Chain>) {
+        loop {
+            let time = clock.current().duration_since(UNIX_EPOCH).unwrap().as_millis();
+            let sample = (u64::try_from(time).unwrap(), chain.tip().height);
+            self.heights.lock().unwrap().entry(index).or_default().push(sample);
+            clock.sleep(SAMPLE).await;
+        }
+    }
+
+    /// What a test sees of a validator.
+    pub fn view(&self, index: usize, chain: Arc<Chain>) -> View {
+        View { chain, numbers: self.numbers(), is_cut: self.is_cut(index) }
+    }
+
     /// What a validator has on its disk.
     pub fn chain(&self, index: usize) -> Chain {
         let (store, blobs) = self.disk(index);
@@ -307,7 +416,9 @@ impl World {
 #[derive(Clone)]
 pub struct View {
     pub chain: Arc<Chain>,
-    pub records: u64,
+    pub numbers: Vec<u64>,
+    /// Whether the others may have cut the line to it.
+    pub is_cut: bool,
 }
 
 impl View {
@@ -318,7 +429,26 @@ impl View {
 
     pub fn is_done(&self) -> bool {
         let settled = |number| self.record(number).is_some_and(|r| !matches!(r.status, Status::Pending));
-        (0..self.records).all(settled)
+        self.numbers.iter().copied().all(settled)
+    }
+
+    /// Money of an account.
+    pub fn balance(&self, account: &Digest) -> u64 {
+        let (_, snapshot) = self.chain.latest().unwrap();
+        State::new(&snapshot).get::<Accounts>(account).unwrap().unwrap_or_default().balance
+    }
+
+    /// What a validator has bonded.
+    pub fn bond(&self, account: &Digest) -> u64 {
+        let (_, snapshot) = self.chain.latest().unwrap();
+        State::new(&snapshot).get::<Validators>(account).unwrap().unwrap().bond
+    }
+
+    /// Whether an account was punished for an offence of this kind on this subject `[H26]`.
+    pub fn is_punished(&self, account: &Digest, kind: u8, subject: &Digest) -> bool {
+        let (_, snapshot) = self.chain.latest().unwrap();
+        let id = hash(Purpose("zerotell/offence/1"), &[&[kind], subject, account]);
+        State::new(&snapshot).has::<Offences>(&id).unwrap()
     }
 
     pub fn slashed(&self) -> Vec<Digest> {
@@ -381,7 +511,11 @@ impl EngineDefinition for World {
             let height = sync::read(&mut &snapshot[..], &store, start, None).unwrap();
             assert!(height > 80, "it begins with the state of block {height}");
         }
-        let chain = Arc::new(Chain::open(self.genesis.clone(), store, blobs.clone()).unwrap());
+        let chain = Chain::open(self.genesis.clone(), store, blobs.clone()).unwrap();
+        let chain = Arc::new(match self.flooded {
+            Some(limit) => chain.with_pool(limit),
+            None => chain,
+        });
         let judges = Judges::start(Arc::new(Toy), blobs.clone(), 0);
         let behaviour = self.behaviours.get(&index).copied().unwrap_or_default();
         let honest = behaviour == Behaviour::None;
@@ -397,15 +531,35 @@ impl EngineDefinition for World {
             }
             None => Arc::new(|_| {}),
         };
+        if self.watched {
+            let (world, chain) = (self.clone(), chain.clone());
+            context.child("watch").spawn(move |clock| async move { world.watch(index, clock, chain).await });
+        }
+        if self.flooded.is_some() {
+            let (stranger, network) = (self.stranger.clone(), chain.network);
+            let (pool, seen) = (chain.clone(), self.flood.clone());
+            context
+                .child("flood")
+                .spawn(move |clock| async move { flood(&stranger, network, clock, &pool, &seen).await });
+        }
+        let schemes = Schemes::new(chain.network, committees, Some(self.secrets[index].clone()));
+        let cheat = self.ways.get(&index).map(|way| Cheat {
+            way: way.clone(),
+            me: me.clone(),
+            peers: self.peers(),
+            chain: chain.clone(),
+            schemes: schemes.clone(),
+            tricks: self.tricks.clone(),
+        });
         let (monitor, key) = (init.monitor, me.clone());
         let running = engine::start(
             Setup {
                 context,
                 me: me.clone(),
-                schemes: Schemes::new(chain.network, committees, Some(self.secrets[index].clone())),
+                schemes,
                 peers: init.oracle.manager(),
                 blocker: init.oracle.control(me),
-                channels: init.channels,
+                channels: wires(cheat.as_ref(), init.channels),
                 chain: chain.clone(),
                 seat: Arc::new(seat),
                 pace: Pace::default(),
@@ -417,7 +571,7 @@ impl EngineDefinition for World {
             move |inner| MonitorReporter::new(key, monitor, inner),
         );
         let running = running.await.unwrap();
-        (running.handle, View { chain, records: self.records })
+        (running.handle, self.view(index, chain))
     }
 
     fn start(engine: Handle<()>) -> Handle<()> {
@@ -425,7 +579,7 @@ impl EngineDefinition for World {
     }
 }
 
-/// All validators have a verdict on every record, and so many blocks.
+/// All validators that are not cut off have a verdict on every record, and so many blocks.
 #[derive(Clone)]
 pub struct Done {
     pub validators: usize,
@@ -449,7 +603,8 @@ impl ExitCondition<PeerKey, View> for Done {
     ) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send + 'a>> {
         Box::pin(async move {
             let done = |view: &&&View| view.chain.tip().height >= self.height && view.is_done();
-            Ok(views.len() == self.validators && views.iter().filter(done).count() == self.validators)
+            let honest: Vec<_> = views.iter().filter(|view| !view.is_cut).collect();
+            Ok(honest.len() == self.validators && honest.iter().copied().all(|view| done(&view)))
         })
     }
 }
