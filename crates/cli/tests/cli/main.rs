@@ -14,6 +14,8 @@ mod interface;
 #[cfg(feature = "network")]
 mod joining;
 mod keys;
+#[cfg(feature = "network")]
+mod kills;
 mod modes;
 #[cfg(feature = "network")]
 mod network;
