@@ -76,18 +76,25 @@ const submission = (statement) => ({
   ...Object.fromEntries(["roots", "revealed", "policy", "context", "nullifier", "seal"].map((name) => [name, name === "policy" ? "0".repeat(64) : hash(name)])), ...index.records.find((one) => one.statement === statement)?.submission,
 });
 
+// What an account earned and lost: those with a seat, and half of a penalty for one who reported.
+function earned(key) {
+  const n = index.accounts.indexOf(key);
+  const [total, epoch] = n >= 0 ? [41_300_000_000 * (n + 1), 1_250_000 * n] : key === SMALL ? [7_500_000_000, 0] : [0, 0];
+  return { total: String(total), epoch: String(epoch), slashed: n === 2 ? "15000028000" : "0" };
+}
+
 function validators() {
   const bond = (n) => String(1_000_000_000_000 + n * 250_000_000_000);
   return index.accounts.map((one, n) => ({
-    account: one, bond: bond(n), slashable: bond(n), stake: bond(n), seat: [...index.accounts].sort().indexOf(one), offences: n === 2 ? 1 : 0, missed: n, owed: 0, balance: String(7_300_000 * (n + 1)), consensus: hash(`k${n}`).repeat(3),
+    account: one, bond: bond(n), slashable: bond(n), stake: bond(n), seat: [...index.accounts].sort().indexOf(one), offences: n === 2 ? 6 : 0, missed: n, owed: 0, balance: String(7_300_000 * (n + 1)), earned: earned(one), consensus: hash(`k${n}`).repeat(3),
     address: n === 2 ? "[2001:db8::2]:7100" : `v${n}.example.org:7100`,
     unbonding: n === 1 ? [{ amount: "20000000000", height: 36_288_100 }] : [],
-  })).concat([{ account: hash("candidate"), bond: "900000000000", slashable: "900000000000", stake: null, seat: null, offences: 0, missed: 0, owed: 0, unbonding: [], balance: "12000", consensus: hash("k9").repeat(3), address: "192.0.2.9:7100" }]);
+  })).concat([{ account: hash("candidate"), bond: "900000000000", slashable: "900000000000", stake: null, seat: null, offences: 0, missed: 0, owed: 0, unbonding: [], balance: "12000", earned: earned(""), consensus: hash("k9").repeat(3), address: "192.0.2.9:7100" }]);
 }
 
 function status() {
   return {
-    network: index.network, version: "0.1.0", verifier: 1, height: TIP, epoch: 2, time: block(TIP).time, header: hash(`block ${TIP}`), state: hash(`state ${TIP}`), committee: hash("committee 2"), account: account(0), seat: 0, peers: 3,
+    network: index.network, version: "0.1.0", verifier: 1, height: TIP, epoch: 2, time: block(TIP).time, header: hash(`block ${TIP}`), state: hash(`state ${TIP}`), committee: hash("committee 2"), account: account(0), seat: 0, peers: 2, peersConfigured: 3,
     pool: { transactions: 12, bytes: 18_432 }, records: RECORDS, syncing: false, workPrice: "1180", bytePrice: "104", supply: "1000000000000000", burned: "48210334000",
   };
 }
@@ -104,6 +111,9 @@ function bonded(key) {
 const MODELS = Array.from({ length: 6 }, (_, n) => ({ owner: hash(`owner ${n}`), model: hash(`model ${n}`), program: hash(`program ${n % 5}`), weights: hash(`weights ${n}`), links: n % 3, height: 1_000 + 40 * n }));
 export const DATASET = { owner: hash("owner 0"), root: hash("root"), schema: hash("schema"), source: hash("source"), height: 1_300 };
 export const SMALL = hash("a small bond");
+
+const CAUSES = ["equivocation", "early-reveal", "wrong-verdict", "wrong-execution", "engine", "error", "withheld", "wrong-custody", null];
+const SLASHES = CAUSES.map((cause, n) => ({ sequence: 8 - n, height: 1_410 - n, account: account(2), lost: n === 0 ? "15000000000" : String(1_000 * n), offences: Math.max(1, 6 - n), cause }));
 
 const PARAMETERS = { epoch_blocks: "1000", block_bytes: "8000000", block_work: "400000", commit_blocks: "8", reveal_blocks: "8", unbonding_blocks: "36288000", seats: "64", least_bond: "1000000000000", first_offence: "100", verifier: "1" };
 
@@ -133,9 +143,9 @@ export function answer(path, query) {
       return name ? readFileSync(`${VECTORS}${name}.${part === "proof" ? "ztdo" : "ztc"}`) : null;
     }
     case "transactions/": return key === wholeBlock(2_040).list[9].id ? { id: key, state: "final", height: 2_040, index: 9, code: 0, what: "", fee: "4009000" } : null;
-    case "accounts/": return { account: key, nonce: index.accounts.includes(key) ? 12 : 0, nextNonce: index.accounts.includes(key) ? 12 : 0, balance: index.accounts.includes(key) ? "7300000" : "0", inFlight: 0, validator: bonded(key) };
-    case "validators": return { epoch: 2, validators: validators() };
-    case "slashes": return { slashes: before === null ? [{ sequence: 0, height: 1_410, account: account(2), lost: "15000000000", offences: 1 }] : [], next: null };
+    case "accounts/": return { account: key, nonce: index.accounts.includes(key) ? 12 : 0, nextNonce: index.accounts.includes(key) ? 12 : 0, balance: index.accounts.includes(key) ? "7300000" : "0", inFlight: 0, earned: earned(key), since: 0, validator: bonded(key) };
+    case "validators": return { epoch: 2, since: 0, validators: validators() };
+    case "slashes": return { slashes: before === null ? SLASHES : [], next: null };
     case "models": return { models: before === null ? MODELS : [], next: null };
     case "models//": return MODELS.find((one) => one.owner === key && one.model === part) ?? null;
     case "datasets//": return key === DATASET.owner && part === DATASET.root ? DATASET : null;

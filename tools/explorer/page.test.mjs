@@ -1,13 +1,18 @@
 // The page in Chromium, against a made-up node: honest, bent, hostile.
 //
 //     node tools/explorer/page.test.mjs
+//
+// ZEROTELL_PICTURES=FOLDER keeps a picture of every page at every width in both schemes.
 
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { is, run, test } from "./count.mjs";
 import { launch } from "./browser.mjs";
 import { SMALL, START, index, start } from "./node.mjs";
 
 const browser = await launch(process.env.ZEROTELL_CHROMIUM ?? "/usr/bin/chromium");
 const [GOOD, BAD] = index.records;
+const PICTURES = process.env.ZEROTELL_PICTURES;
 const NOW = START + 66_000;
 const text = (selector = "main") => `(document.querySelector(${JSON.stringify(selector)})?.innerText ?? "")`;
 const settled = "document.querySelector('#verdict') && document.querySelector('#verdict').dataset.state !== 'wait'";
@@ -31,13 +36,21 @@ async function on({ bend, path = "", now = NOW, quiet = true, first = "" }, body
 
 const PAGES = { "": "Overview", blocks: "Blocks", "blocks/2040": "Block 2,040", records: "Records", validators: "Validators", models: "Models", slashes: "Slashes", parameters: "Parameters", trust: "Trust", [`accounts/${index.accounts[1]}`]: "Account" };
 
+// How light the page and its letters are, from 0 to 255.
+const LIGHT = "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('main h1')).color].map((colour) => colour.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3)";
+const VIEWS = [1280, 360].flatMap((width) => [false, true].map((dark) => ({ width, dark })));
+
 test("every page shows, at every width, in both schemes", () => on({}, async (tab, node) => {
   for (const [path, title] of Object.entries(PAGES)) {
     await tab.run(`location.hash = "#/${path}"`);
     await tab.until(`document.querySelector("main h1")?.innerText === ${JSON.stringify(title)}`, title);
-    for (const view of [{ width: 1280 }, { width: 360, dark: true }]) {
+    for (const view of VIEWS) {
+      const where = `${title}, ${view.width} pixels, ${view.dark ? "dark" : "light"}`;
       await tab.view(view);
-      is(await tab.run("document.documentElement.scrollWidth <= innerWidth"), true, `${title} fits ${view.width} pixels`);
+      is(await tab.run("document.documentElement.scrollWidth <= innerWidth"), true, `${where}: fits`);
+      const [paper, ink] = await tab.run(LIGHT);
+      is([paper > 200, paper < 60, ink > 180, ink < 80], [!view.dark, view.dark, view.dark, !view.dark], `${where}: paper ${paper}, ink ${ink}`);
+      if (PICTURES) writeFileSync(join(PICTURES, `${where.replace(/\W+/gu, "-").toLowerCase()}.png`), await tab.picture());
     }
     is(await tab.run("document.querySelectorAll('main .trouble').length"), 0, title);
   }
@@ -190,6 +203,23 @@ test("a bond that is too small for a seat is shown, and what leaves of it", () =
   await tab.until(`${text("main h1")} === "Account"`);
   await tab.until(`document.querySelector("main").innerText.includes("5,000")`, "the bond");
   is(await tab.run(`document.querySelector("main").innerText.includes("36,288,200")`), true, "its withdrawal");
+}));
+
+test("validators show what they earned and lost, and since when", () => on({ path: "validators" }, async (tab) => {
+  const cell = (row, name) => tab.run(`document.querySelectorAll("tbody tr")[${row}].querySelector('[data-name="${name}"] .amount').title`);
+  const row = await tab.run(`[...document.querySelectorAll("tbody tr")].findIndex((one) => one.innerText.includes(${JSON.stringify(index.accounts[2].slice(0, 8))}))`);
+  for (const [name, units] of [["Earned", 123_900_000_000], ["In this epoch", 2_500_000], ["Slashed", 15_000_028_000]]) is(await cell(row, name), `${units.toLocaleString()} units`, name);
+  is((await tab.run(text())).includes("since the network began"), true);
+}));
+
+test("a node that began with a snapshot says from where it counts", () => on({ path: "validators", bend: (path, told) => (path === "validators" ? { ...told, since: 1_500 } : told) }, async (tab) => {
+  is((await tab.run(text())).includes("since block 1,500"), true, await tab.run(text()));
+}));
+
+test("slashes say what showed each, and not that nobody decides", () => on({ path: "slashes" }, async (tab) => {
+  const rows = await tab.run("[...document.querySelectorAll('tbody tr')].map((row) => row.querySelector('[data-name=\"For\"]').innerText)");
+  is(rows.map((row) => [/signed by it/u.test(row), /case by two thirds/u.test(row), /stayed silent/u.test(row), /not noted/u.test(row)].map(Number).join("")), ["1000", "1000", "0100", "1000", "1000", "0100", "0010", "0001"], "signed, decided, silent, unknown");
+  is((await tab.run(text())).includes("nobody decides"), false);
 }));
 
 test("search finds blocks, records and accounts, and says when there is nothing", () => on({ quiet: false }, async (tab) => {

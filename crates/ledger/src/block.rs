@@ -6,6 +6,7 @@ use certify::{Committee, Header, list, spell_struct};
 
 use crate::admission::{Admitted, Ahead, Gate, admit};
 use crate::amount::add;
+use crate::earning::{Penalty, Reward};
 use crate::entry::{Accounts, Due, Dues, Ordered, Present, Rounds};
 use crate::evidence::{self, Fee};
 use crate::hooks::Hooks;
@@ -46,6 +47,10 @@ pub struct Executed {
     pub next: Option<Committee>,
     /// What it used of its limits.
     pub used: Used,
+    /// What was earned in it, in order.
+    pub rewards: Vec<Reward>,
+    /// What was taken in it, in order.
+    pub penalties: Vec<Penalty>,
     /// What to write to the store; nothing is written before.
     pub changes: Changes,
 }
@@ -298,11 +303,23 @@ fn end(mut work: Work<'_>, transactions: Digest, outcomes: Vec<Outcome>) -> Resu
     stake::note_proposer(&mut work)?;
     let is_last = epoch_of(work.rules(), height.saturating_add(1)) != work.epoch;
     let next = if is_last { Some(stake::turn_epoch(&mut work)?) } else { None };
-    let Work { mut state, chain, epoch, committee, used, .. } = work;
+    let Work { mut state, chain, epoch, committee, used, rewards, penalties, .. } = work;
     state.put::<Present>(&(), &chain);
     let (root, changes) = state.finish()?;
     let spelled: Vec<Vec<u8>> = outcomes.iter().map(encode).collect();
     let outcomes_root = list::root(&spelled);
     let committee = committee.digest();
-    Ok(Executed { epoch, transactions, state: root, outcomes_root, outcomes, committee, next, used, changes })
+    Ok(Executed {
+        epoch,
+        transactions,
+        state: root,
+        outcomes_root,
+        outcomes,
+        committee,
+        next,
+        used,
+        rewards,
+        penalties,
+        changes,
+    })
 }

@@ -69,7 +69,7 @@ pub(crate) fn settle(work: &mut Work<'_>, settled: &Settled<'_>, payout: &mut Pa
     let seats = settled.committee.seats.iter().enumerate();
     for (_, seat) in seats.filter(|(number, _)| holds(settled.item.accept, *number)) {
         let part = share(prize, seat.stake, total);
-        payout.credit(seat.account, part)?;
+        payout.reward(seat.account, part)?;
         work.treasury(|treasury| {
             treasury.archive = sub(treasury.archive, part)?;
             Ok(())

@@ -14,6 +14,7 @@
 //! | `registry.rs`, `verdict.rs`, `settle.rs`, `reward.rs` | a record from its order to its fee |
 //! | `custody.rs` | who still has older proofs |
 //! | `evidence.rs`, `slash.rs`, `recall.rs` | what happens when something was wrong |
+//! | `earning.rs` | what a block pays and takes, beside the state |
 //! | `parameters.rs`, `prices.rs` | numbers |
 //! | `audit.rs` | what must hold of every state |
 //! | `pool.rs`, `seat.rs` | for the node: what waits, and what a seat is to say |
@@ -40,6 +41,7 @@ pub mod audit;
 mod ballot;
 pub mod block;
 pub mod custody;
+mod earning;
 pub mod entry;
 pub mod evidence;
 pub mod genesis;
@@ -64,6 +66,7 @@ mod work;
 
 pub use audit::audit;
 pub use block::{BlockRefusal, Executed, Outcome, execute, propose};
+pub use earning::{Cause, Penalty, Reward};
 pub use genesis::Genesis;
 pub use hooks::{EngineOffence, Hooks, ProgramFacts, Recheck, Rechecked};
 pub use parameters::Parameters;

@@ -15,7 +15,10 @@ use crate::work::Work;
 /// What a settlement pays, added up before it is written.
 #[derive(Debug, Default)]
 pub(crate) struct Payout {
+    /// What goes back.
     credits: BTreeMap<AccountKey, u64>,
+    /// What is earned.
+    rewards: BTreeMap<AccountKey, u64>,
     burned: u64,
     archive: u64,
     canaries: u64,
@@ -24,6 +27,13 @@ pub(crate) struct Payout {
 impl Payout {
     pub fn credit(&mut self, account: AccountKey, amount: u64) -> Result<(), Fault> {
         let sum = self.credits.entry(account).or_default();
+        *sum = add(*sum, amount)?;
+        Ok(())
+    }
+
+    /// As [`credit`](Self::credit), of what is earned.
+    pub fn reward(&mut self, account: AccountKey, amount: u64) -> Result<(), Fault> {
+        let sum = self.rewards.entry(account).or_default();
         *sum = add(*sum, amount)?;
         Ok(())
     }
@@ -45,7 +55,7 @@ impl Payout {
         for (_, seat) in committee.seats.iter().enumerate().filter(|(number, _)| holds(correct, *number)) {
             let part = share(verifiers, seat.stake, total);
             rest = sub(rest, part)?;
-            self.credit(seat.account, part)?;
+            self.reward(seat.account, part)?;
         }
         self.archive = add(self.archive, archive)?;
         self.canaries = add(self.canaries, canaries)?;
@@ -62,7 +72,7 @@ impl Payout {
             let part = (weight << 32u32).checked_div(all).unwrap_or_default();
             let part = share(pot, part, 1u64 << 32u32);
             rest = sub(rest, part)?;
-            self.credit(*account, part)?;
+            self.reward(*account, part)?;
         }
         self.burned = add(self.burned, rest)?;
         Ok(())
@@ -71,6 +81,9 @@ impl Payout {
     pub fn write(self, work: &mut Work<'_>) -> Result<(), Fault> {
         for (account, amount) in &self.credits {
             work.credit(account, *amount)?;
+        }
+        for (account, amount) in &self.rewards {
+            work.reward(account, *amount)?;
         }
         work.treasury(|treasury| {
             treasury.burned = add(treasury.burned, self.burned)?;
@@ -105,7 +118,7 @@ mod tests {
     fn the_split_is_exact_and_by_stake() {
         // 8,000 are left of a fee of 10,000 after the proposer's 2,000.
         let payout = split(8_000, &[1, 2, 1], 0b011);
-        assert_eq!(payout.credits, BTreeMap::from([([0; 32], 1_250), ([1; 32], 2_500)]));
+        assert_eq!(payout.rewards, BTreeMap::from([([0; 32], 1_250), ([1; 32], 2_500)]));
         assert_eq!((payout.archive, payout.canaries, payout.burned), (1_000, 20, 3_230));
     }
 
@@ -116,7 +129,7 @@ mod tests {
             let list: Vec<_> =
                 weights.iter().enumerate().map(|(i, weight)| ([i as u8; 32], *weight)).collect();
             payout.by_weight(pot, &list).unwrap();
-            (payout.credits.into_values().collect::<Vec<_>>(), payout.burned)
+            (payout.rewards.into_values().collect::<Vec<_>>(), payout.burned)
         };
         assert_eq!(split(1_000, &[1, 3, 0]), (vec![250, 750, 0], 0));
         assert_eq!(split(10, &[1, 1, 1]), (vec![3, 3, 3], 1));
@@ -136,7 +149,7 @@ mod tests {
     #[test]
     fn nothing_is_made_or_lost_and_cutting_never_pays() {
         for held in [0, 1, 2, 3, 7, 10, 99, 1_001, u64::MAX] {
-            let paid = |payout: &Payout| payout.credits.values().map(|&v| u128::from(v)).sum::<u128>();
+            let paid = |payout: &Payout| payout.rewards.values().map(|&v| u128::from(v)).sum::<u128>();
             let one = split(held, &[6, 3], 0b01);
             let all =
                 paid(&one) + u128::from(one.burned) + u128::from(one.archive) + u128::from(one.canaries);

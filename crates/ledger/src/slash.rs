@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use certify::hash::{Digest, Purpose, hash};
 
 use crate::amount::{share, share_up, sub};
+use crate::earning::{Cause, Penalty};
 use crate::entry::{AccountKey, Offences, Validator, Validators};
 use crate::parameters::WHOLE;
 use crate::store::Fault;
@@ -50,6 +51,17 @@ impl Offence {
         };
         hash(OFFENCE, &[&[kind], &subject, account])
     }
+
+    fn cause(self) -> Cause {
+        match self {
+            Self::Equivocation(_) => Cause::Equivocation,
+            Self::EarlyReveal(_) => Cause::EarlyReveal,
+            Self::WrongVerdict(_) => Cause::WrongVerdict,
+            Self::WrongExecution(_) => Cause::WrongExecution,
+            Self::Engine(_) => Cause::Engine,
+            Self::WrongCustody(_) => Cause::WrongCustody,
+        }
+    }
 }
 
 /// Punishes those who were not punished for this before, and says how many. All of them are counted together before
@@ -61,13 +73,14 @@ pub(crate) fn punish(
     reward_to: Option<AccountKey>,
 ) -> Result<usize, Fault> {
     let fresh = unpunished(work, accused, offence, |_| true)?;
-    charge(work, fresh, reward_to)
+    charge(work, fresh, offence.cause(), reward_to)
 }
 
 /// Takes the price of an offence that nobody was punished for before.
 fn charge(
     work: &mut Work<'_>,
     fresh: Vec<AccountKey>,
+    cause: Cause,
     reward_to: Option<AccountKey>,
 ) -> Result<usize, Fault> {
     let count = fresh.len();
@@ -94,6 +107,7 @@ fn charge(
         let penalty = draw(&mut validator, doubled.max(together).min(WHOLE))?;
         validator.offences = validator.offences.saturating_add(1);
         work.state.put::<Validators>(&account, &validator);
+        note(work, (account, &validator), penalty, cause);
         hand_out(work, penalty, reward_to)?;
     }
     Ok(count)
@@ -116,7 +130,7 @@ pub(crate) fn punish_traces(
         work.state.put::<Validators>(&account, &validator);
         fresh.push(account);
     }
-    charge(work, fresh, Some(reporter))
+    charge(work, fresh, offence.cause(), Some(reporter))
 }
 
 /// What those pay who are wrong though they looked: a first offence's price, once in an epoch, never more for being many.
@@ -136,6 +150,7 @@ pub(crate) fn err(
         validator.erred = epoch;
         let penalty = draw(&mut validator, work.rules().first_offence)?;
         work.state.put::<Validators>(&account, &validator);
+        note(work, (account, &validator), penalty, Cause::Error);
         hand_out(work, penalty, reward_to)?;
     }
     Ok(())
@@ -161,11 +176,17 @@ fn unpunished(
     Ok(fresh)
 }
 
+fn note(work: &mut Work<'_>, (account, validator): (AccountKey, &Validator), lost: u64, cause: Cause) {
+    if lost > 0 {
+        work.penalties.push(Penalty { account, lost, cause, offences: validator.offences });
+    }
+}
+
 /// A part of a penalty for whoever brought it about; the rest is burned.
 fn hand_out(work: &mut Work<'_>, penalty: u64, reward_to: Option<AccountKey>) -> Result<(), Fault> {
     let reward = reward_to.map_or(0, |_| share(penalty, work.rules().reporter_share, WHOLE));
     if let Some(reporter) = reward_to {
-        work.credit(&reporter, reward)?;
+        work.reward(&reporter, reward)?;
     }
     work.burn(sub(penalty, reward)?)
 }
@@ -183,6 +204,7 @@ pub(crate) fn withheld(work: &mut Work<'_>, account: &AccountKey) -> Result<(), 
     let Some(mut validator) = work.state.get::<Validators>(account)? else { return Ok(()) };
     let penalty = draw(&mut validator, work.rules().first_offence)?;
     work.state.put::<Validators>(account, &validator);
+    note(work, (*account, &validator), penalty, Cause::Withheld);
     work.burn(penalty)
 }
 

@@ -4,6 +4,7 @@ use certify::Committee;
 use certify::hash::Digest;
 
 use crate::amount::{add, share, sub};
+use crate::earning::{Penalty, Reward};
 use crate::entry::{
     Account, AccountKey, Accounts, Chain, Committees, Due, Dues, ITEMS_MAX, Item, Present, Purpose, Queue,
     Round, Treasuries, Treasury, Waiting,
@@ -48,6 +49,10 @@ pub(crate) struct Work<'a> {
     pub round: Round,
     /// The statements among it that are new.
     pub ordered: Vec<Digest>,
+    /// What was earned so far.
+    pub rewards: Vec<Reward>,
+    /// What was taken so far.
+    pub penalties: Vec<Penalty>,
 }
 
 /// A place to return to when a transaction fails.
@@ -56,6 +61,8 @@ pub(crate) struct Before {
     chain: Chain,
     items: usize,
     ordered: usize,
+    rewards: usize,
+    penalties: usize,
 }
 
 impl<'a> Work<'a> {
@@ -72,8 +79,9 @@ impl<'a> Work<'a> {
             verifier: chain.parameters.verifier,
             ..Round::default()
         };
-        let (used, ordered) = (Used::default(), Vec::new());
-        Ok(Self { state, hooks, context, chain, epoch, committee, used, round, ordered })
+        let used = Used::default();
+        let (ordered, rewards, penalties) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { state, hooks, context, chain, epoch, committee, used, round, ordered, rewards, penalties })
     }
 
     pub fn rules(&self) -> &Parameters {
@@ -86,6 +94,8 @@ impl<'a> Work<'a> {
             chain: self.chain.clone(),
             items: self.round.items.len(),
             ordered: self.ordered.len(),
+            rewards: self.rewards.len(),
+            penalties: self.penalties.len(),
         }
     }
 
@@ -97,6 +107,8 @@ impl<'a> Work<'a> {
         items.truncate(before.items);
         self.round.items = certify::Bounded::new(items).unwrap_or_default();
         self.ordered.truncate(before.ordered);
+        self.rewards.truncate(before.rewards);
+        self.penalties.truncate(before.penalties);
     }
 
     /// Notes what falls due at a later height.
@@ -141,6 +153,15 @@ impl<'a> Work<'a> {
         let mut entry = account_of(&self.state, account)?;
         entry.balance = add(entry.balance, amount)?;
         self.state.put::<Accounts>(account, &entry);
+        Ok(())
+    }
+
+    /// Pays what somebody earned, and notes it.
+    pub fn reward(&mut self, account: &AccountKey, amount: u64) -> Result<(), Fault> {
+        self.credit(account, amount)?;
+        if amount > 0 {
+            self.rewards.push(Reward { account: *account, amount });
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use zerotell_ledger::entry::{
 };
 use zerotell_ledger::evidence::seal;
 use zerotell_ledger::transaction::{Accusation, Subject};
-use zerotell_ledger::{Body, Parameters, Scan, seat};
+use zerotell_ledger::{Body, Cause, Parameters, Scan, seat};
 
 /// Twenty-five seats of four per cent each: one alone is below the floor of correlation.
 fn many() -> World {
@@ -47,6 +47,41 @@ fn a_lone_lazy_seat_loses_a_hundredth_and_the_hunter_earns_half() {
     assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement: second }), Ok(0));
     world.rest();
     assert_eq!(world.stake("v3"), 990 - 20);
+}
+
+/// Of accounts that only work as seats every unit comes from a reward that a block names, and every unit of stake that is
+/// gone was a penalty that one names; what goes back to whoever paid it is no reward.
+#[test]
+fn blocks_name_what_they_pay_and_take() {
+    let mut world = many();
+    world.habits.insert(world.account("v3"), Habit::Lazy);
+    let statement = world.submit("a", 5);
+    world.go(4);
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement }), Ok(0));
+    // It fails: what it did is taken back, its fee is not.
+    assert_eq!(world.accuse("b", Accusation::WrongVerdict { statement: digest("unknown") }), Ok(12));
+    world.rest();
+    world.habits.insert(world.account("v3"), Habit::Honest);
+    world.habits.insert(world.account("v5"), Habit::Hider);
+    world.submit("a", 5);
+    world.go(70);
+    let lost = |name: &str| {
+        let account = world.account(name);
+        let mine = world.penalties.iter().filter(|penalty| penalty.account == account);
+        mine.map(|penalty| (penalty.lost, penalty.cause, penalty.offences)).collect::<Vec<_>>()
+    };
+    assert_eq!(lost("v3"), [(10, Cause::WrongVerdict, 1)]);
+    assert_eq!(lost("v5"), [(10, Cause::Withheld, 0)]);
+    assert_eq!(world.penalties.len(), 2);
+    for v in 0..25 {
+        let name = format!("v{v}");
+        let account = world.account(&name);
+        assert_eq!(world.earned.get(&account).copied().unwrap_or(0), world.balance(&name), "{name}");
+        let taken: u64 = lost(&name).iter().map(|(lost, ..)| lost).sum();
+        assert_eq!(world.stake(&name) + taken, 1_000, "{name}");
+    }
+    assert_eq!(world.earned.get(&world.account("a")), Some(&5), "half of what the lazy seat lost");
+    assert_eq!(world.earned.get(&world.account("b")), None);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use ledger::entry::{AccountKey, Candidates, Models, Ordered, Records, Rounds, Va
 use ledger::pool::Pool;
 use ledger::store::{Changes, Fault};
 use ledger::{
-    BlockRefusal, Body, Context, Envelope, Genesis, Outcome, State, Stop,
+    BlockRefusal, Body, Cause, Context, Envelope, Genesis, Outcome, Parameters, Penalty, Reward, State, Stop,
     genesis::Beginning,
     present,
     transaction::{Accusation, TRANSACTION_MAX},
@@ -21,6 +21,7 @@ use ledger::{
 
 use crate::blobs::{Blobs, program_name};
 use crate::block::{BLOCK_MAX, Block, Named, Transaction};
+use crate::earned;
 use crate::hooks::{Asked, Programs, World};
 use crate::scheme::Committees;
 use crate::store::{Batch, NodeStore, Overlay, StoreError, index, list};
@@ -79,6 +80,8 @@ struct Executed {
     changes: Arc<Changes>,
     outcomes: Vec<Outcome>,
     next: Option<Committee>,
+    rewards: Vec<Reward>,
+    penalties: Vec<Penalty>,
 }
 
 struct Tree {
@@ -127,8 +130,18 @@ pub struct Slash {
     pub lost: u64,
     /// Its offences until then.
     pub offences: u32,
+    /// Why; not known of those that were listed by a node of before.
+    pub cause: Option<Cause>,
 }
-spell_struct!(Slash { height, account, lost, offences });
+spell_struct!(Slash { height, account, lost, offences, cause });
+
+impl Slash {
+    /// Reads an entry of the list; those of before end without a cause.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        decode(bytes).or_else(|_| decode(&[bytes, &[0]].concat())).ok()
+    }
+}
 
 /// The chain.
 pub struct Chain {
@@ -189,6 +202,7 @@ impl Chain {
                 block.ok_or_else(|| Stuck::Refused(DAMAGED.into()))?.header
             }
         };
+        store.count_from(chain.height)?;
         let checkpoint = Checkpoint::genesis(&header).map_err(|why| Stuck::Refused(why.to_string()))?;
         let tree = Tree { height: chain.height, tip, above: HashMap::new() };
         Ok(Self {
@@ -255,9 +269,9 @@ impl Chain {
     }
 
     fn keep(&self, digest: Digest, header: &Header, executed: ledger::Executed) {
-        let ledger::Executed { changes, outcomes, next, .. } = executed;
-        let (height, parent) = (header.height, header.parent);
-        let executed = Executed { height, parent, changes: Arc::new(changes), outcomes, next };
+        let ledger::Executed { changes, outcomes, next, rewards, penalties, .. } = executed;
+        let (height, parent, changes) = (header.height, header.parent, Arc::new(changes));
+        let executed = Executed { height, parent, changes, outcomes, next, rewards, penalties };
         let mut tree = lock(&self.tree);
         if height > tree.height {
             tree.above.insert(digest, executed);
@@ -413,8 +427,13 @@ impl Chain {
                 self.blobs.keep_staged(&record.proof).map_err(|why| disk(&why))?;
             }
         }
-        for (account, lost, offences) in slashes(&old, &new, executed)? {
-            batch.append.push((list::SLASHES, encode(&Slash { height, account, lost, offences })));
+        for Penalty { account, lost, cause, offences } in executed.penalties.iter().copied() {
+            let slash = Slash { height, account, lost, offences, cause: Some(cause) };
+            batch.append.push((list::SLASHES, encode(&slash)));
+        }
+        let paid = (&executed.rewards[..], &executed.penalties[..]);
+        for (account, sums) in earned::after(&self.store, header.epoch, paid)? {
+            batch.indexed.push((index::EARNED, account.to_vec(), sums));
         }
         if let Some(bytes) = lock(&self.finality).get(&height).and_then(|by| by.get(&header.digest())) {
             batch.numbered.push((list::FINALITY, height, bytes.clone()));
@@ -587,13 +606,21 @@ impl Chain {
         }))
     }
 
+    /// The rules' numbers as they are now: validators may have changed those of genesis.
+    ///
+    /// # Errors
+    /// A state that cannot be read.
+    pub fn rules(&self) -> Result<Parameters, Stuck> {
+        let (_, snapshot) = self.latest()?;
+        Ok(present(&State::new(&snapshot))?.parameters)
+    }
+
     /// Most bytes of a dossier: what fits into a block now.
     ///
     /// # Errors
     /// A state that cannot be read.
     pub fn dossier_max(&self) -> Result<usize, Stuck> {
-        let (_, snapshot) = self.latest()?;
-        let most = usize::try_from(present(&State::new(&snapshot))?.parameters.block_bytes);
+        let most = usize::try_from(self.rules()?.block_bytes);
         Ok(most.unwrap_or(usize::MAX).min(dossier::DOSSIER_MAX))
     }
 
@@ -641,45 +668,12 @@ fn refusal(asked: &Asked<'_>, why: BlockRefusal) -> Stuck {
     }
 }
 
-const DAMAGED: &str = "the database is damaged; move the data directory away and start again: the node fetches the \
-    chain from its peers";
+pub(crate) const DAMAGED: &str = "the database is damaged; move the data directory away and start again: the node fetches \
+    the chain from its peers";
 
 fn disk(why: &std::io::Error) -> Stuck {
     let _ = why;
     Stuck::Fault(Fault::World { what: "the disk" })
-}
-
-/// Validators that lost stake for what they did, or withheld, in this block: who, how much, offences since the beginning.
-/// What leaks from those who were absent, at the end of an epoch, is not counted.
-fn slashes(
-    old: &State<'_>,
-    new: &State<'_>,
-    executed: &Executed,
-) -> Result<Vec<(AccountKey, u64, u32)>, Fault> {
-    use ledger::entry::Table as _;
-    let mut list = Vec::new();
-    for key in executed.changes.keys() {
-        let Some((namespace, account)) = key.split_first() else { continue };
-        if *namespace != Validators::NAMESPACE {
-            continue;
-        }
-        let Ok(account) = <AccountKey>::try_from(account) else { continue };
-        let (Some(before), Some(after)) =
-            (old.get::<Validators>(&account)?, new.get::<Validators>(&account)?)
-        else {
-            continue;
-        };
-        // What was withdrawn and is free now went to its owner.
-        let free = before.unbonding.iter().filter(|(height, _)| *height <= executed.height);
-        let free = free.fold(0u128, |sum, (_, amount)| sum.saturating_add((*amount).into()));
-        let lost = before.slashable().saturating_sub(after.slashable()).saturating_sub(free);
-        let lost = u64::try_from(lost).unwrap_or(u64::MAX);
-        let counted = after.offences > before.offences || after.erred > before.erred;
-        if lost > 0 && (counted || executed.next.is_none()) {
-            list.push((account, lost, after.offences));
-        }
-    }
-    Ok(list)
 }
 
 /// Whether what changed has to do with who decides, or where they are.

@@ -5,9 +5,10 @@
 
 mod entries;
 mod large;
+mod peers;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -79,7 +80,7 @@ pub struct Shared {
     outbox: Outbox,
     events: broadcast::Sender<Arc<Finalised>>,
     account: Digest,
-    peers: AtomicUsize,
+    peers: peers::Peers,
     blocks: AtomicU64,
     records: AtomicU64,
     requests: AtomicU64,
@@ -107,7 +108,7 @@ impl Shared {
             outbox,
             events,
             account,
-            peers: AtomicUsize::new(0),
+            peers: peers::Peers::default(),
             blocks: zero(),
             records: zero(),
             requests: zero(),
@@ -128,12 +129,16 @@ impl Shared {
 
     /// How many peers it is told of.
     pub fn set_peers(&self, peers: usize) {
-        self.peers.store(peers, Ordering::Relaxed);
+        self.peers.set(peers);
     }
 
     /// Where the engine's own metrics come from.
     pub fn set_engine_metrics(&self, metrics: Box<dyn Fn() -> String + Send + Sync>) {
         drop(self.engine.set(metrics));
+    }
+
+    fn engine_metrics(&self) -> String {
+        self.engine.get().map(|metrics| metrics()).unwrap_or_default()
     }
 
     /// Tells whoever listens of a final block.
@@ -292,9 +297,10 @@ async fn status(Extract(app): App) -> Answer<Json<Value>> {
         "committee": hex(&tip.committee),
         "account": hex(&app.account),
         "seat": seat,
-        "peers": app.peers.load(Ordering::Relaxed),
+        "peers": app.peers.connected(|| app.engine_metrics()),
+        "peersConfigured": app.peers.configured(),
         "pool": {"transactions": transactions, "bytes": size},
-        "records": chain.records,
+        "records": app.chain.store.length(list::RECORDS)?,
         "syncing": is_behind(tip.time),
         "workPrice": chain.work_price.to_string(),
         "bytePrice": chain.byte_price.to_string(),
@@ -794,9 +800,7 @@ async fn metrics(Extract(app): App) -> Response {
             "# HELP zerotell_{name} {help}\n# TYPE zerotell_{name} {kind}\nzerotell_{name} {value}\n"
         ));
     }
-    if let Some(engine) = app.engine.get() {
-        text.push_str(&engine());
-    }
+    text.push_str(&app.engine_metrics());
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], text).into_response()
 }
 

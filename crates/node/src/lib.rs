@@ -6,6 +6,7 @@
 //! | `block.rs`, `app.rs`, `engine.rs`, `scheme.rs` | what the engine carries, asks, and runs |
 //! | `seat.rs`, `canary.rs`, `judge.rs` | what a seat does about rounds, and what it owes; the verifier beside consensus |
 //! | `peers.rs` | whom it keeps connections with |
+//! | `earned.rs` | what accounts earned and lost |
 //! | `sync.rs` | the state of a final block, for a node that begins late |
 //! | `store.rs`, `blobs.rs`, `doubts.rs`, `wants.rs`, `hooks.rs` | the disk; dossiers and programs, and what they share; who answered right; what is asked for; what the ledger asks of the world |
 //! | `http.rs`, `strangers.rs` | what it tells anyone, and what anyone may take of it |
@@ -21,6 +22,7 @@ pub mod chain;
 pub mod client;
 pub mod config;
 mod doubts;
+pub mod earned;
 pub mod engine;
 pub mod hooks;
 pub mod http;

@@ -24,6 +24,8 @@ const FLOOR: &[u8] = b"floor";
 const SILENT: &[u8] = b"silent";
 /// In META: number of the first record whose proof may still be here.
 const PRUNED: &[u8] = b"pruned";
+/// In META: height above which blocks count for what accounts earned.
+const COUNTED: &[u8] = b"counted";
 /// Version of the layout of all tables.
 const LAYOUT: u8 = 1;
 /// Bytes of pages kept in memory.
@@ -61,6 +63,8 @@ pub mod index {
     pub const BODIES: Bytes = TableDefinition::new("bodies");
     /// Where a transaction is, and what became of it, by its id.
     pub const TRANSACTIONS: Bytes = TableDefinition::new("transactions");
+    /// What an account earned and lost.
+    pub const EARNED: Bytes = TableDefinition::new("earned");
 }
 
 const LISTS: [Numbered; 9] = [
@@ -74,7 +78,7 @@ const LISTS: [Numbered; 9] = [
     list::CANARIES,
     list::STEPS,
 ];
-const INDICES: [Bytes; 5] = [STATE, META, index::RECORDS, index::BODIES, index::TRANSACTIONS];
+const INDICES: [Bytes; 6] = [STATE, META, index::RECORDS, index::BODIES, index::TRANSACTIONS, index::EARNED];
 
 /// Why the disk cannot be used.
 #[derive(Debug)]
@@ -190,6 +194,7 @@ impl NodeStore {
             meta.remove(FILLING)?;
             meta.remove(FLOOR)?;
             meta.remove(PRUNED)?;
+            meta.remove(COUNTED)?;
         }
         write.commit()?;
         Ok(())
@@ -358,6 +363,36 @@ impl NodeStore {
         self.write(Batch { indexed, ..Batch::default() }, false)
     }
 
+    /// Height above which blocks count for what accounts earned, once that is noted.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn counted_from(&self) -> Stored<Option<u64>> {
+        let found = self.meta(COUNTED)?.and_then(|bytes| bytes.try_into().ok());
+        Ok(found.map(u64::from_le_bytes))
+    }
+
+    /// Notes that height, unless one is noted.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn count_from(&self, height: u64) -> Stored<()> {
+        if self.counted_from()?.is_some() {
+            return Ok(());
+        }
+        let indexed = vec![(META, COUNTED.to_vec(), height.to_le_bytes().to_vec())];
+        self.write(Batch { indexed, ..Batch::default() }, true)
+    }
+
+    /// How many values a list has; those of a list that only grows.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn length(&self, table: Numbered) -> Stored<u64> {
+        let table = self.0.begin_read()?.open_table(table)?;
+        Ok(table.last()?.map_or(0, |(number, _)| number.value().saturating_add(1)))
+    }
+
     /// A value by digest.
     ///
     /// # Errors
@@ -463,6 +498,7 @@ mod tests {
         let record = Batch { records: vec![([9; 32], vec![1])], ..Batch::default() };
         store.write(record, true).unwrap();
         assert_eq!(store.indexed(index::RECORDS, &[9; 32]).unwrap(), Some(0u64.to_le_bytes().to_vec()));
+        assert_eq!((store.length(list::RECORDS).unwrap(), store.length(list::SLASHES).unwrap()), (1, 0));
     }
 
     #[test]

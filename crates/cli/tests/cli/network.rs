@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{Ran, World, asset, text};
 
@@ -194,6 +194,19 @@ impl Net {
         }
     }
 
+    /// Waits until an answer is as it should be.
+    pub fn until(&self, i: usize, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let found = self.get(i, path);
+            if let Some(found) = found.clone().filter(&holds) {
+                return found;
+            }
+            assert!(began.elapsed() < Duration::from_secs(90), "{path} of validator {i}: {found:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Evidence of a proof of this patient, made now.
     pub fn evidence(&self, row: usize) -> String {
         let (proof, evidence) = (format!("{row}.ztp"), format!("{row}.zte"));
@@ -260,6 +273,19 @@ fn certificates_and_kill_nine() {
         let code = net.world.run("certify b.ztc --genesis net/genesis.bin").code;
         assert!(code != 0, "byte {at}");
     }
+    // What the node tells of it: one record, who is connected, and what the seats were paid.
+    let status = net.until(0, "/v1/status", |status| status["peers"] == 3);
+    assert_eq!((&status["records"], &status["peersConfigured"]), (&json!(1), &json!(3)));
+    let paid = |found: &Value| found["earned"]["total"].as_str().unwrap().parse::<u64>().unwrap();
+    let all = |found: &Value| found["validators"].as_array().unwrap().iter().map(paid).collect::<Vec<_>>();
+    // Three are two thirds; one may have been late.
+    let is_paid = |found: &Value| all(found).iter().filter(|paid| **paid > 0).count() >= 3;
+    let seats = net.until(0, "/v1/validators", is_paid);
+    assert_eq!((seats["since"].as_u64(), all(&seats).len()), (Some(0), 4));
+    let one = seats["validators"].as_array().unwrap().iter().find(|one| paid(one) > 0).unwrap();
+    assert_eq!((&one["earned"]["epoch"], &one["earned"]["slashed"]), (&one["earned"]["total"], &json!("0")));
+    let own = net.get(0, &format!("/v1/accounts/{}", text(&one["account"]))).unwrap();
+    assert_eq!((&own["earned"], &own["since"]), (&one["earned"], &seats["since"]));
     // The same statement again is refused, and the same proof under another statement.
     net.submit(0, &evidence, "").expect(2);
     net.world.run("evidence 3.ztp --key k -o again.zte").expect(0);
@@ -267,6 +293,8 @@ fn certificates_and_kill_nine() {
 
     // Killed while records come in: what was answered is there after it.
     net.kill(1);
+    let status = net.until(0, "/v1/status", |status| status["peers"] == 2);
+    assert_eq!(status["peersConfigured"], 3);
     let second = net.evidence(4);
     let second = net.submit(2, &second, "-o with.zte").expect(0).json();
     evidence_says_who_voted(&net, &second["statement"]);
@@ -403,6 +431,10 @@ fn epochs_and_handovers() {
     net.reach(3, height + 12);
     assert!(net.get(3, "/v1/blocks/1").is_none(), "it did not execute the chain again");
     assert_eq!(net.get(3, &record).unwrap()["status"], "accepted");
+    // It knows the records from before, and counts what is earned from there.
+    assert_eq!(net.get(3, "/v1/status").unwrap()["records"], net.get(0, "/v1/status").unwrap()["records"]);
+    let since = |i| net.get(i, "/v1/validators").unwrap()["since"].as_u64().unwrap();
+    assert!(since(0) == 0 && (1..height + 12).contains(&since(3)), "{}", since(3));
     net.world.write("late.ztc", &file_of(&net, 3, &path));
     net.world.run("certify late.ztc --genesis net/genesis.bin").expect(0);
     // It has no blocks from before, and knows the hand-overs all the same.

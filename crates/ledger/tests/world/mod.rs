@@ -12,8 +12,8 @@ use zerotell_ledger::pool::Pool;
 use zerotell_ledger::transaction::{Accusation, Inner, Submission};
 use zerotell_ledger::{
     BlockRefusal, Body, Context, EngineOffence, Envelope, Executed, Fault, Genesis, Hooks, Lane, MemoryStore,
-    Outcome, Parameters, ProgramFacts, Recheck, Rechecked, Refusal, State, Stop, Unsigned, account_of, audit,
-    execute, present, propose, seat,
+    Outcome, Parameters, Penalty, ProgramFacts, Recheck, Rechecked, Refusal, State, Stop, Unsigned,
+    account_of, audit, execute, present, propose, seat,
 };
 
 pub fn digest(text: &str) -> Digest {
@@ -121,6 +121,10 @@ pub struct World {
     /// Digests of blocks, for beacons.
     pub blocks: BTreeMap<u64, Digest>,
     pub pending: Vec<Vec<u8>>,
+    /// What each account earned, as the blocks say it.
+    pub earned: BTreeMap<Digest, u64>,
+    /// What was taken, as the blocks say it.
+    pub penalties: Vec<Penalty>,
     pub audited: bool,
     serial: u64,
 }
@@ -193,6 +197,8 @@ impl World {
             validators,
             blocks,
             pending: Vec::new(),
+            earned: BTreeMap::new(),
+            penalties: Vec::new(),
             audited: true,
             serial: 0,
         };
@@ -280,6 +286,10 @@ impl World {
     pub fn adopt(&mut self, context: &Context, executed: Executed) {
         self.tip = executed.header(self.genesis.network(), context, [0; 32]);
         self.blocks.insert(self.tip.height, self.tip.digest());
+        for reward in &executed.rewards {
+            *self.earned.entry(reward.account).or_default() += reward.amount;
+        }
+        self.penalties.extend(&executed.penalties);
         self.store.apply(executed.changes);
         if self.audited {
             audit(&self.store).unwrap_or_else(|finding| panic!("height {}: {finding}", self.tip.height));

@@ -9,6 +9,23 @@ const PAGE = 50;
 const account = (value) => digest(value, { href: `#/accounts/${encodeURIComponent(clean(value, 80))}` });
 const height = (value) => h("a", { href: `#/blocks/${encodeURIComponent(clean(value, 20))}` }, count(value));
 
+// What a punishment was for, and what showed it.
+const CAUSES = new Map([
+  ["equivocation", ["two messages on one round", "signed by it"]],
+  ["early-reveal", ["verdicts shown too early", "signed by it"]],
+  ["engine", ["an offence against consensus", "signed by it"]],
+  ["wrong-execution", ["a digest of no run", "signed by it; two thirds of the stake have another"]],
+  ["wrong-verdict", ["a wrong verdict", "decided in a case by two thirds of the stake"]],
+  ["error", ["wrong in a case, too", "decided in a case by two thirds of the stake"]],
+  ["wrong-custody", ["a digest of other bytes than the proof's", "signed by it; two thirds of the stake have another"]],
+  ["withheld", ["verdicts never shown", "it committed to them and stayed silent"]],
+]);
+
+function cause(value) {
+  const [what, how] = CAUSES.get(value) ?? [clean(value, 40) || "not noted by this node", ""];
+  return h("span", {}, what, how ? h("span", { class: "soft" }, `, ${how}`) : null);
+}
+
 // A list whose answers name what comes next.
 function paged(path, key, signal, draw) {
   let next = null;
@@ -21,11 +38,11 @@ function paged(path, key, signal, draw) {
 }
 
 export async function slashes({ signal }) {
-  const columns = [{ name: "Block" }, { name: "Validator" }, { name: "Lost", number: true }, { name: "Offences so far", number: true }];
+  const columns = [{ name: "Block" }, { name: "Validator" }, { name: "For" }, { name: "Lost", number: true }, { name: "Offences so far", number: true }];
   const list = paged("slashes", "slashes", signal, (all) => table("Punishments, newest first", columns,
-    all.map((one) => [height(one.height), account(one.account), amount(one.lost), count(one.offences)]), "Nobody was ever punished."));
+    all.map((one) => [height(one.height), account(one.account), cause(one.cause), amount(one.lost), count(one.offences)]), "Nobody was ever punished."));
   await list.step();
-  return [heading("Slashes", "Stake that was taken because a signature proved the offence: nobody decides it, anyone can check it."), card(null, list.node)];
+  return [heading("Slashes", "Stake that was taken. What a validator signed shows most offences by itself. Whether a verdict was wrong is decided in a case: everyone looks again, and two thirds of the stake must agree. Silence shows what was withheld."), card(null, list.node)];
 }
 
 export async function models({ signal }) {

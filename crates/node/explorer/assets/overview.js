@@ -67,7 +67,7 @@ function tiles({ now, blocks }) {
     tile("Records", count(now?.records), `${pace(rate(blocks, "records"))} a second`),
     tile("Transactions", `${pace(rate(blocks, "transactions"))}/s`, Number.isFinite(gap) ? `a block every ${gap.toFixed(2)}\u00a0s` : ""),
     tile("Waiting", count(now?.pool?.transactions), bytes(now?.pool?.bytes)),
-    tile("Peers", count(now?.peers), typeof now?.seat === "number" ? `this node has seat\u00a0${now.seat}` : "this node has no seat"),
+    tile("Peers", `${count(now?.peers)} of ${count(now?.peersConfigured)}`, typeof now?.seat === "number" ? `this node has seat\u00a0${now.seat}` : "this node has no seat"),
     tile("Work price", money(now?.workPrice), `byte price ${money(now?.bytePrice)}`),
     tile("Supply", amount(now?.supply), ["burned ", amount(now?.burned)]),
   ];

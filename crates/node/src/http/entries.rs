@@ -8,16 +8,17 @@ use ledger::entry::{
     Validators, read_value,
 };
 use ledger::verdict::holds;
-use ledger::{Parameters, State};
+use ledger::{Cause, Parameters, State};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, App, Ask, At, Extract, PAGE, Range, Refused, Shared, digest, hex, next};
 use crate::chain::Slash;
+use crate::earned::Earned;
 use crate::store::list;
 
 pub(super) async fn account(Extract(app): App, At(account): At) -> Answer<Json<Value>> {
     let account = digest(&account)?;
-    let (_, snapshot) = app.chain.latest()?;
+    let (tip, snapshot) = app.chain.latest()?;
     let state = State::new(&snapshot);
     let found = state.get::<Accounts>(&account)?.unwrap_or_default();
     Ok(Json(json!({
@@ -26,8 +27,19 @@ pub(super) async fn account(Extract(app): App, At(account): At) -> Answer<Json<V
         "nextNonce": app.chain.next_nonce(&account, found.nonce),
         "balance": found.balance.to_string(),
         "inFlight": found.in_flight,
+        "earned": earned(&app.chain.earned(&account)?, tip.epoch),
+        "since": app.chain.earned_since()?,
         "validator": state.get::<Validators>(&account)?.map(|found| Value::Object(bonded(&found))),
     })))
+}
+
+/// What an account earned and lost since this node counts.
+fn earned(sums: &Earned, epoch: u64) -> Value {
+    json!({
+        "total": sums.total.to_string(),
+        "epoch": sums.of(epoch).to_string(),
+        "slashed": sums.slashed.to_string(),
+    })
 }
 
 /// What is bonded, and what became of it.
@@ -67,22 +79,25 @@ pub(super) async fn validators(Extract(app): App) -> Answer<Json<Value>> {
         one.insert("stake".into(), json!(seat.map(|(_, seat)| seat.stake.to_string())));
         one.insert("seat".into(), json!(seat.map(|(number, _)| number)));
         one.insert("balance".into(), json!(balance.to_string()));
+        one.insert("earned".into(), earned(&app.chain.earned(&account)?, epoch));
         answer.push(Value::Object(one));
     }
-    Ok(Json(json!({"epoch": epoch, "validators": answer})))
+    let since = app.chain.earned_since()?;
+    Ok(Json(json!({"epoch": epoch, "since": since, "validators": answer})))
 }
 
 pub(super) async fn slashes(Extract(app): App, Ask(range): Ask<Range>) -> Answer<Json<Value>> {
     let (before, limit) = range.bounds()?;
     let found = app.chain.store.newest(list::SLASHES, before, limit)?;
     let one = |(number, bytes): &(u64, Vec<u8>)| {
-        let slash: Slash = decode(bytes).ok()?;
+        let slash = Slash::read(bytes)?;
         Some(json!({
             "sequence": number,
             "height": slash.height,
             "account": hex(&slash.account),
             "lost": slash.lost.to_string(),
             "offences": slash.offences,
+            "cause": slash.cause.map(Cause::name),
         }))
     };
     let answer: Vec<Value> = found.iter().filter_map(one).collect();

@@ -11,6 +11,7 @@ mod world;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use commonware_consensus::types::{Epoch, Round, View as Turn};
@@ -18,12 +19,13 @@ use commonware_glue::simulate::action::{Action, Crash, Schedule};
 use commonware_glue::simulate::plan::PlanBuilder;
 use commonware_glue::simulate::property::Property;
 use commonware_glue::simulate::tracker::ProgressTracker;
-use ledger::entry::Status;
-use world::{BOND, Done, Serves, View, World, link, snapshot};
-use zerotell_node::chain::Chain;
+use ledger::entry::{Present, Status, Validators, key_of};
+use ledger::{Changes, State};
+use world::{BOND, Done, MONEY, Serves, View, World, link, snapshot};
+use zerotell_node::chain::{Chain, Slash};
 use zerotell_node::scheme::{PeerKey, account_of};
 use zerotell_node::seat::Behaviour;
-use zerotell_node::store::{NodeStore, list};
+use zerotell_node::store::{Batch, NodeStore, list};
 use zerotell_node::sync;
 
 fn seeds() -> std::ops::Range<u64> {
@@ -256,6 +258,65 @@ fn a_snapshot_of_the_end_of_an_epoch_leads_on() {
     }
 }
 
+/// What each seat earned is counted block by block, to the unit; who begins in the middle counts from there, and knows all
+/// records.
+#[test]
+fn what_seats_earn_is_counted() {
+    let world = network(4);
+    plan(&world, 6, 90, &[]).run().unwrap();
+    let whole = Arc::new(world.chain(0));
+    let view = View { chain: whole.clone(), records: world.records };
+    let middle = view.record(4).unwrap().ordered;
+    let own = NodeStore::memory().unwrap();
+    let short = Chain::open(world.genesis.clone(), own, whole.blobs.clone()).unwrap();
+    for height in 1..=middle {
+        let block = whole.block(height).unwrap().unwrap();
+        short.finalise(&block, false).unwrap();
+        short.certified(height, block.id(), whole.finality(height).unwrap().unwrap());
+    }
+    let (bytes, store) = (snapshot(&short).unwrap(), NodeStore::memory().unwrap());
+    sync::read(&mut &bytes[..], &store, (&whole.checkpoint, whole.first.clone()), None).unwrap();
+    let begun = Chain::open(world.genesis.clone(), store, whole.blobs.clone()).unwrap();
+    for height in middle + 1..=whole.tip().height {
+        begun.finalise(&whole.block(height).unwrap().unwrap(), false).unwrap();
+    }
+    let since = |chain: &Chain| chain.earned_since().unwrap();
+    assert_eq!((since(&whole), since(&short), since(&begun)), (0, 0, middle));
+    let (_, state) = whole.latest().unwrap();
+    let (mut before, mut after) = (0, 0);
+    for key in &world.keys {
+        let account = key.verifying_key().to_bytes();
+        let total = |chain: &Chain| chain.earned(&account).unwrap().total;
+        // Nobody cheats, so no seat has paid for an accusation, and none has lost anything.
+        let balance = ledger::account_of(&State::new(&state), &account).unwrap().balance;
+        assert_eq!(total(&whole), balance - MONEY);
+        assert_eq!(total(&whole), total(&short) + total(&begun));
+        assert_eq!(whole.earned(&account).unwrap().slashed, 0);
+        (before, after) = (before + total(&short), after + total(&begun));
+    }
+    assert!(before > 0 && after > 0, "{before} and {after}");
+    let records = |chain: &Chain| chain.store.length(list::RECORDS).unwrap();
+    assert_eq!((records(&whole), records(&begun)), (world.records, world.records));
+    assert!(records(&short) < world.records);
+}
+
+/// What a seat lost is counted too, and why.
+#[test]
+fn what_seats_lose_is_counted() {
+    let world = with(3, Behaviour::Lazy);
+    plan(&world, 2, 120, &[3]).run().unwrap();
+    let chain = world.chain(0);
+    let account = world.keys[3].verifying_key().to_bytes();
+    let (_, state) = chain.latest().unwrap();
+    let validator = State::new(&state).get::<Validators>(&account).unwrap().unwrap();
+    let slashed = chain.earned(&account).unwrap().slashed;
+    assert_eq!(u128::from(BOND / 2 - slashed), validator.slashable());
+    let listed = chain.store.newest(list::SLASHES, u64::MAX, 1000).unwrap();
+    let listed: Vec<Slash> = listed.iter().map(|(_, bytes)| Slash::read(bytes).unwrap()).collect();
+    assert!(slashed > 0 && listed.iter().all(|one| one.account == account && one.cause.is_some()));
+    assert_eq!(listed.iter().map(|one| one.lost).sum::<u64>(), slashed);
+}
+
 /// Whatever a stranger changes of a snapshot, it is refused, and nothing of it stays.
 #[test]
 fn a_bent_snapshot_is_refused() {
@@ -443,6 +504,20 @@ fn a_slow_peer_keeps_no_record_from_its_verdict() {
         }
         plan(&world, seed, 60, &[]).crash(Crash::Schedule(schedule)).run().unwrap();
     }
+}
+
+/// What validators agreed on since counts, not what genesis says.
+#[test]
+fn the_rules_are_those_of_the_state() {
+    let chain = network(4).chain(0);
+    assert_eq!(chain.rules().unwrap(), chain.genesis.parameters);
+    let (_, state) = chain.latest().unwrap();
+    let mut present = ledger::present(&State::new(&state)).unwrap();
+    (present.parameters.commit_blocks, present.parameters.block_bytes) = (9, 200_000);
+    let changes = Changes::from([(key_of::<Present>(&()), Some(certify::encode(&present)))]);
+    chain.store.write(Batch { state: Some(&changes), ..Batch::default() }, true).unwrap();
+    assert_eq!((chain.rules().unwrap().commit_blocks, chain.dossier_max().unwrap()), (9, 200_000));
+    assert_eq!(chain.genesis.parameters.commit_blocks, 4);
 }
 
 #[test]

@@ -453,7 +453,7 @@ impl View {
 
     pub fn slashed(&self) -> Vec<Digest> {
         let list = self.chain.store.newest(list::SLASHES, u64::MAX, 1000).unwrap();
-        let account = |bytes: &[u8]| certify::decode::<zerotell_node::chain::Slash>(bytes).unwrap().account;
+        let account = |bytes: &[u8]| zerotell_node::chain::Slash::read(bytes).unwrap().account;
         list.iter().map(|(_, bytes)| account(bytes)).collect()
     }
 
