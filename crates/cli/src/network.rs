@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use certify::wire::Bounded;
 use clap::{Args, Subcommand};
-use ledger::genesis::Founder;
+use ledger::genesis::{Beginning, Founder};
 use ledger::{Genesis, Parameters};
 use node::client::{Client, Verdict, dossier_of};
 use node::config::{Config, ConfigError, Peer, unhex};
@@ -180,18 +180,43 @@ fn genesis(args: &GenesisArgs) -> Outcome<ExitCode> {
     }
     let many = |_| Failure::misuse(USAGE, "--founder", "there are too many", "name fewer");
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let genesis = Genesis {
+    let mut genesis = Genesis {
         time: u64::try_from(time.as_millis()).unwrap_or(0),
         balances: Bounded::new(balances?).map_err(many)?,
         founders: Bounded::new(founders?).map_err(many)?,
         parameters,
     };
     let fix = "see `zerotell node genesis --help`";
-    genesis.begin().map_err(|why| Failure::misuse(NETWORK_FILE, "genesis", why, fix))?;
+    let beginning = genesis.begin().map_err(|why| Failure::misuse(NETWORK_FILE, "genesis", why, fix))?;
+    let is_set = args.set.iter().any(|text| text.starts_with("dissent="));
+    let said = if is_set { None } else { suit(&mut genesis.parameters, &beginning) };
     write_new(&args.output, &certify::encode(&genesis), 0o644)?;
     println!("network  {}", text::hex(&genesis.network()));
     println!("wrote    {}; give it to every node and user", args.output.display());
+    said.iter().for_each(|line| println!("dissent  {line}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets the dissent that suits the first seats; says so if it is not the usual one.
+fn suit(parameters: &mut Parameters, beginning: &Beginning) -> Option<String> {
+    let (usual, largest) = (parameters.dissent, beginning.largest_seat());
+    parameters.dissent = beginning.fitting_dissent();
+    if parameters.dissent == usual {
+        return None;
+    }
+    let part = format!("{}.{:02} % of the stake", largest / 100, largest % 100);
+    let why = if largest > parameters.dissent {
+        format!(
+            "the most there may be, and a seat with {part} is above it alone: it can have programs suspended by itself, \
+             so found the network with more seats"
+        )
+    } else {
+        format!("one seat has {part} and must not be above it alone")
+    };
+    Some(format!(
+        "{} of 10,000 instead of {usual}: {why}; --set dissent=N chooses another",
+        parameters.dissent
+    ))
 }
 
 fn config(args: &ConfigArgs) -> Outcome<ExitCode> {

@@ -11,7 +11,7 @@ use crate::entry::{
     Account, AccountKey, Accounts, Candidates, Chain, Committees, ConsensusKeys, Present, Treasuries,
     Treasury, Validator, Validators,
 };
-use crate::parameters::{Parameters, Unfit};
+use crate::parameters::{Parameters, Unfit, WHOLE};
 use crate::stake::{elect, key_name};
 use crate::state::State;
 use crate::store::{Changes, Fault, MemoryStore};
@@ -22,6 +22,8 @@ const GENESIS: Purpose = Purpose("zerotell/genesis/1");
 pub const SUPPLY_MAX: u64 = 1 << 62;
 /// Most accounts of a genesis.
 pub const ACCOUNTS_MAX: usize = 65_536;
+/// The most that `dissent` may be: a third.
+pub const DISSENT_MAX: u64 = 3_333;
 
 /// A validator from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +102,21 @@ pub struct Beginning {
     pub committee: Committee,
     /// What to write to an empty store.
     pub changes: Changes,
+}
+
+impl Beginning {
+    /// What the largest seat has of all stake, in basis points, rounded up.
+    pub fn largest_seat(&self) -> u64 {
+        let largest = self.committee.seats.iter().map(|seat| u128::from(seat.stake)).max().unwrap_or(0);
+        let part = largest.saturating_mul(WHOLE.into()).div_ceil(self.committee.stake().max(1));
+        u64::try_from(part).unwrap_or(WHOLE)
+    }
+
+    /// The `dissent` that suits these seats: the usual one, or so much more that no seat alone is above it and could have
+    /// classes of programs suspended by itself. Never above [`DISSENT_MAX`]: of fewer than four seats one alone is.
+    pub fn fitting_dissent(&self) -> u64 {
+        self.largest_seat().clamp(Parameters::default().dissent, DISSENT_MAX)
+    }
 }
 
 impl Genesis {
@@ -233,6 +250,32 @@ mod tests {
         assert_eq!(audit(&store), Ok(()));
         assert_eq!(beginning.committee.seats.len(), 1, "a bond below the least has no seat");
         assert_eq!(decode::<Genesis>(&encode(&genesis)), Ok(genesis));
+    }
+
+    #[test]
+    fn no_seat_alone_is_above_the_fitting_dissent() {
+        let fitting = |bonds: &[u64]| {
+            let mut genesis = genesis(&[], bonds);
+            let beginning = genesis.begin().unwrap();
+            genesis.parameters.dissent = beginning.fitting_dissent();
+            assert!(genesis.begin().is_ok(), "it is a dissent that may be");
+            // As a settlement counts it.
+            let of = beginning.committee.stake() * u128::from(genesis.parameters.dissent);
+            let largest = beginning.committee.seats.iter().map(|seat| seat.stake).max().unwrap();
+            (genesis.parameters.dissent, u128::from(largest) * u128::from(WHOLE) > of)
+        };
+        assert_eq!(fitting(&[10; 20]), (500, false));
+        assert_eq!(fitting(&[10; 64]), (500, false));
+        assert_eq!(fitting(&[10; 19]), (527, false));
+        assert_eq!(fitting(&[10; 7]), (1_429, false));
+        assert_eq!(fitting(&[10; 4]), (2_500, false));
+        assert_eq!(fitting(&[30, 20, 20, 20]), (3_333, true), "a third and no more");
+        assert_eq!(fitting(&[10; 3]), (DISSENT_MAX, true));
+        assert_eq!(fitting(&[10]), (DISSENT_MAX, true));
+        // Who has no seat does not count.
+        assert_eq!(fitting(&[10, 10, 10, 10, 9]), (2_500, false));
+        let unfit = Parameters { dissent: DISSENT_MAX + 1, ..Parameters::default() };
+        assert!(unfit.validate().is_err());
     }
 
     #[test]

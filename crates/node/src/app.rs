@@ -88,6 +88,13 @@ impl App {
         }
     }
 
+    /// Time for which a block may keep the verifier busy. More than can be judged in half of the window for commitments, as
+    /// it is now, would only make seats abstain.
+    fn window(&self) -> Result<Duration, Stuck> {
+        let blocks = self.chain.rules()?.commit_blocks.min(1 << 16);
+        Ok(self.pace.least * u32::try_from(blocks).unwrap_or(u32::MAX) / 2)
+    }
+
     /// Executes what is not known yet of a list of blocks, the newest first, each the parent of the one before it.
     async fn catch_up(&self, clock: &impl Clock, mut ancestry: impl Ancestry<Block>) -> Option<()> {
         let mut list: Vec<Digested<Block>> = Vec::new();
@@ -138,11 +145,10 @@ impl<E: Clock + Spawner> commonware_consensus::Application<E> for App {
             }
             clock.sleep(POLL).await;
         }
-        // More than can be judged in half of the window for commitments would only make seats abstain.
-        let window = self.chain.genesis.parameters.commit_blocks.min(1 << 16);
-        let window = self.pace.least * u32::try_from(window).unwrap_or(u32::MAX) / 2;
-        let room = self.judges.room(window);
-        let block = self.chain.propose(&parent, account_of(&context.leader), now(&clock), room);
+        let proposer = account_of(&context.leader);
+        let block = self
+            .window()
+            .and_then(|window| self.chain.propose(&parent, proposer, now(&clock), self.judges.room(window)));
         match block {
             Ok(block) => {
                 let digest = engine_digest(block.id());

@@ -60,8 +60,6 @@ pub fn parameters() -> Parameters {
         trace_blocks: 1200,
         // All validators share the cores of one machine: 60 ms of work, as it is priced, in blocks that are at least 100 ms apart.
         block_work: 60_000,
-        // Of four seats one is a quarter of the stake: it must not be able to suspend a class by itself.
-        dissent: 3333,
         ..Parameters::default()
     }
 }
@@ -75,7 +73,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), ConfigError> {
 }
 
 /// Makes the files of a network in an empty directory. Validator i listens at `port` + 2i, its HTTP interface at the next
-/// port.
+/// port. `dissent` is at least what suits the bonds.
 ///
 /// # Errors
 /// A directory that is in use, ports that do not exist.
@@ -119,13 +117,14 @@ pub fn create(
     balances.push((rich.account(), OWNER));
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let large = |_| fails(directory, "too many validators", "ask for fewer");
-    let genesis = Genesis {
+    let mut genesis = Genesis {
         time: u64::try_from(time.as_millis()).unwrap_or(0),
         balances: Bounded::new(balances).map_err(large)?,
         founders: Bounded::new(keys.iter().enumerate().map(founder).collect()).map_err(large)?,
         parameters,
     };
-    genesis.begin().map_err(|why| fails(directory, why, "report it"))?;
+    let beginning = genesis.begin().map_err(|why| fails(directory, why, "report it"))?;
+    genesis.parameters.dissent = genesis.parameters.dissent.max(beginning.fitting_dissent());
     let peer = |(i, keys): (usize, &Keys)| Peer {
         account: record::json::hex(&keys.account()),
         address: address(i, 0).to_string(),

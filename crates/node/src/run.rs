@@ -262,7 +262,9 @@ async fn network(
     let namespace = [b"zerotell/p2p/1/".as_slice(), &chain.network].concat();
     // As it is now: should the validators agree on larger blocks, larger dossiers travel after the next start.
     let dossier = chain.dossier_max().map_err(|why| fails(config.data.display(), why, AGAIN))?;
-    let limit = message_limit(chain.genesis.parameters.seats, dossier);
+    // The validators may agree on more seats while it runs, and whatever their number, a block is larger than what they sign.
+    let seats = u32::try_from(certify::SEATS_MAX).unwrap_or(u32::MAX);
+    let limit = message_limit(seats, dossier);
     // The network keeps room in memory for every peer that there may be, and for this node.
     let peers_max = NonZeroUsize::MIN.saturating_add(known.room);
     let mut lookup = if is_local {

@@ -535,3 +535,30 @@ fn a_node_that_cannot_start_says_why() {
     refused("genesis");
     world.run("submit nothing.zte --key keys").expect(2);
 }
+
+/// A network of few seats: none of them alone may be above the dissent that suspends a class, unless it is set otherwise.
+#[test]
+fn a_genesis_of_few_seats_has_a_dissent_that_suits_them() {
+    let world = World::new();
+    let founder = |i: usize| {
+        let out = world.run(&format!("node key keys-{i}")).expect(0).out;
+        format!("--founder {},{},2000000000000", part(&out, "account"), part(&out, "consensus"))
+    };
+    let founders: Vec<String> = (0..4).map(founder).collect();
+    let genesis = |count: usize, more: &str| {
+        let name = format!("{count}{}.bin", more.replace(['-', ' ', '='], ""));
+        let words = format!("node genesis {} {more} -o {name}", founders[..count].join(" "));
+        let out = world.run(&words).expect(0).out;
+        let genesis: ledger::Genesis = certify::decode(&world.read(&name)).expect("a genesis");
+        let said = out.lines().find(|line| line.starts_with("dissent")).map(str::to_string);
+        (genesis.parameters.dissent, said)
+    };
+    let (dissent, said) = genesis(4, "");
+    assert_eq!(dissent, 2500);
+    assert!(said.expect("it is said").contains("2500 of 10,000 instead of 500"));
+    let (dissent, said) = genesis(1, "");
+    assert_eq!(dissent, 3333);
+    assert!(said.expect("it is said").contains("above it alone"));
+    assert_eq!(genesis(4, "--set dissent=700"), (700, None));
+    assert_eq!(genesis(4, "--set dissent=500"), (500, None));
+}
