@@ -23,6 +23,8 @@ mod failure;
 #[cfg(feature = "network")]
 mod fetch;
 mod files;
+#[cfg(feature = "network")]
+mod here;
 mod inspect;
 mod keys;
 mod machine;

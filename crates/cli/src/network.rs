@@ -21,6 +21,7 @@ use crate::certificate::{Network, Refused, Says, TrustArgs};
 use crate::evidence::certified;
 use crate::failure::{EVIDENCE, Failure, NETWORK_FILE, NODE, Outcome, USAGE};
 use crate::files::{FILE_BYTES, decode_proof, read_bounded, write_new, write_whole};
+use crate::here;
 use crate::output::OutputArgs;
 use crate::pipeline::ms;
 use crate::sender::{bad, key_failure, node_failure, spelled};
@@ -299,7 +300,7 @@ struct UpArgs {
     #[arg(long, default_value_t = 4)]
     validators: usize,
     /// Where its files are
-    #[arg(long, value_name = "DIR", default_value = "zerotell-net")]
+    #[arg(long, value_name = "DIR", default_value = here::DIRECTORY)]
     directory: PathBuf,
     /// First port; each validator takes two
     #[arg(long, default_value_t = 7100)]
@@ -447,9 +448,10 @@ pub struct SubmitArgs {
     /// HTTP address of a node
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7101")]
     pub node: String,
-    /// Keys of the account that pays: its directory (`zerotell node key DIR` makes one)
+    /// Keys of the account that pays: its directory (`zerotell node key DIR` makes one) [default: zerotell-net/owner, if
+    /// `net up` made the node's network there]
     #[arg(long, value_name = "DIR")]
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
     /// Wait for the verdict, and take the certificate
     #[arg(long)]
     pub wait: bool,
@@ -510,12 +512,11 @@ impl Ready {
 /// Runs the verb.
 pub fn submit(args: &SubmitArgs) -> Outcome<ExitCode> {
     let ready = ready(&args.evidence)?;
-    let keys = Keys::read(&args.key).map_err(key_failure)?;
-    let network = args.trust.is_given().then(|| args.trust.network()).transpose()?;
+    let client = Client::new(&args.node);
+    let (keys, network) = here::settle(args.key.as_deref(), &args.trust, &client, args.wait)?;
     if let Some(network) = network.as_ref().filter(|_| args.wait) {
         network.young()?;
     }
-    let client = Client::new(&args.node);
     let patience = Duration::from_secs(args.timeout);
     let started = Instant::now();
     let statement = ready.send(&client, &keys, patience)?;

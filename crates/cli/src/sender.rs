@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::certificate::{Network, TrustArgs};
 use crate::failure::{Failure, NETWORK_FILE, NODE, Outcome, USAGE};
+use crate::here;
 use crate::output::OutputArgs;
 use crate::text::{self, DIM, GOOD, paint};
 
@@ -47,9 +48,10 @@ impl NodeArg {
 pub struct SendArgs {
     #[command(flatten)]
     pub node: NodeArg,
-    /// Keys of the account that pays: its directory (`zerotell node key DIR` makes one)
+    /// Keys of the account that pays: its directory (`zerotell node key DIR` makes one) [default: zerotell-net/owner, if
+    /// `net up` made the node's network there]
     #[arg(long, value_name = "DIR")]
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
     /// Wait until it is in a final block, and say what became of it
     #[arg(long)]
     pub wait: bool,
@@ -158,9 +160,8 @@ pub struct Sender<'a> {
 impl SendArgs {
     /// Reads the keys, and asks the node for its network and rules.
     pub fn open(&self) -> Outcome<Sender<'_>> {
-        let keys = Keys::read(&self.key).map_err(key_failure)?;
-        let trusted = self.trust.is_given().then(|| self.trust.network()).transpose()?;
         let client = self.node.client();
+        let (keys, trusted) = here::settle(self.key.as_deref(), &self.trust, &client, false)?;
         // A signature is good on the network it names: a node that names another would get one for there.
         let network = self.node.network(&client, trusted.as_ref())?;
         let rules = client.parameters().map_err(node_failure)?;

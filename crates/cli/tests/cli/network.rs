@@ -10,16 +10,14 @@ use serde_json::{Value, json};
 
 use crate::world::{Ran, World, asset, text};
 
-/// The first of eight ports that no other test, and hardly another run of the tests, uses.
-fn ports(test: u16) -> u16 {
-    let run = u16::try_from(std::process::id() % 350).expect("below 350");
-    10_000 + run * 64 + test * 8
-}
+/// Tests that have ports of their own.
+const TESTS: u16 = 14;
 
-/// A port that no test's first eight are, nor the next one: for a validator that joins.
-fn joining_port() -> u16 {
-    let run = u16::try_from(std::process::id() % 180).expect("below 180");
-    10_000 + 350 * 64 + 2 * run
+/// The first of ten ports that no other test, and hardly another run of the tests, uses.
+pub fn ports(test: u16) -> u16 {
+    assert!(test < TESTS, "raise the number of tests");
+    let run = u16::try_from(std::process::id() % 150).expect("below 150");
+    10_000 + (run * TESTS + test) * 10
 }
 
 /// The word after a name, on the line that begins with it.
@@ -157,7 +155,7 @@ impl Net {
     }
 
     fn port_of(&self, i: usize) -> u16 {
-        if i < 4 { self.port + 2 * i as u16 } else { joining_port() }
+        self.port + 2 * i as u16
     }
 
     /// A request as bytes; the status and the body of the answer.
@@ -296,7 +294,29 @@ fn certificates_and_kill_nine() {
     let status = net.until(0, "/v1/status", |status| status["peers"] == 2);
     assert_eq!(status["peersConfigured"], 3);
     let second = net.evidence(4);
-    let second = net.submit(2, &second, "-o with.zte").expect(0).json();
+    // Without --key and --genesis: there is no network where `net up` makes it, then another's, then the node's.
+    let node = format!("--node http://{}", net.address(2));
+    let plain = format!("submit {second} {node} --wait --json -o with.zte");
+    let refused = |word: &str| {
+        let ran = net.world.run(&plain).expect(2);
+        assert!(ran.err.contains("--key") && ran.err.contains(word), "{}", ran.err);
+    };
+    refused("no network in zerotell-net");
+    net.world.run("net new --directory other --validators 1 --port 7000").expect(0);
+    let here = net.world.path("zerotell-net");
+    std::os::unix::fs::symlink(net.world.path("other"), &here).unwrap();
+    refused("is not the node's");
+    std::fs::remove_file(&here).unwrap();
+    std::os::unix::fs::symlink(net.world.path("net"), &here).unwrap();
+    let ran = net.world.run(&plain).expect(0);
+    assert_eq!(ran.err.trim(), "using --key zerotell-net/owner --genesis zerotell-net/genesis.bin");
+    let second = ran.json();
+    assert_eq!((&second["verdict"], &second["checked"]), (&json!("accepted"), &json!(true)));
+    // Other verbs pay from there too.
+    let to = text(&net.get(2, "/v1/validators").unwrap()["validators"][0]["account"]);
+    let ran = net.world.run(&format!("account transfer {to} 5 {node} --wait --json")).expect(0);
+    assert!(ran.err.contains("using --key zerotell-net/owner"), "{}", ran.err);
+    assert_eq!(ran.json()["final"], true);
     evidence_says_who_voted(&net, &second["statement"]);
     let height = net.height(2).unwrap();
     net.start(1);
