@@ -238,8 +238,12 @@ impl Chain {
     /// # Errors
     /// A disk that fails.
     pub fn latest(&self) -> Result<(Header, crate::store::Snapshot), Stuck> {
-        let tree = lock(&self.tree);
-        Ok((tree.tip.clone(), self.store.snapshot()?))
+        self.at_tip(|tip| Ok((tip.clone(), self.store.snapshot()?)))
+    }
+
+    /// Does something while no other block becomes final.
+    pub(crate) fn at_tip<T>(&self, read: impl FnOnce(&Header) -> Result<T, Stuck>) -> Result<T, Stuck> {
+        read(&lock(&self.tree).tip)
     }
 
     fn overlay(&self, tree: &Tree, parent: &Digest) -> Result<Overlay, Stuck> {

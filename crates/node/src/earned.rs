@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use certify::spell_struct;
 use certify::wire::{decode, encode};
+use certify::{Header, spell_struct};
 use ledger::entry::AccountKey;
 use ledger::{Penalty, Reward};
 
 use crate::chain::{Chain, DAMAGED, Stuck};
-use crate::store::{NodeStore, index};
+use crate::store::{Index, NodeStore, Snapshot, index};
 
 /// What an account earned and lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,19 +63,40 @@ pub(crate) fn after(
 }
 
 fn read(store: &NodeStore, account: &AccountKey) -> Result<Earned, Stuck> {
-    match store.indexed(index::EARNED, account)? {
+    parse(store.indexed(index::EARNED, account)?)
+}
+
+fn parse(found: Option<Vec<u8>>) -> Result<Earned, Stuck> {
+    match found {
         Some(bytes) => decode(&bytes).map_err(|_| Stuck::Refused(DAMAGED.into())),
         None => Ok(Earned::default()),
     }
 }
 
-impl Chain {
-    /// What an account earned and lost in the final blocks above [`Chain::earned_since`].
+/// The sums of all accounts after one block.
+pub struct Sums(Index);
+
+impl Sums {
+    /// Those of an account.
     ///
     /// # Errors
     /// A disk that fails.
-    pub fn earned(&self, account: &AccountKey) -> Result<Earned, Stuck> {
-        read(&self.store, account)
+    pub fn of(&self, account: &AccountKey) -> Result<Earned, Stuck> {
+        parse(self.0.get(account)?)
+    }
+}
+
+impl Chain {
+    /// The final state, the header it belongs to, and what accounts earned and lost until then, from
+    /// [`Chain::earned_since`] on.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn latest_with_sums(&self) -> Result<(Header, Snapshot, Sums), Stuck> {
+        self.at_tip(|tip| {
+            let (state, sums) = self.store.snapshot_with(index::EARNED)?;
+            Ok((tip.clone(), state, Sums(sums)))
+        })
     }
 
     /// Height of the last block that does not count: 0, or that of the state this node began with.

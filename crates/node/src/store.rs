@@ -297,6 +297,15 @@ impl NodeStore {
         Ok(Snapshot(Arc::new(self.0.begin_read()?.open_table(STATE)?)))
     }
 
+    /// The state as it is now, and an index as it was written with it.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn snapshot_with(&self, index: Bytes) -> Stored<(Snapshot, Index)> {
+        let read = self.0.begin_read()?;
+        Ok((Snapshot(Arc::new(read.open_table(STATE)?)), Index(read.open_table(index)?)))
+    }
+
     /// Whether there is a state.
     ///
     /// # Errors
@@ -443,6 +452,19 @@ impl ledger::Store for Snapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         let found = self.0.get(key).map_err(|_| Fault::World { what: "the disk" })?;
         Ok(found.map(|value| value.value().to_vec()))
+    }
+}
+
+/// An index as it was at one block.
+pub struct Index(ReadOnlyTable<&'static [u8], &'static [u8]>);
+
+impl Index {
+    /// A value by digest.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn get(&self, key: &[u8]) -> Stored<Option<Vec<u8>>> {
+        Ok(self.0.get(key)?.map(|value| value.value().to_vec()))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::store::list;
 
 pub(super) async fn account(Extract(app): App, At(account): At) -> Answer<Json<Value>> {
     let account = digest(&account)?;
-    let (tip, snapshot) = app.chain.latest()?;
+    let (tip, snapshot, sums) = app.chain.latest_with_sums()?;
     let state = State::new(&snapshot);
     let found = state.get::<Accounts>(&account)?.unwrap_or_default();
     Ok(Json(json!({
@@ -27,7 +27,7 @@ pub(super) async fn account(Extract(app): App, At(account): At) -> Answer<Json<V
         "nextNonce": app.chain.next_nonce(&account, found.nonce),
         "balance": found.balance.to_string(),
         "inFlight": found.in_flight,
-        "earned": earned(&app.chain.earned(&account)?, tip.epoch),
+        "earned": earned(&sums.of(&account)?, tip.epoch),
         "since": app.chain.earned_since()?,
         "validator": state.get::<Validators>(&account)?.map(|found| Value::Object(bonded(&found))),
     })))
@@ -60,7 +60,7 @@ fn bonded(validator: &Validator) -> Map<String, Value> {
 }
 
 pub(super) async fn validators(Extract(app): App) -> Answer<Json<Value>> {
-    let (tip, snapshot) = app.chain.latest()?;
+    let (tip, snapshot, sums) = app.chain.latest_with_sums()?;
     let state = State::new(&snapshot);
     let epoch = tip.height / app.chain.genesis.parameters.epoch_blocks;
     let committee = app.chain_committee(epoch);
@@ -79,7 +79,7 @@ pub(super) async fn validators(Extract(app): App) -> Answer<Json<Value>> {
         one.insert("stake".into(), json!(seat.map(|(_, seat)| seat.stake.to_string())));
         one.insert("seat".into(), json!(seat.map(|(number, _)| number)));
         one.insert("balance".into(), json!(balance.to_string()));
-        one.insert("earned".into(), earned(&app.chain.earned(&account)?, epoch));
+        one.insert("earned".into(), earned(&sums.of(&account)?, epoch));
         answer.push(Value::Object(one));
     }
     let since = app.chain.earned_since()?;

@@ -23,6 +23,7 @@ use ledger::entry::{Present, Status, Validators, key_of};
 use ledger::{Changes, State};
 use world::{BOND, Done, MONEY, Serves, View, World, link, snapshot};
 use zerotell_node::chain::{Chain, Slash};
+use zerotell_node::earned::Earned;
 use zerotell_node::scheme::{PeerKey, account_of};
 use zerotell_node::seat::Behaviour;
 use zerotell_node::store::{Batch, NodeStore, list};
@@ -258,6 +259,10 @@ fn a_snapshot_of_the_end_of_an_epoch_leads_on() {
     }
 }
 
+fn earned(chain: &Chain, account: &certify::hash::Digest) -> Earned {
+    chain.latest_with_sums().unwrap().2.of(account).unwrap()
+}
+
 /// What each seat earned is counted block by block, to the unit; who begins in the middle counts from there, and knows all
 /// records.
 #[test]
@@ -286,12 +291,12 @@ fn what_seats_earn_is_counted() {
     let (mut before, mut after) = (0, 0);
     for key in &world.keys {
         let account = key.verifying_key().to_bytes();
-        let total = |chain: &Chain| chain.earned(&account).unwrap().total;
+        let total = |chain: &Chain| earned(chain, &account).total;
         // Nobody cheats, so no seat has paid for an accusation, and none has lost anything.
         let balance = ledger::account_of(&State::new(&state), &account).unwrap().balance;
         assert_eq!(total(&whole), balance - MONEY);
         assert_eq!(total(&whole), total(&short) + total(&begun));
-        assert_eq!(whole.earned(&account).unwrap().slashed, 0);
+        assert_eq!(earned(&whole, &account).slashed, 0);
         (before, after) = (before + total(&short), after + total(&begun));
     }
     assert!(before > 0 && after > 0, "{before} and {after}");
@@ -309,7 +314,7 @@ fn what_seats_lose_is_counted() {
     let account = world.keys[3].verifying_key().to_bytes();
     let (_, state) = chain.latest().unwrap();
     let validator = State::new(&state).get::<Validators>(&account).unwrap().unwrap();
-    let slashed = chain.earned(&account).unwrap().slashed;
+    let slashed = earned(&chain, &account).slashed;
     assert_eq!(u128::from(BOND / 2 - slashed), validator.slashable());
     let listed = chain.store.newest(list::SLASHES, u64::MAX, 1000).unwrap();
     let listed: Vec<Slash> = listed.iter().map(|(_, bytes)| Slash::read(bytes).unwrap()).collect();
