@@ -34,10 +34,22 @@ pub struct DemoArgs {
     /// Which test digit (0 to 359)
     #[arg(long, default_value_t = 0)]
     pub digit: usize,
-    /// Submit diagnoses to four validators instead, one of them lazy and one lying
+    /// Submit diagnoses to validators instead, some of them lazy and some lying
     #[cfg(feature = "network")]
     #[arg(long)]
     pub network: bool,
+    /// How many validators
+    #[cfg(feature = "network")]
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "network")]
+    pub validators: usize,
+    /// How many of them accept everything without looking
+    #[cfg(feature = "network")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "network")]
+    pub lazy: usize,
+    /// How many of them say the opposite of what they find
+    #[cfg(feature = "network")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "network")]
+    pub lying: usize,
     /// First port of the validators
     #[cfg(feature = "network")]
     #[arg(long, default_value_t = 7300, requires = "network")]

@@ -1,13 +1,15 @@
-//! `demo --network`: private diagnoses go to four validators, of which one is lazy and one lies.
+//! `demo --network`: private diagnoses go to validators, of which some are lazy and some lie.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ledger::Parameters;
+use ledger::genesis::DISSENT_MAX;
 use node::client::Client;
 use node::keys::Keys;
-use node::localnet::{self, Member};
+use node::localnet::{self, Member, VALIDATORS_MAX};
 use record::SigningKey;
 use record::key::Kind;
 use serde_json::Value;
@@ -15,7 +17,7 @@ use serde_json::Value;
 use super::{Committed, DemoArgs, PATIENTS, Scratch, broken, commit, heading, say};
 use crate::certificate::TrustArgs;
 use crate::evidence::{Extras, certified, make, salts, this_verifier};
-use crate::failure::{Failure, NODE, Outcome};
+use crate::failure::{Failure, NODE, Outcome, USAGE};
 use crate::files::{read_bounded, write_whole};
 use crate::network::{Processes, Ready, ready};
 use crate::pipeline::ms;
@@ -25,9 +27,63 @@ use crate::text::{self, BAD, DIM, GOOD, HEAD, paint};
 const RECORDS: usize = 4;
 /// Time in which everything must have happened.
 const PATIENCE: Duration = Duration::from_secs(60);
-const LAZY: usize = 2;
-const LIAR: usize = 3;
-const NAMES: [&str; 4] = ["honest", "honest", "lazy: accepts without looking", "liar: says the opposite"];
+
+/// What a validator does about records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Honest,
+    Lazy,
+    Liar,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Honest => "honest",
+            Self::Lazy => "lazy",
+            Self::Liar => "liar",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Honest => "honest",
+            Self::Lazy => "lazy: accepts without looking",
+            Self::Liar => "liar: says the opposite",
+        }
+    }
+
+    /// Who misbehaves has a third of what others have at stake.
+    fn member(self) -> Member {
+        match self {
+            Self::Honest => Member { bond: localnet::BOND * 3 / 2, behaviour: "" },
+            Self::Lazy | Self::Liar => Member { bond: localnet::BOND / 2, behaviour: self.name() },
+        }
+    }
+}
+
+/// Who does what, the honest first. More than two thirds of the stake must be theirs: without them nothing is decided, and
+/// where a third contradicts the rest nobody is punished.
+fn roles(validators: usize, lazy: usize, lying: usize) -> Outcome<Vec<Role>> {
+    if !(1..=VALIDATORS_MAX).contains(&validators) {
+        let why = format!("{validators} validators on one machine");
+        return Err(Failure::misuse(USAGE, "--validators", why, format!("ask for 1 to {VALIDATORS_MAX}")));
+    }
+    let cheats = lazy.saturating_add(lying);
+    let honest = validators.saturating_sub(cheats);
+    let stake = |role: Role, count: usize| (role.member().bond as u128).saturating_mul(count as u128);
+    let (theirs, others) = (stake(Role::Honest, honest), stake(Role::Lazy, cheats));
+    if theirs <= others.saturating_mul(2) {
+        let why = format!(
+            "{lazy} lazy and {lying} lying of {validators} validators leave the honest no more than two thirds of the stake"
+        );
+        let fix =
+            "ask for fewer of them, or for more --validators; each has a third of an honest one's stake";
+        return Err(Failure::misuse(USAGE, "--lazy, --lying", why, fix));
+    }
+    let some = |role, count| std::iter::repeat_n(role, count);
+    Ok(some(Role::Honest, honest).chain(some(Role::Lazy, lazy)).chain(some(Role::Liar, lying)).collect())
+}
 
 /// A node that does not do what it is asked.
 pub fn asked(why: node::client::ClientError) -> Failure {
@@ -105,9 +161,11 @@ fn verdicts(client: &Client, statements: &[[u8; 32]], accounts: &[String]) -> Ou
     Ok(())
 }
 
-fn punished(client: &Client, accounts: &[String]) -> Outcome<()> {
+/// Tells of punishments until all who cheat have theirs; one of an honest validator is an error.
+fn punished(client: &Client, accounts: &[String], roles: &[Role]) -> Outcome<()> {
     let began = Instant::now();
     let mut seen: Vec<u64> = Vec::new();
+    let mut open: Vec<usize> = (0..roles.len()).filter(|i| roles[*i] != Role::Honest).collect();
     loop {
         let slashes = client.json("/v1/slashes?limit=100").map_err(asked)?;
         let list = slashes["slashes"].as_array().cloned().unwrap_or_default();
@@ -118,50 +176,92 @@ fn punished(client: &Client, accounts: &[String]) -> Outcome<()> {
             }
             seen.push(number);
             let place = accounts.iter().position(|a| Some(a.as_str()) == slash["account"].as_str());
-            let Some(place) = place else { continue };
-            let name = NAMES.get(place).copied().unwrap_or_default();
+            let Some((place, role)) = place.and_then(|place| Some((place, roles.get(place)?))) else {
+                continue;
+            };
             anstream::println!(
-                "   {}  validator {place} ({name}) loses {} units at height {}",
+                "   {}  validator {place} ({}) loses {} units at height {}: {}",
                 paint(BAD, "slashed"),
+                role.name(),
                 units(amount(&slash["lost"])),
-                slash["height"]
+                slash["height"],
+                slash["cause"].as_str().unwrap_or("for nothing that is known").replace('-', " ")
             );
-            if place != LAZY && place != LIAR {
+            if *role == Role::Honest {
                 return Err(broken("an honest validator was slashed"));
             }
+            open.retain(|cheat| *cheat != place);
         }
-        let hit = |which: usize| {
-            list.iter().any(|s| accounts.get(which).map(String::as_str) == s["account"].as_str())
-        };
-        if hit(LAZY) && hit(LIAR) {
+        if open.is_empty() {
             return Ok(());
         }
         if began.elapsed() > PATIENCE {
-            return Err(broken("those who cheated were not both slashed in time"));
+            return Err(broken(format!("validators {open:?}, who cheated, were not slashed in time")));
         }
         sleep(Duration::from_millis(100));
     }
 }
 
-fn table(client: &Client, accounts: &[String]) -> Outcome<()> {
+/// What a validator has, and what it got and lost since the network began.
+#[derive(Clone, Copy, Debug)]
+struct Purse {
+    /// Bonded and to spend.
+    all: u64,
+    earned: u64,
+    slashed: u64,
+}
+
+/// In the order of the accounts.
+fn purses(client: &Client, accounts: &[String]) -> Outcome<Vec<Purse>> {
     let found = client.json("/v1/validators").map_err(asked)?;
     let list = found["validators"].as_array().cloned().unwrap_or_default();
-    anstream::println!("   {:<32} {:>21} {:>22}", "", "bond", "to spend");
-    for (place, account) in accounts.iter().enumerate() {
-        let Some(found) = list.iter().find(|v| v["account"].as_str() == Some(account)) else { continue };
-        anstream::println!(
-            "   {place} {:<30} {:>21} {:>22}",
-            NAMES.get(place).copied().unwrap_or_default(),
-            units(amount(&found["bond"])),
-            units(amount(&found["balance"]))
-        );
+    let purse = |account: &String| {
+        let one = list.iter().find(|v| v["account"].as_str() == Some(account));
+        let one = one.ok_or_else(|| broken("a validator is not listed"))?;
+        Ok(Purse {
+            all: amount(&one["slashable"]).saturating_add(amount(&one["balance"])),
+            earned: amount(&one["earned"]["total"]),
+            slashed: amount(&one["earned"]["slashed"]),
+        })
+    };
+    accounts.iter().map(purse).collect()
+}
+
+/// Waits until the honest were paid: a record's fee is split some blocks after its verdict.
+fn paid(client: &Client, accounts: &[String], roles: &[Role]) -> Outcome<Vec<Purse>> {
+    let began = Instant::now();
+    loop {
+        let found = purses(client, accounts)?;
+        if found.iter().zip(roles).all(|(purse, role)| *role != Role::Honest || purse.earned > 0) {
+            return Ok(found);
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(broken("an honest validator was not paid in time"));
+        }
+        sleep(Duration::from_millis(100));
     }
-    Ok(())
+}
+
+fn table(roles: &[Role], before: &[Purse], after: &[Purse]) {
+    let line = |name: &str, cells: [&str; 4]| {
+        let [before, after, earned, slashed] = cells;
+        anstream::println!("   {name:<9} {before:>17} {after:>17} {earned:>15} {slashed:>15}");
+    };
+    line("", ["before", "after", "earned", "slashed"]);
+    for (place, ((role, before), after)) in roles.iter().zip(before).zip(after).enumerate() {
+        let cells = [before.all, after.all, after.earned, after.slashed].map(units);
+        line(&format!("{place} {}", role.name()), cells.each_ref().map(String::as_str));
+    }
+    say(
+        "Units, bonded and to spend. What is earned are parts of fees, and of what cheats lose; who accuses pays a fee.",
+    );
 }
 
 /// The demonstration.
+// Long because it tells a story, in order.
 pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     let started = Instant::now();
+    let roles = roles(args.validators, args.lazy, args.lying)?;
     anstream::println!("{}", paint(HEAD, "zerotell: private diagnoses, checked by validators"));
     let scratch = Scratch::new()?;
     heading(1, "The owner proves");
@@ -170,22 +270,21 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     let ready: Vec<Ready> =
         numbers.map(|number| prove(&mut patients, number, scratch.path())).collect::<Outcome<_>>()?;
 
-    heading(2, "Four validators begin");
-    let member = |i: usize| match i {
-        LAZY => Member { bond: localnet::BOND / 2, behaviour: "lazy" },
-        LIAR => Member { bond: localnet::BOND / 2, behaviour: "liar" },
-        _ => Member { bond: localnet::BOND * 3 / 2, behaviour: "" },
-    };
+    heading(2, &format!("{} validators begin", roles.len()));
     let directory = scratch.path().join("network");
-    let net = localnet::create(&directory, 4, args.port, localnet::parameters(), member);
+    // Several may be lazy together: they are punished as long as they are no more than may dissent.
+    let parameters = Parameters { dissent: DISSENT_MAX, ..localnet::parameters() };
+    let member = |i: usize| roles.get(i).map_or_else(Member::default, |role| role.member());
+    let net = localnet::create(&directory, roles.len(), args.port, parameters, member);
     let net = net.map_err(|why| Failure::misuse(NODE, why.place, why.why, why.fix))?;
     let processes = Processes::start(&net)?;
-    for (number, (address, name)) in net.http.iter().zip(NAMES).enumerate() {
-        anstream::println!("   {number}  http://{address}  {name}");
+    for (number, (address, role)) in net.http.iter().zip(&roles).enumerate() {
+        anstream::println!("   {number}  http://{address}  {}", role.words());
     }
     let accounts = accounts(&net)?;
     let first = net.http.first().map(ToString::to_string).unwrap_or_default();
     let client = Client::new(&format!("http://{first}"));
+    let before = purses(&client, &accounts)?;
 
     heading(3, "The owner submits, they look, they agree");
     let keys = Keys::read(&net.owner).map_err(broken)?;
@@ -196,13 +295,15 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     );
     verdicts(&client, &statements, &accounts)?;
 
-    heading(4, "Those who cheated pay");
-    say(
-        "An honest validator accuses, everyone looks again, and the stake of who was wrong is taken; half goes to who \
-         reported or paid for the proof, half is burned.",
-    );
-    punished(&client, &accounts)?;
-    table(&client, &accounts)?;
+    heading(4, "Those who looked are paid, those who cheated pay");
+    if roles.iter().any(|role| *role != Role::Honest) {
+        say(
+            "An honest validator accuses, everyone looks again, and the stake of who was wrong is taken; half goes to who \
+             reported or paid for the proof, half is burned.",
+        );
+    }
+    punished(&client, &accounts, &roles)?;
+    table(&roles, &before, &paid(&client, &accounts, &roles)?);
 
     heading(5, "A stranger checks offline");
     let trust = TrustArgs { genesis: Some(net.genesis.clone()), trust_days: 14, ..Default::default() };
@@ -230,4 +331,36 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
     let time = text::time(ms(started));
     anstream::println!("\nDone in {time}. `zerotell net up` runs such a network to play with.");
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_honest_have_more_than_two_thirds_or_nothing_begins() {
+        use Role::{Honest, Lazy, Liar};
+        assert_eq!(roles(4, 1, 1).unwrap(), [Honest, Honest, Lazy, Liar]);
+        assert_eq!(roles(4, 0, 0).unwrap(), [Honest; 4]);
+        assert_eq!(roles(4, 2, 0).unwrap(), [Honest, Honest, Lazy, Lazy]);
+        assert_eq!(roles(7, 2, 2).unwrap(), [Honest, Honest, Honest, Lazy, Lazy, Liar, Liar]);
+        assert_eq!(roles(1, 0, 0).unwrap(), [Honest]);
+        let refused = |validators, lazy, lying, word: &str| {
+            let why = roles(validators, lazy, lying).unwrap_err();
+            assert_eq!(why.exit_code(), 2);
+            assert!(format!("{why}").contains(word), "{why}");
+        };
+        refused(4, 2, 1, "2 lazy and 1 lying of 4");
+        // Exactly two thirds are too few.
+        refused(5, 3, 0, "two thirds");
+        refused(4, 4, 0, "two thirds");
+        refused(2, usize::MAX, 1, "two thirds");
+        refused(0, 0, 0, "0 validators");
+        refused(33, 1, 1, "33 validators");
+    }
+
+    #[test]
+    fn units_are_grouped() {
+        assert_eq!([0, 999, 1_000, 12_345_678].map(units), ["0", "999", "1 000", "12 345 678"]);
+    }
 }

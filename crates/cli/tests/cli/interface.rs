@@ -19,7 +19,7 @@ fn the_interface_is_what_its_description_says() {
         let why = "Schemathesis is not installed: `cargo xtask setup` installs it, and ZEROTELL_PYTHON names its Python";
         return skipped(why);
     };
-    let net = Net::alone(4, "");
+    let net = Net::alone(7, "");
     let said = net.submit(0, &net.evidence(3), "").expect(0).json();
     let statement = text(&said["statement"]);
     let record = net.get(0, &format!("/v1/records/{statement}")).expect("the record");

@@ -4,6 +4,8 @@ mod abuse;
 #[cfg(feature = "network")]
 mod accounts;
 mod batch;
+#[cfg(feature = "network")]
+mod demo;
 mod epochs;
 mod evidence;
 #[cfg(feature = "network")]
