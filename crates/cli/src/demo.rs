@@ -375,6 +375,8 @@ pub fn run(args: &DemoArgs) -> Outcome<ExitCode> {
 #[cfg(feature = "network")]
 pub mod load;
 #[cfg(feature = "network")]
+pub mod s12;
+#[cfg(feature = "network")]
 mod validators;
 
 /// A proof file of the demo and its model's identity.

@@ -290,7 +290,6 @@ enum NetVerb {
     /// Make the files of a network, and start nothing
     New(UpArgs),
     /// Measure a network on this machine under load, with real proofs
-    #[command(hide = true)]
     Load(crate::demo::load::LoadArgs),
 }
 

@@ -7,17 +7,22 @@ use ::sim::Grid;
 use ::sim::report::Report;
 use clap::Args;
 
+#[cfg(feature = "network")]
+use crate::demo::s12::run as measure;
 use crate::failure::{Failure, Outcome, USAGE};
 use crate::files::{read_bounded, write_whole};
 
 /// Most bytes of a document that is written into.
 const DOCUMENT_MAX: usize = 1 << 22;
 const MODE: u32 = 0o644;
+/// The experiment that needs no made-up world.
+const MEASURED: &str = "S12";
 
 /// Flags of `sim`.
 #[derive(Args, Clone, Debug)]
 pub struct SimArgs {
-    /// Experiments, S1 to S11; without any, all of them
+    /// Experiments, S1 to S11; without any, all of them. S12, which measures real validators on this machine, only when it
+    /// is named
     #[arg(value_name = "ID")]
     pub experiments: Vec<String>,
     /// All chance comes from this
@@ -32,6 +37,29 @@ pub struct SimArgs {
     /// Write tables into this document, and pictures into the folder of its name
     #[arg(long, value_name = "FILE", conflicts_with = "plots")]
     pub document: Option<PathBuf>,
+    /// First port of the validators of S12
+    #[arg(long, value_name = "PORT", default_value_t = 7500)]
+    pub port: u16,
+}
+
+/// What is measured and not computed: it has no place in a document whose tables a seed gives again.
+fn measured(args: &SimArgs, grid: Grid) -> Outcome<Report> {
+    if args.document.is_some() {
+        let why = "it is measured, and would be other figures each time";
+        return Err(Failure::misuse(
+            USAGE,
+            MEASURED,
+            why,
+            "leave --document out; docs/benchmarks.md has figures",
+        ));
+    }
+    measure(grid, args.port)
+}
+
+#[cfg(not(feature = "network"))]
+fn measure(_: Grid, _: u16) -> Outcome<Report> {
+    let why = "it runs validators as processes, which this build of zerotell has not";
+    Err(Failure::misuse(USAGE, MEASURED, why, "build it with `--features network`"))
 }
 
 /// Runs experiments.
@@ -43,8 +71,12 @@ pub fn run(args: &SimArgs) -> Outcome<ExitCode> {
     };
     let mut all_hold = true;
     for name in names {
-        let report = ::sim::run(&name, args.seed, grid)
-            .map_err(|why| Failure::misuse(USAGE, &name, why, "name one of S1 to S11"))?;
+        let report = if name.eq_ignore_ascii_case(MEASURED) {
+            measured(args, grid)?
+        } else {
+            ::sim::run(&name, args.seed, grid)
+                .map_err(|why| Failure::misuse(USAGE, &name, why, "name one of S1 to S12"))?
+        };
         all_hold &= report.passes();
         match (&args.document, &args.plots) {
             (Some(document), _) => write_into(document, &report)?,

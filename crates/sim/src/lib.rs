@@ -59,7 +59,7 @@ pub struct Unknown {
 impl std::fmt::Display for Unknown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.id.eq_ignore_ascii_case("S12") {
-            return write!(f, "S12 needs real processes and real proofs: it is not simulated");
+            return write!(f, "S12 is not simulated: it measures real processes and real proofs");
         }
         write!(f, "there is no experiment {}; there are S1 to S11", self.id)
     }

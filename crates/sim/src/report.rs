@@ -54,6 +54,8 @@ pub struct Report {
     pub title: &'static str,
     /// All of chance came from this.
     pub seed: u64,
+    /// Whether the figures are those of one run on one machine, which no seed gives again.
+    pub measured: bool,
     /// What must hold: the criterion of the experiment.
     pub criteria: Vec<Check>,
     /// What must hold of worlds without our rules: that the criterion would fail there, so that it says something.
@@ -70,7 +72,13 @@ impl Report {
     /// A report without results.
     pub fn new(id: &'static str, title: &'static str, seed: u64) -> Self {
         let (criteria, controls, findings) = Default::default();
-        Self { id, title, seed, criteria, controls, findings, tables: Vec::new(), plots: Vec::new() }
+        let (measured, tables, plots) = (false, Vec::new(), Vec::new());
+        Self { id, title, seed, measured, criteria, controls, findings, tables, plots }
+    }
+
+    /// A report without results, of what is measured and not computed.
+    pub fn measured(id: &'static str, title: &'static str) -> Self {
+        Self { measured: true, ..Self::new(id, title, 0) }
     }
 
     /// Notes a part of the criterion.
@@ -101,7 +109,11 @@ impl Report {
 
     /// The report as text, which is Markdown too.
     pub fn text(&self) -> String {
-        let mut out = format!("{}: {}. Seed {}.\n", self.id, self.title, self.seed);
+        let origin = match self.measured {
+            true => "Measured: another run, and another machine, give other figures".to_string(),
+            false => format!("Seed {}", self.seed),
+        };
+        let mut out = format!("{}: {}. {origin}.\n", self.id, self.title);
         let mut list = |name: &str, checks: &[Check]| {
             for Check { what, holds } in checks {
                 let _ = write!(out, "\n- {name} {}: {what}", if *holds { "holds" } else { "FAILS" });
@@ -139,5 +151,19 @@ pub fn percent(share: f64) -> String {
         format!("{percent:.1e} %")
     } else {
         format!("{percent:.2} %")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Report;
+
+    #[test]
+    fn a_report_says_whether_it_comes_again() {
+        let mut computed = Report::new("S1", "a title", 7);
+        computed.criterion("one is one", true);
+        assert_eq!(computed.text(), "S1: a title. Seed 7.\n\n- criterion holds: one is one\n");
+        let measured = Report { measured: true, ..computed };
+        assert!(!measured.text().contains("Seed") && measured.text().contains("Measured: another run"));
     }
 }

@@ -1,4 +1,5 @@
-//! The demonstration with validators as processes: it ends well, and tells what happened to whom.
+//! The demonstration with validators as processes: it ends well, and tells what happened to whom. And the experiment that
+//! measures such a network.
 
 use crate::network::ports;
 use crate::world::World;
@@ -70,4 +71,38 @@ fn too_many_cheats_are_refused_before_anything_begins() {
     }
     // They are of the demonstration with validators.
     world.run("demo --lazy 0").expect(2);
+}
+
+/// How fast this machine is decides what holds of S12; that it is asked, and what does not depend on it, is tested.
+#[test]
+fn s12_measures_real_validators_and_says_what_holds() {
+    let world = World::new();
+    let words = format!("sim S12 --small --port {}", ports(9));
+    let mut command = world.command();
+    let ran = command.args(words.split(' ')).env("TMPDIR", world.directory.path()).output().expect("it runs");
+    let (out, err) = (String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap());
+    let fails = out.contains("- criterion FAILS") || out.contains("- control FAILS");
+    assert_eq!(ran.status.code(), Some(i32::from(fails)), "{out}{err}");
+    assert!(
+        out.starts_with("S12: ") && out.contains("another run, and another machine, give other figures"),
+        "{out}"
+    );
+    for what in [
+        "offered at 40 a second, all 40 good records are decided and accepted (",
+        "offered as fast as taken, all 40 good records are decided and accepted (",
+        "half of them are final within 1000 ms (",
+        "99 of 100 are final within 2000 ms (",
+    ] {
+        assert!(
+            out.lines().any(|line| line.starts_with("- criterion") && line.contains(what)),
+            "{what}: {out}"
+        );
+    }
+    assert!(out.contains("- criterion holds: a certificate that holds has at most 2048 bytes ("), "{out}");
+    assert!(out.contains("- control holds: with one bit changed it does not hold"), "{out}");
+    assert!(out.contains("- found: the aim of 150 records a second is "), "{out}");
+    for row in ["| records a second |", "| final after, ms: p50 |", "| zkVerify: EZKL proofs a second |"] {
+        assert!(out.contains(row), "{row}: {out}");
+    }
+    assert_eq!(std::fs::read_dir(world.directory.path()).unwrap().count(), 0, "it cleans up");
 }

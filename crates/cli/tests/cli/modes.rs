@@ -190,6 +190,19 @@ fn a_convolution_and_a_default_key() {
     world.verify("d.ztp", &format!("--model {}", text(&proved["model"]))).expect(0);
 }
 
+/// What is measured has no place in a document of figures that come again; and a build without validators says so.
+#[test]
+fn s12_is_for_builds_with_validators_and_not_for_documents() {
+    let world = World::new();
+    let refused = world.run("sim S12 --document nowhere.md").expect(2);
+    assert!(refused.err.contains("it is measured"), "{}", refused.err);
+    if !cfg!(feature = "network") {
+        let refused = world.run("sim s12").expect(2);
+        assert!(refused.err.contains("--features network"), "{}", refused.err);
+    }
+    assert!(world.run("sim S13").expect(2).err.contains("S1 to S12"));
+}
+
 #[test]
 fn the_demo_ends_well_and_soon() {
     let world = World::new();
