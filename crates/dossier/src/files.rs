@@ -27,8 +27,8 @@ use verify::{Chains, Link};
 
 use crate::bytes::{Parsed, Reader, Writer};
 
-/// Version of a proof file.
-const PROOF_FILE: u16 = 3;
+/// Version of a proof file; others are refused.
+pub const PROOF_FILE: u16 = 3;
 
 /// What a proof file holds.
 pub struct ProofFile {

@@ -27,7 +27,7 @@ const PRUNED: &[u8] = b"pruned";
 /// In META: height above which blocks count for what accounts earned.
 const COUNTED: &[u8] = b"counted";
 /// Version of the layout of all tables.
-const LAYOUT: u8 = 1;
+pub const LAYOUT: u8 = 1;
 /// Bytes of pages kept in memory.
 const CACHE: usize = 64 << 20;
 

@@ -26,7 +26,8 @@ use crate::chain::Chain;
 use crate::store::{Batch, NodeStore, Snapshot, StoreError, index, list};
 
 const NAME: &[u8; 4] = b"ZTSN";
-const VERSION: u16 = 1;
+/// Version of a snapshot; others are refused.
+pub const VERSION: u16 = 1;
 /// Epochs that a head may lead through.
 const STEPS: usize = 1 << 16;
 /// Bytes of a head.

@@ -63,8 +63,10 @@ use crate::types::{
 
 const PROGRAM_MAGIC: &[u8; 4] = b"ZTPG";
 const STATEMENT_MAGIC: &[u8; 4] = b"ZTST";
-const PROGRAM_VERSION: u16 = 3;
-const STATEMENT_VERSION: u16 = 1;
+/// Version of a Program's bytes; others are refused.
+pub const PROGRAM_VERSION: u16 = 3;
+/// Version of a Statement's bytes; others are refused.
+pub const STATEMENT_VERSION: u16 = 1;
 
 /// What one proof says in public, besides the Program itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

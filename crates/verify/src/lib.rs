@@ -53,8 +53,8 @@ pub use chain::{
 pub use conversation::{Challenges, Witness, converse};
 pub use functional::{Functionals, Position, form_expr, public_value};
 pub use link::{
-    LinkError, LinkSetup, LinkStatement, LinkWitness, OracleRecord, link, verifier_links, verify_link,
-    verify_link_at, verify_step,
+    LINK_VERSION, LinkError, LinkSetup, LinkStatement, LinkWitness, OracleRecord, link, verifier_links,
+    verify_link, verify_link_at, verify_step,
 };
 pub use prepared::{Prepared, prepare};
 pub use ranges::{RangeRefusal, range_statement, verify_ranges};

@@ -25,7 +25,8 @@ use crate::verdict::{BITS_MIN, Nobody, PROOF_VERSION};
 use crate::{Budget, SoundnessTerm};
 
 const MAGIC: &[u8; 4] = b"ZTLK";
-const VERSION: u16 = 1;
+/// Version of a link's statement; others are refused.
+pub const LINK_VERSION: u16 = 1;
 const POSITIONS_MAX: usize = 1 << 27;
 const GRIND_MAX: u8 = 24;
 const NO_MASKS: u8 = u8::MAX;
@@ -108,7 +109,7 @@ impl LinkStatement {
     /// Its bytes: the header of the link's transcript.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(LINK_VERSION.to_le_bytes());
         bytes.extend([self.lambda, self.grind]);
         bytes.extend(self.subject);
         bytes.extend(self.total.to_le_bytes());
@@ -129,7 +130,7 @@ impl LinkStatement {
         if r.array()? != *MAGIC {
             return Err(LinkError::Malformed("it does not start with ZTLK"));
         }
-        if u16::from_le_bytes(r.array()?) != VERSION {
+        if u16::from_le_bytes(r.array()?) != LINK_VERSION {
             return Err(LinkError::Malformed("its version is not known"));
         }
         let [lambda, grind] = r.array()?;

@@ -25,4 +25,5 @@ mod network;
 mod pins;
 mod ranges;
 mod secrecy;
+mod versions;
 mod world;
