@@ -74,7 +74,8 @@ struct GenesisArgs {
     /// An account with money: ACCOUNT,UNITS (repeat for more)
     #[arg(long, value_name = "A,N")]
     balance: Vec<String>,
-    /// A parameter that is not the usual one: NAME=N (repeat for more; chapter 8 of the specification lists them)
+    /// A parameter that is not the usual one: NAME=N (repeat for more; chapter 8 of the specification lists them). Without
+    /// one, `dissent` is what suits the founders' bonds
     #[arg(long, value_name = "NAME=N")]
     set: Vec<String>,
     /// Where it goes

@@ -2,6 +2,7 @@
 //! root. A node that began with another's state counts from there.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use certify::wire::{decode, encode};
 use certify::{Header, spell_struct};
@@ -48,8 +49,8 @@ pub(crate) fn after(
     let mut sums: BTreeMap<AccountKey, Earned> = BTreeMap::new();
     let accounts = rewards.iter().map(|one| one.account).chain(penalties.iter().map(|one| one.account));
     for account in accounts {
-        if !sums.contains_key(&account) {
-            sums.insert(account, read(store, &account)?);
+        if let Entry::Vacant(place) = sums.entry(account) {
+            place.insert(read(store, &account)?);
         }
     }
     for Reward { account, amount } in rewards {
