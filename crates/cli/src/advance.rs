@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use certify::hash::Digest;
 use clap::Args;
 use dossier::{Step, StepNames, code, judge_step};
-use ledger::{Body, Parameters, transaction};
+use ledger::{Body, transaction};
 use node::client::Verdict;
 use serde_json::{Value, json};
 use verify::Link;
@@ -138,7 +138,7 @@ fn send(sender: &Sender<'_>, ready: &Ready) -> Outcome<Sent> {
     let proof = sender.client.upload(&ready.bytes).map_err(node_failure)?;
     let proof_bytes = u32::try_from(ready.bytes.len()).unwrap_or(u32::MAX);
     let StepNames { statement, model, to, .. } = ready.names;
-    let verifier = Parameters::default().verifier;
+    let verifier = crate::network::same_verifier(&sender.rules)?;
     let step = transaction::Step { model, weights: to, statement, proof, proof_bytes, verifier };
     sender.send(&Body::AdvanceEpoch { step }, Cost { work: ready.work, bytes: proof_bytes.into(), spends: 0 })
 }

@@ -496,13 +496,29 @@ pub fn ready(path: &Path) -> Outcome<Ready> {
     Ok(Ready { bytes, dossier, found, program, work: dossier::work(&file.program) })
 }
 
+/// The version of the verifier that rules in a node's network, which must be the one that judged here before anything is paid.
+fn verifier_of(client: &Client) -> Outcome<u16> {
+    let rules = client.parameters().map_err(node_failure)?;
+    same_verifier(&rules)
+}
+
+/// The version that rules, if it is this program's.
+pub fn same_verifier(rules: &Parameters) -> Outcome<u16> {
+    let (theirs, ours) = (rules.verifier, dossier::VERIFIER);
+    if theirs == ours {
+        return Ok(ours);
+    }
+    let why = format!("its validators judge by version {theirs} of the verifier, this program by {ours}");
+    Err(Failure::misuse(NODE, "verifier", why, "use a release with that version of the verifier"))
+}
+
 impl Ready {
     /// Registers the model if it is not, and submits the record.
     pub fn send(&self, client: &Client, keys: &Keys, patience: Duration) -> Outcome<[u8; 32]> {
         let key = keys.signing();
         client.register(&key, &self.found, (&self.program, self.work), patience).map_err(node_failure)?;
         let seal = *crate::random::bytes()?;
-        let (names, verifier) = (&self.found.names, Parameters::default().verifier);
+        let (names, verifier) = (&self.found.names, verifier_of(client)?);
         let sent = client.submit(&key, &self.dossier, names, self.work, seal, verifier);
         sent.map_err(node_failure)?;
         Ok(names.statement)

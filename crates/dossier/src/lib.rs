@@ -56,6 +56,9 @@ const ROOTS: Purpose = Purpose("zerotell/roots/1");
 const NULLIFIER: Purpose = Purpose("zerotell/nullifier/1");
 /// Most bytes of a dossier.
 pub const DOSSIER_MAX: usize = 64 << 20;
+/// Version of the verifier that this build is `[U2]`: another set of accepted proofs, another code or another trace is another
+/// version.
+pub const VERIFIER: u16 = 1;
 
 /// Codes of verdicts `[U4]`. The first three are the ledger's (`[H46]`).
 pub mod code {

@@ -182,7 +182,12 @@ fn dear_kinds_cost_more() {
         Err(Stop::Refused(Refusal::Price { price, .. })) => price,
         other => panic!("{other:?}"),
     };
-    let bond = |consensus| Body::Bond { amount: 0, consensus, possession: Bounded::default() };
+    let bond = |consensus| Body::Bond {
+        amount: 0,
+        consensus,
+        possession: Bounded::default(),
+        address: Bounded::default(),
+    };
     let plain = price(&bond(Bounded::default()));
     let keyed = price(&bond(world::consensus(&world.account("b"))));
     let work = world.state().get::<zerotell_ledger::entry::Present>(&()).unwrap().unwrap().work_price;

@@ -52,6 +52,9 @@ pub trait Verifier: Send + Sync + 'static {
     /// The code and the trace for these bytes; nothing while something else that they are judged by is not here.
     fn judge(&self, job: &Job, bytes: &[u8]) -> Option<Finding>;
 
+    /// The version that it is. About rounds of another it has nothing to say.
+    fn version(&self) -> u16;
+
     /// Bytes that look like the template and are not good, and what their submission says; `random` fills with bytes
     /// that nobody can guess.
     fn canary(&self, template: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)>;
@@ -88,6 +91,10 @@ impl Verifier for Pinned {
             }
         };
         Some((judged.code, judged.trace))
+    }
+
+    fn version(&self) -> u16 {
+        dossier::VERIFIER
     }
 
     fn canary(&self, template: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)> {

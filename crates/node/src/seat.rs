@@ -3,6 +3,7 @@
 //! What it says of a round is written down before it commits to it, so after a crash it reveals what it committed to.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certify::hash::{Digest, Purpose, hash};
@@ -10,6 +11,7 @@ use certify::wire::{Bounded, decode, encode};
 use ed25519_dalek::SigningKey;
 use ledger::entry::{
     ABSTAIN, Accounts, Commitments, Purpose as Why, Records, Reveals, Round, Rounds, Shown, Status,
+    Validators,
 };
 use ledger::store::Fault;
 use ledger::transaction::Accusation;
@@ -46,6 +48,15 @@ pub enum Behaviour {
     Copier,
 }
 
+/// Why a seat abstains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unfit {
+    /// Its execution digests are not those of the others.
+    Traces,
+    /// The round is of another version of the verifier.
+    Version,
+}
+
 /// A seat's key and what it has under way.
 pub struct Seat {
     chain: Arc<Chain>,
@@ -56,6 +67,10 @@ pub struct Seat {
     accuses: bool,
     open: Mutex<BTreeMap<u64, Progress>>,
     canaries: Canaries,
+    /// Height at which the node began.
+    began: u64,
+    /// Whether it was said why the seat abstains.
+    told: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,14 +104,26 @@ impl Seat {
         accuses: bool,
     ) -> Result<Self, Stuck> {
         let account = key.verifying_key().to_bytes();
-        let (_, snapshot) = chain.latest()?;
+        let (tip, snapshot) = chain.latest()?;
+        let (began, told) = (tip.height, AtomicBool::new(false));
         // Rounds that were open when the node stopped.
         let rounds = snapshot.namespace(<Rounds as ledger::entry::Table>::NAMESPACE)?;
         let height = |(key, _): &(Vec<u8>, Vec<u8>)| {
             Some((u64::from_le_bytes(key.get(1..9)?.try_into().ok()?), Progress::default()))
         };
         let open = Mutex::new(rounds.iter().filter_map(height).collect());
-        Ok(Self { chain, judges, key, account, fault, accuses, open, canaries: Canaries::default() })
+        Ok(Self {
+            chain,
+            judges,
+            key,
+            account,
+            fault,
+            accuses,
+            open,
+            canaries: Canaries::default(),
+            began,
+            told,
+        })
     }
 
     /// What looks at proofs.
@@ -165,17 +192,51 @@ impl Seat {
                 let rank = rank(*number, place, committee.seats.len());
                 let turn = round.reveal_until.saturating_add(1).saturating_add(rank.saturating_mul(TURN));
                 progress.idle = turn;
-                if self.accuses && !progress.accused && height >= turn {
+                let accuses = self.accuses && self.is_unfit(&state, &round)?.is_none();
+                if accuses && !progress.accused && height >= turn {
                     self.accuse(&snapshot, *number, &round, &committee, &mut step)?;
                     progress.accused = true;
                 }
-                if progress.accused || !self.accuses {
+                if progress.accused || !accuses {
                     gone.push(*number);
                 }
             }
         }
         open.retain(|number, _| !gone.contains(number));
         Ok(step)
+    }
+
+    /// Why this seat has nothing to say of a round, if there is a reason: its own build.
+    fn is_unfit(&self, state: &State<'_>, round: &Round) -> Result<Option<Unfit>, Stuck> {
+        // Who is made to misbehave goes on.
+        if self.fault != Behaviour::None {
+            return Ok(None);
+        }
+        let traced = state.get::<Validators>(&self.account)?.map_or(0, |validator| validator.traced);
+        let unfit = if traced > self.began {
+            Some(Unfit::Traces)
+        } else if round.verifier != self.judges.verifier().version() {
+            Some(Unfit::Version)
+        } else {
+            None
+        };
+        if let Some(unfit) = unfit
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            let (theirs, ours) = (round.verifier, self.judges.verifier().version());
+            match unfit {
+                Unfit::Traces => tracing::error!(
+                    "this seat was punished for execution digests that two thirds of stake do not have: it abstains until the \
+                     node is started again. Compare the build with that of others first"
+                ),
+                Unfit::Version => tracing::error!(
+                    theirs,
+                    ours,
+                    "the network's verifier has another version than this build: the seat abstains. Run a build with that one"
+                ),
+            }
+        }
+        Ok(unfit)
     }
 
     /// Has the proofs of a round fetched and looked at.
@@ -238,18 +299,24 @@ impl Seat {
             Some(round.beacon)
         };
         let Some(beacon) = beacon else { return Ok(None) };
+        let unfit = self.is_unfit(state, round)?;
         let mut list = Vec::with_capacity(round.items.len());
         for item in round.items.iter() {
             if self.fault == Behaviour::Lazy {
                 list.push(Shown { code: 0, execution: hash(SALT, &[&item.statement, &self.account]) });
                 continue;
             }
+            let is_unfit = match item.purpose {
+                Why::Custody => unfit == Some(Unfit::Traces),
+                _ => unfit.is_some(),
+            };
             let found = match item.purpose {
+                _ if is_unfit => None,
                 Why::Custody => self.custody(state, &item.statement, &beacon)?.map(|trace| (0, trace)),
                 _ => self.judges.found(&item.statement),
             };
             let Some((code, trace)) = found else {
-                if !is_last {
+                if !is_last && !is_unfit {
                     return Ok(None);
                 }
                 list.push(Shown { code: ABSTAIN, execution: [0; 32] });

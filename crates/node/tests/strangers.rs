@@ -38,6 +38,10 @@ impl Verifier for Nobody {
         Some((1, [0; 32]))
     }
 
+    fn version(&self) -> u16 {
+        1
+    }
+
     fn canary(&self, _: &[u8], _: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)> {
         None
     }

@@ -493,7 +493,7 @@ impl World {
         let all = weights.iter().map(|(_, weight)| weight).sum::<u128>().max(1);
         for (seat, weight) in weights {
             let part = (weight << 32) / all;
-            self.proposed[seat] += (u128::from(self.pot) * part >> 32) as u64;
+            self.proposed[seat] += ((u128::from(self.pot) * part) >> 32) as u64;
         }
         self.pot = 0;
         self.turns.fill(0);

@@ -360,7 +360,7 @@ pub fn measure(args: &LoadArgs) -> Outcome<Measured> {
     latencies.sort_by(f64::total_cmp);
     let one = ready.first();
     let certificate =
-        one.map(|one| first.certificate(&one.found.names.statement).map_err(asked)).transpose()?;
+        one.map(|one| first.certificate(&one.found.names.statement, 0).map_err(asked)).transpose()?;
     let trust = TrustArgs { genesis: Some(net.genesis.clone()), trust_days: 14, ..Default::default() };
     let data = net.nodes.first().map(|path| directory_bytes(&path.with_file_name("data"))).unwrap_or(0);
     let count = args.records.max(1) as f64;

@@ -114,7 +114,7 @@ fn seated(net: &Net, account: &str, epoch: u64) {
 
 #[test]
 fn a_fifth_validator_joins_and_a_founder_leaves() {
-    let mut net = Net::founded(7, "--set epoch_blocks=40 --set trace_blocks=20 --set unbonding_blocks=200");
+    let mut net = Net::founded(10, "--set epoch_blocks=40 --set trace_blocks=20 --set unbonding_blocks=200");
     let account = prepared(&mut net);
     let (epoch, bond) = bonded(&net, &account);
     seated(&net, &account, epoch);

@@ -247,7 +247,7 @@ fn kill_nine_at_any_moment_loses_nothing_that_was_acknowledged() {
     for seed in seeds() {
         println!("ZEROTELL_SEEDS={seed}..{}", seed + 1);
         // More tries: who comes back may miss a record's first rounds.
-        let mut net = Net::founded(7, "--set tries=20");
+        let mut net = Net::founded(11, "--set tries=20");
         let nodes: Vec<String> = (0..NODES as usize).map(|i| format!("http://{}", net.address(i))).collect();
         // A record of a good proof brings its program with it.
         let said = net.submit(0, &net.evidence(3), "").expect(0).json();

@@ -167,7 +167,7 @@ impl Old {
 
 #[test]
 fn old_networks_are_checked_from_pins() {
-    let old = Old { net: Net::aged(7, 20, &format!("--set epoch_blocks={EPOCH}")) };
+    let old = Old { net: Net::aged(12, 20, &format!("--set epoch_blocks={EPOCH}")) };
     let evidence = old.net.evidence(3);
     old.first_pin();
     let statement = old.record(&evidence);

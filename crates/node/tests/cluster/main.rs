@@ -270,7 +270,7 @@ fn what_seats_earn_is_counted() {
     let world = network(4);
     plan(&world, 6, 90, &[]).run().unwrap();
     let whole = Arc::new(world.chain(0));
-    let view = View { chain: whole.clone(), records: world.records };
+    let view = world.view(0, whole.clone());
     // The last block with a certificate of its own among those until then.
     let is_certified = |height: &u64| whole.finality(*height).unwrap().is_some();
     let middle = (1..=view.record(4).unwrap().ordered).rev().find(is_certified).unwrap();

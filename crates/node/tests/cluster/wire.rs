@@ -244,7 +244,7 @@ impl Cheat {
     /// Whether this validator leads the view of a proposal.
     fn leads(&self, epoch: Epoch, scheme: &Multisig, proposal: &Proposal<EngineDigest>) -> Option<bool> {
         let floor = self.chain.boundary(epoch.get()).ok()??;
-        let order = RoundRobin::<Sha256>::shuffled(&floor);
+        let order = RoundRobin::<Sha256>::shuffled(&floor.digest());
         let elector = Config::<Multisig>::build(order, scheme.participants());
         Some(scheme.me()?.signer()? == elector.elect(proposal.round, ()))
     }

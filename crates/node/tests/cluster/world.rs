@@ -66,6 +66,10 @@ impl Verifier for Toy {
         Some((code, *blake3::hash(bytes).as_bytes()))
     }
 
+    fn version(&self) -> u16 {
+        1
+    }
+
     fn canary(&self, template: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<(Vec<u8>, Names)> {
         let mut bytes = template.to_vec();
         random(&mut bytes);
@@ -214,7 +218,7 @@ impl World {
             flood: Arc::default(),
             watched: false,
             heights: Arc::default(),
-            disks,
+            disks: Arc::default(),
         }
     }
 
