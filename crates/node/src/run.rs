@@ -32,7 +32,7 @@ use crate::keys::Keys;
 use crate::peers::{Known, Peers, Place, Tracker, is_private};
 use crate::scheme::{Committees, Schemes};
 use crate::seat::Seat;
-use crate::store::NodeStore;
+use crate::store::{NodeStore, StoreError};
 
 /// Blocks after which old proofs are looked for.
 const PRUNE_EVERY: u64 = 16;
@@ -73,18 +73,10 @@ pub fn run(config: &Config) -> Result<(), ConfigError> {
         Arc::new(blobs.map_err(|why| fails(&data, why, "free space on the disk, or choose another"))?);
     let store = NodeStore::open(&config.data)
         .map_err(|why| fails(&data, why, "if it is damaged, move the directory away and start again"))?;
-    // Who signs without the memory of what it signed before is punished for what it contradicts.
     let is_empty = store.is_empty().map_err(|why| fails(&data, why, "see that the disk can be read"))?;
     let signed = config.keys.join(SIGNED);
     if is_empty && signed.exists() {
-        tracing::warn!(
-            mark = %signed.display(),
-            "this key was used before and the data directory is new: it signs nothing until an epoch begins after now. Only \
-             if the network has not begun may the mark be deleted"
-        );
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        store.set_silent(now).map_err(|why| fails(&data, why, AGAIN))?;
+        look_on(&store, &signed).map_err(|why| fails(&data, why, AGAIN))?;
     }
     if let Some(address) = &config.sync
         && is_empty
@@ -159,6 +151,18 @@ fn begin_late(
     let height = crate::sync::read(&mut source, store, start, pinned.as_ref()).map_err(|why| bad(&why))?;
     tracing::info!(height, "the state is here");
     Ok(())
+}
+
+/// Lets a new database sign nothing until an epoch begins after now: who signs without the memory of what it signed before is
+/// punished for what it contradicts.
+fn look_on(store: &NodeStore, mark: &Path) -> Result<(), StoreError> {
+    tracing::warn!(
+        mark = %mark.display(),
+        "this key was used before and the data directory is new: it signs nothing until an epoch begins after now. Only if \
+         the network has not begun may the mark be deleted"
+    );
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    store.set_silent(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Notes beside the keys, for good, that they sign from now on.

@@ -4,6 +4,7 @@
 //! and below B.
 
 mod attacks;
+mod care;
 mod flood;
 mod joining;
 mod wire;
@@ -109,14 +110,19 @@ impl Property<PeerKey, View> for Sound {
     }
 }
 
-fn plan(world: &World, seed: u64, height: u64, punished: &[usize]) -> PlanBuilder<World> {
+/// A run until all have this height.
+fn bare(world: &World, seed: u64, height: u64) -> PlanBuilder<World> {
     let validators = (0..world.keys.len()).filter(|i| !world.is_cut(*i)).count();
     PlanBuilder::new(world.clone())
         .seed(seed)
         .link(link(10, 10))
         .exit_condition(Done { validators, height })
-        .property(Sound { world: world.clone(), punished: punished.to_vec() })
         .timeout(Duration::from_secs(600))
+}
+
+/// A run at the end of which all must be [`Sound`].
+fn plan(world: &World, seed: u64, height: u64, punished: &[usize]) -> PlanBuilder<World> {
+    bare(world, seed, height).property(Sound { world: world.clone(), punished: punished.to_vec() })
 }
 
 fn network(validators: u8) -> World {

@@ -328,7 +328,7 @@ impl World {
             context: [5; 32],
             nullifier: *blake3::hash(&proof).as_bytes(),
             seal: [6; 32],
-            verifier: 1,
+            verifier: self.genesis.parameters.verifier,
         };
         let (key, nonce) = if number == HOARDED { (&self.hoarder, 0) } else { (&self.owner, number + 1) };
         (self.sign(key, nonce, &Body::SubmitRecord { submission }), proof, bytes)
@@ -505,6 +505,7 @@ impl EngineDefinition for World {
         message_limit(u32::try_from(self.keys.len()).unwrap(), 1 << 20)
     }
 
+    // Long because it is a list of what a validator is made of.
     async fn init(&self, init: InitContext<'_, PeerKey>) -> (Handle<()>, View) {
         let (context, me, index) = (init.context, init.public_key.clone(), init.index);
         let (store, blobs) = self.disk(index);
