@@ -319,7 +319,8 @@ fn bond(args: &BondArgs) -> Outcome<ExitCode> {
     let body = Body::Bond { amount, consensus: key, possession, address };
     let before = known.as_ref().map(|stake| stake.address.clone()).unwrap_or_default();
     let reached = args.address.clone().unwrap_or(before);
-    sender.run(&body, Cost { spends: amount, ..Cost::default() }, |placed| {
+    let work = if shows_key { ledger::admission::POSSESSION_WORK } else { 0 };
+    sender.run(&body, Cost { work, spends: amount, ..Cost::default() }, |placed| {
         // What the node tells after it, if it is final; else what it told before.
         let after = match placed {
             Some(_) => stake(&sender.client, &sender.account())?.map(|stake| stake.bond),

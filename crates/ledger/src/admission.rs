@@ -301,7 +301,7 @@ impl Gate<'_> {
 }
 
 /// Work of looking at a proof of possession: two pairings, and points that must be in their groups.
-const POSSESSION_WORK: u64 = 4_000;
+pub const POSSESSION_WORK: u64 = 4_000;
 /// Work of looking at the engine's evidence: two signatures.
 const ENGINE_WORK: u64 = 5_000;
 /// And one key of the committee, of which all are read.

@@ -455,7 +455,7 @@ impl Chain {
             transactions: block.transactions.len(),
             records: ordered.len(),
             round: new.has::<Rounds>(&height)?,
-            seats: touches_seats(&executed.changes),
+            seats: touches_seats(&executed.changes, &old, &new)?,
         })
     }
 
@@ -681,10 +681,27 @@ fn disk(why: &std::io::Error) -> Stuck {
 }
 
 /// Whether what changed has to do with who decides, or where they are.
-fn touches_seats(changes: &Changes) -> bool {
+fn touches_seats(changes: &Changes, old: &State<'_>, new: &State<'_>) -> Result<bool, Fault> {
     use ledger::entry::Table as _;
-    let about = [Validators::NAMESPACE, Candidates::NAMESPACE, ledger::entry::Committees::NAMESPACE];
-    changes.keys().any(|key| key.first().is_some_and(|namespace| about.contains(namespace)))
+    for key in changes.keys() {
+        let Some((namespace, rest)) = key.split_first() else { continue };
+        if [Candidates::NAMESPACE, ledger::entry::Committees::NAMESPACE].contains(namespace) {
+            return Ok(true);
+        }
+        // In every block somebody's blocks are counted.
+        if *namespace == Validators::NAMESPACE
+            && let Ok(account) = <AccountKey>::try_from(rest)
+        {
+            let about = |state: &State<'_>| -> Result<_, Fault> {
+                let found = state.get::<Validators>(&account)?;
+                Ok(found.map(|found| (found.bond, found.address, found.consensus)))
+            };
+            if about(old)? != about(new)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 impl Committees for Chain {

@@ -67,7 +67,8 @@ fn prepared(net: &mut Net) -> String {
     net.world.run(&words).expect(0);
     let config = std::fs::read_to_string(net.config(NEWCOMER)).unwrap();
     assert!(!config.contains("[[peers]]"), "{config}");
-    std::fs::write(net.config(NEWCOMER), config.replace("idle_ms = 500", "idle_ms = 50")).unwrap();
+    let config = config.replace("block_ms = 100", "block_ms = 50").replace("idle_ms = 500", "idle_ms = 50");
+    std::fs::write(net.config(NEWCOMER), config).unwrap();
     net.start(NEWCOMER);
     until("it does not start", || net.height(NEWCOMER).is_some());
     let begun = net.height(NEWCOMER).unwrap();

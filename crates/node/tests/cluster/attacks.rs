@@ -207,7 +207,7 @@ fn a_proof_that_one_gets_reaches_all() {
 #[test]
 fn a_flood_fills_no_pool_beyond_its_limit_and_stops_no_record() {
     for seed in seeds() {
-        let (mut world, limit) = (network(4), 16 << 10);
+        let (mut world, limit) = (network(4), 8 << 10);
         world.flooded = Some(limit);
         world.endow(&world.stranger.clone());
         plan(&world, seed, 60, &[]).run().unwrap();

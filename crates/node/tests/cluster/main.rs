@@ -279,7 +279,7 @@ fn what_seats_earn_is_counted() {
     let view = world.view(0, whole.clone());
     // The last block with a certificate of its own among those until then.
     let is_certified = |height: &u64| whole.finality(*height).unwrap().is_some();
-    let middle = (1..=view.record(4).unwrap().ordered).rev().find(is_certified).unwrap();
+    let middle = (1..=view.record(6).unwrap().ordered).rev().find(is_certified).unwrap();
     let own = NodeStore::memory().unwrap();
     let short = Chain::open(world.genesis.clone(), own, whole.blobs.clone()).unwrap();
     for height in 1..=middle {
