@@ -17,6 +17,7 @@ fn framed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Program, statement and proof of a file without links.
 fn read(bytes: &[u8]) -> Option<(Program, Statement, Vec<u8>)> {
     let (program, rest) = framed(bytes.get(6..)?)?;
+    let (_, rest) = framed(rest).filter(|(links, _)| links.is_empty())?;
     let (statement, rest) = framed(rest)?;
     let (proof, _) = framed(rest)?;
     Some((decode(program).ok()?, decode_statement(statement).ok()?, proof.to_vec()))

@@ -194,7 +194,7 @@ fn owing(report: &mut Report, grid: Grid) {
         most <= fair,
     );
     report.finding(format!(
-        "a canary that a seat owes is the one thing that can be sent to oneself with a small gain: {} of a least fee, when the seat proposes it itself, since the fee comes back whole. It is bounded by the lots.",
+        "a canary that a seat owes leaves it {} of a least fee, though the fee comes back whole: it pays for the accusation that shows it, and the proposers' fifth goes to all by stake.",
         short(fair)
     ));
     report.tables.push(table);

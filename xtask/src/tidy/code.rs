@@ -34,6 +34,7 @@ pub fn findings(file: &File) -> Vec<String> {
     let mut found = banned(file);
     if file.is("rs") {
         found.extend(long_functions(file));
+        found.extend(code_to_run(file));
     }
     if file.is("rs") || file.is("py") {
         found.extend(long_file(file));
@@ -55,6 +56,25 @@ fn banned(file: &File) -> Vec<String> {
         if !file.is("py") && has_word(line, concat!("sess", "ion")) {
             found.push(format!("{place}: the documents speak of the project, not of how it was made"));
         }
+    }
+    found
+}
+
+/// Code in documentation that `cargo test` would build one by one, each as a program of its own; it is not asked to.
+fn code_to_run(file: &File) -> Vec<String> {
+    let (mut found, mut is_open) = (Vec::new(), false);
+    for (number, line) in file.text.lines().enumerate() {
+        let line = line.trim_start();
+        let Some(text) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+            is_open = false;
+            continue;
+        };
+        let Some(kind) = text.trim_start().strip_prefix("```") else { continue };
+        if !is_open && !["text", "sh", "json", "toml"].contains(&kind.trim()) {
+            let fix = "make it a test, or say what it is (`text`, `sh`, `json`, `toml`)";
+            found.push(format!("{}:{}: code in documentation is not run: {fix}", file.name, number + 1));
+        }
+        is_open = !is_open;
     }
     found
 }
@@ -164,6 +184,15 @@ mod tests {
     fn long_files_are_found() {
         assert_eq!(findings(&file("a.rs", "// x\n".repeat(1001))).len(), 1);
         assert!(findings(&file("a.rs", "// x\n".repeat(1000))).is_empty());
+    }
+
+    #[test]
+    fn code_to_run_is_found() {
+        let rows = [("", 1), ("rust", 1), ("no_run", 1), ("text", 0), ("sh", 0)];
+        for (kind, expected) in rows {
+            let text = format!("/// Says:\n/// ```{kind}\n/// x\n/// ```\nfn f() {{}}\n");
+            assert_eq!(findings(&file("a.rs", text)).len(), expected, "{kind}");
+        }
     }
 
     #[test]
