@@ -190,6 +190,10 @@ impl Gate<'_> {
         };
         let work = self.chain.parameters.transaction_work.saturating_add(more_work);
         let bytes = length.saturating_add(more_bytes);
+        // What fits no block would wait for ever, and never pay.
+        if work > self.chain.parameters.block_work || bytes > self.chain.parameters.block_bytes {
+            return Err(Refusal::BlockFull.into());
+        }
         let price = price(self.chain, work, bytes).unwrap_or(u64::MAX);
         if envelope.fee < price {
             return Err(Refusal::Price { price, fee: envelope.fee }.into());

@@ -174,6 +174,25 @@ fn failures_are_paid_for() {
     assert_eq!(before - world.balance("c"), 400_000);
 }
 
+/// What fits no block is not taken into the pool: it would wait there for ever, and never pay.
+#[test]
+fn what_fits_no_block_is_refused() {
+    let world = World::new(&[1_000; 4]);
+    let most = world.genesis.parameters.block_work - world.genesis.parameters.transaction_work;
+    let register = |work| Body::RegisterModel {
+        model: digest("m"),
+        program: digest("second"),
+        program_bytes: 5_000,
+        work,
+        weights: digest("w"),
+    };
+    let add = |body: &Body| {
+        Pool::new(1 << 20).add(&world.state(), &world.sign("b", 0, 40_000_000, body)).map(|_| ())
+    };
+    assert_eq!(add(&register(most)), Ok(()));
+    assert_eq!(add(&register(most + 1)), Err(Stop::Refused(Refusal::BlockFull)));
+}
+
 /// Cryptography is paid for before it is done.
 #[test]
 fn dear_kinds_cost_more() {

@@ -69,6 +69,8 @@ pub struct Seat {
     canaries: Canaries,
     /// Height at which the node began.
     began: u64,
+    /// What the key said of rounds that were ordered no later than this time may be forgotten.
+    silent: Option<u64>,
     /// Whether it was said why the seat abstains.
     told: AtomicBool,
 }
@@ -105,7 +107,7 @@ impl Seat {
     ) -> Result<Self, Stuck> {
         let account = key.verifying_key().to_bytes();
         let (tip, snapshot) = chain.latest()?;
-        let (began, told) = (tip.height, AtomicBool::new(false));
+        let (began, told, silent) = (tip.height, AtomicBool::new(false), chain.store.silent()?);
         // Rounds that were open when the node stopped.
         let rounds = snapshot.namespace(<Rounds as ledger::entry::Table>::NAMESPACE)?;
         let height = |(key, _): &(Vec<u8>, Vec<u8>)| {
@@ -122,6 +124,7 @@ impl Seat {
             open,
             canaries: Canaries::default(),
             began,
+            silent,
             told,
         })
     }
@@ -174,6 +177,10 @@ impl Seat {
             };
             let key = (*number, u8::try_from(place).map_err(|_| Fault::Broken { what: "a seat" })?);
             if height < round.commit_until && state.get::<Commitments>(&key)?.is_none() {
+                if self.is_forgotten(*number)? {
+                    gone.push(*number);
+                    continue;
+                }
                 let shown_by = self.shown_by(&committee);
                 let is_time = is_due(progress.committed, height);
                 if is_time && self.commit(&state, *number, (&round, &shown_by), height, &mut step)? {
@@ -204,6 +211,13 @@ impl Seat {
         }
         open.retain(|number, _| !gone.contains(number));
         Ok(step)
+    }
+
+    /// Whether this key may have bound itself to verdicts on a round which this database does not remember: other ones now would
+    /// be an offence.
+    fn is_forgotten(&self, round: u64) -> Result<bool, Stuck> {
+        let Some(until) = self.silent else { return Ok(false) };
+        Ok(self.chain.block(round)?.is_none_or(|block| block.header.time <= until))
     }
 
     /// Why this seat has nothing to say of a round, if there is a reason: its own build.

@@ -29,6 +29,22 @@ fn a_key_that_forgot_looks_on_until_the_next_epoch() {
     }
 }
 
+/// Nor does it bind itself to verdicts on rounds that it may have spoken of before.
+#[test]
+fn a_key_that_forgot_says_nothing_of_rounds_from_before() {
+    for seed in seeds() {
+        let world = network(4);
+        world.chain(3).store.set_silent(u64::MAX).unwrap();
+        plan(&world, seed, 60, &[]).run().unwrap();
+        let view = world.view(0, Arc::new(world.chain(0)));
+        let (seat, _) = view.chain.first.seat(&world.account(3)).unwrap();
+        for number in world.numbers() {
+            let record = view.record(number).unwrap();
+            assert!((record.accept | record.reject) >> seat & 1 == 0, "{number}: {record:?}");
+        }
+    }
+}
+
 /// Seats say nothing of rounds that another version of the verifier is to judge: nobody is rejected, nobody punished.
 #[test]
 fn rounds_of_another_verifier_are_left_alone() {
