@@ -414,13 +414,21 @@ impl Blobs {
         Some(held.compact().map_or_else(|| held.bytes.clone(), |compact| compact.bytes.clone()))
     }
 
-    /// Takes what a peer gave when it was asked for this digest.
+    /// Takes what a peer gave when it was asked for this digest. What is not `wanted`, since only a transaction that waits names
+    /// it, is staged: nobody has paid for it yet.
     ///
     /// # Errors
     /// A disk that fails; the bytes are here all the same.
-    pub fn receive(&self, digest: &Digest, bytes: Bytes) -> io::Result<Received> {
+    pub fn receive(&self, digest: &Digest, bytes: Bytes, wanted: bool) -> io::Result<Received> {
         match self.read(digest, bytes) {
-            Ok(held) => self.keep_held(digest, held).map(|()| Received::Kept),
+            Ok(held) if wanted => self.keep_held(digest, held).map(|()| Received::Kept),
+            Ok(held) => {
+                self.learn(&held);
+                if !self.has(digest) {
+                    self.staged().push(*digest, held, Owner::Sender, STAGED);
+                }
+                Ok(Received::Kept)
+            }
             Err(why) => Ok(why),
         }
     }
@@ -652,13 +660,13 @@ mod tests {
         assert_eq!(parts().count(), 0);
         let last = Blobs::open(directory.clone()).unwrap();
         assert!(last.get(&list[1].0).is_none() && !last.has(&list[1].0), "it is fetched again");
-        assert_eq!(last.receive(&list[1].0, list[1].1.clone()).unwrap(), Received::Kept);
+        assert_eq!(last.receive(&list[1].0, list[1].1.clone(), true).unwrap(), Received::Kept);
         assert!(last.get(&list[1].0).as_ref() == Some(&list[1].1) && parts().count() == 2);
         // Parts that somebody deleted are written again with the next dossier.
         parts().for_each(|path| fs::remove_file(path).unwrap());
         drop((lock(&last.recent).take(&list[1].0), std::mem::take(&mut *lock(&last.parts))));
         assert!(last.get(&list[1].0).is_none());
-        assert_eq!(last.receive(&list[1].0, list[1].1.clone()).unwrap(), Received::Kept);
+        assert_eq!(last.receive(&list[1].0, list[1].1.clone(), true).unwrap(), Received::Kept);
         assert_eq!(parts().count(), 2);
         // A damaged part.
         parts().for_each(|path| fs::write(path, b"other").unwrap());
@@ -702,10 +710,10 @@ mod tests {
         let list: Vec<_> = (0..3).map(|i| dossier(i, 0)).collect();
         list.iter().for_each(|(name, bytes)| theirs.stage(*name, bytes.clone()));
         let given = |i: usize| theirs.compact(&list[i].0).unwrap();
-        assert_eq!(ours.receive(&list[0].0, given(0)).unwrap(), Received::Lacking);
-        assert_eq!(ours.receive(&list[0].0, theirs.get(&list[0].0).unwrap()).unwrap(), Received::Kept);
-        assert_eq!(ours.receive(&list[1].0, given(2)).unwrap(), Received::Wrong);
-        assert_eq!(ours.receive(&list[1].0, given(1)).unwrap(), Received::Kept);
+        assert_eq!(ours.receive(&list[0].0, given(0), true).unwrap(), Received::Lacking);
+        assert_eq!(ours.receive(&list[0].0, theirs.get(&list[0].0).unwrap(), true).unwrap(), Received::Kept);
+        assert_eq!(ours.receive(&list[1].0, given(2), true).unwrap(), Received::Wrong);
+        assert_eq!(ours.receive(&list[1].0, given(1), true).unwrap(), Received::Kept);
         assert_eq!(ours.get(&list[1].0).as_ref(), Some(&list[1].1));
         // Whatever is submitted under its own hash is a dossier, if only a bad one.
         let odd = given(2);
@@ -713,10 +721,10 @@ mod tests {
         theirs.stage(name, odd.clone());
         assert_eq!(theirs.compact(&name).as_ref(), Some(&odd));
         for blobs in [&ours, &Blobs::memory()] {
-            assert_eq!(blobs.receive(&name, odd.clone()).unwrap(), Received::Kept);
+            assert_eq!(blobs.receive(&name, odd.clone(), true).unwrap(), Received::Kept);
             assert_eq!(blobs.get(&name).as_ref(), Some(&odd));
         }
-        assert_eq!(ours.receive(&name, Bytes::from_static(b"ZTDC")).unwrap(), Received::Wrong);
+        assert_eq!(ours.receive(&name, Bytes::from_static(b"ZTDC"), true).unwrap(), Received::Wrong);
     }
 
     /// The bytes that a program's digest is the hash of are a dossier, and never the program.
@@ -735,12 +743,34 @@ mod tests {
         let bytes = Bytes::from(program::wire::encode_with_contents(&program));
         assert!(is_named(&name, &bytes) && !is_named(&name, &hashed) && !is_named(&digest, &bytes));
         let blobs = Blobs::memory();
-        assert_eq!(blobs.receive(&digest, hashed.clone()).unwrap(), Received::Kept);
+        assert_eq!(blobs.receive(&digest, hashed.clone(), true).unwrap(), Received::Kept);
         assert!(!blobs.has(&name), "they do not stand for the program");
-        assert_eq!(blobs.receive(&name, hashed).unwrap(), Received::Wrong);
-        assert_eq!(blobs.receive(&name, bytes.clone()).unwrap(), Received::Kept);
+        assert_eq!(blobs.receive(&name, hashed, true).unwrap(), Received::Wrong);
+        assert_eq!(blobs.receive(&name, bytes.clone(), true).unwrap(), Received::Kept);
         blobs.forget(&digest).unwrap();
         assert_eq!(blobs.get(&name), Some(bytes), "what a record named is pruned, the program stays");
+    }
+
+    /// What only a waiting transaction names takes no disk, and room in memory with all others of its kind.
+    #[test]
+    fn what_nobody_paid_for_is_not_written() {
+        let directory = std::env::temp_dir().join(format!("zerotell-unpaid-{}", std::process::id()));
+        let blobs = Blobs::open(directory.clone()).unwrap();
+        let (name, bytes) = dossier(0, 0);
+        assert_eq!(blobs.receive(&name, bytes.clone(), false).unwrap(), Received::Kept);
+        assert!(blobs.has(&name) && !directory.join(hex(&name)).exists());
+        // Its shared parts are known from then on.
+        let given = blobs.compact(&name).unwrap();
+        assert!(given.len() < bytes.len() / 20 && blobs.read(&name, given).is_ok());
+        blobs.keep_staged(&name).unwrap();
+        assert!(directory.join(hex(&name)).exists() && blobs.staged().cost == 0);
+        for i in 1..=9 {
+            let bytes = quarter(i);
+            let name = *blake3::hash(&bytes).as_bytes();
+            assert_eq!(blobs.receive(&name, bytes, false).unwrap(), Received::Kept);
+            assert!(blobs.has(&name) && blobs.staged().cost <= STAGED);
+        }
+        fs::remove_dir_all(directory).unwrap();
     }
 
     /// A disk that cannot be read for a moment loses nothing.

@@ -218,9 +218,16 @@ struct Serve {
     lacking: mpsc::UnboundedSender<Digest>,
     /// What was answered of them.
     doubts: Arc<Doubts>,
+    wants: Arc<Mutex<Wants>>,
 }
 
 impl Serve {
+    /// Takes what was answered: for good, if a round or a block names it.
+    fn take(&self, digest: &Digest, bytes: Bytes) -> std::io::Result<Received> {
+        let is_wanted = self.wants.lock().unwrap_or_else(PoisonError::into_inner).is_wanted(digest);
+        self.blobs.receive(digest, bytes, is_wanted)
+    }
+
     /// What was answered of a dossier that is here can be judged.
     fn settle(&self, digest: &Digest) {
         if let Some(whole) = self.blobs.get(digest) {
@@ -254,7 +261,7 @@ impl Consumer for Serve {
     fn deliver(&mut self, delivery: Delivery<Key, ()>, value: Bytes) -> oneshot::Receiver<bool> {
         let (sender, receiver) = oneshot::channel();
         let (how, digest) = unlock(&delivery.key);
-        let received = self.blobs.receive(&digest, value.clone()).unwrap_or_else(|why| {
+        let received = self.take(&digest, value.clone()).unwrap_or_else(|why| {
             tracing::error!(%why, "bytes could not be kept");
             Received::Kept
         });
@@ -264,7 +271,7 @@ impl Consumer for Serve {
                 // Its parts may be what others lack.
                 let open = if how == How::Whole { self.doubts.open() } else { Vec::new() };
                 for (digest, bytes) in open {
-                    match self.blobs.receive(&digest, bytes) {
+                    match self.take(&digest, bytes) {
                         Ok(Received::Kept) => self.settle(&digest),
                         Ok(Received::Wrong) => self.doubts.refuse(&digest),
                         Ok(Received::Lacking) | Err(_) => {}
@@ -650,7 +657,9 @@ where
     engine.start(broadcast);
 
     let (lacking, lacked) = mpsc::unbounded_channel();
-    let serve = Serve { blobs: chain.blobs.clone(), lacking, doubts: Arc::default() };
+    let wants = Arc::new(Mutex::new(Wants::default()));
+    let (blobs_here, wanted) = (chain.blobs.clone(), wants.clone());
+    let serve = Serve { blobs: blobs_here, lacking, doubts: Arc::default(), wants: wanted };
     let (engine, blob_mailbox) = blob_resolver::Engine::new(
         context.child("blobs"),
         blob_resolver::Config {
@@ -667,7 +676,7 @@ where
         },
     );
     engine.start(blobs);
-    let (fetch, want) = asking(&context, blob_mailbox, chain.blobs.clone(), lacked);
+    let (fetch, want) = asking(&context, (blob_mailbox, wants), chain.blobs.clone(), lacked);
 
     let unbounded = Multisig::certificate_codec_config_unbounded();
     let open = |what: &str, why: &dyn std::fmt::Display| {
@@ -763,7 +772,7 @@ type Fetch = Arc<dyn Fn(Digest, Option<PeerKey>) + Send + Sync>;
 /// which are not here.
 fn asking<E: Clock + Spawner + Metrics, M>(
     context: &E,
-    mailbox: M,
+    (mailbox, wants): (M, Arc<Mutex<Wants>>),
     held: Arc<Blobs>,
     mut lacked: mpsc::UnboundedReceiver<Digest>,
 ) -> (Fetch, Want)
@@ -773,7 +782,7 @@ where
     fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let (mailbox, wants) = (Arc::new(Mutex::new(mailbox)), Arc::new(Mutex::new(Wants::default())));
+    let mailbox = Arc::new(Mutex::new(mailbox));
     let clock = Arc::new(context.child("wants"));
     let (whole, noted, now) = (mailbox.clone(), wants.clone(), clock.clone());
     context.child("whole").spawn(move |_| async move {

@@ -265,7 +265,13 @@ impl Seat {
             let Some(record) = state.get::<Records>(&item.statement)? else { continue };
             if !self.chain.blobs.has(&record.proof) {
                 step.want.push(record.proof);
-            } else if item.purpose == Why::Custody {
+                continue;
+            }
+            // It may have come for a transaction that waited, after the block that ordered it.
+            if let Err(why) = self.chain.blobs.keep_staged(&record.proof) {
+                tracing::warn!(%why, "a proof could not be kept");
+            }
+            if item.purpose == Why::Custody {
                 // Nothing is to be judged again.
             } else if let Some(job) = judge::job(&self.chain, state, &item.statement, &record) {
                 // A step is judged by its program, which may have been registered before this node began.

@@ -283,6 +283,14 @@ fn fill(
     Ok(height)
 }
 
+/// Bytes of keys and values, and entries, beyond which no snapshot is read: the root is known only when all is here, and until
+/// then the server could go on for ever. A hundred times a million records.
+const STATE: (usize, usize) = (1 << 36, 1 << 28);
+
+fn fits(bytes: usize, entries: usize) -> bool {
+    bytes <= STATE.0 && entries <= STATE.1
+}
+
 type Leaves = Vec<tree::Change>;
 
 /// What lists are made of.
@@ -297,7 +305,7 @@ struct Found {
 /// Reads all entries and writes them; also gives the byte that follows them.
 fn entries(source: &mut Source<'_>, store: &NodeStore) -> Result<(Leaves, Found, u8), Refused> {
     let (mut leaves, mut found, mut last) = (Leaves::new(), Found::default(), Vec::new());
-    let mut changes = Changes::new();
+    let (mut changes, mut bytes) = (Changes::new(), 0usize);
     loop {
         match source.array()? {
             [1] => {}
@@ -309,6 +317,10 @@ fn entries(source: &mut Source<'_>, store: &NodeStore) -> Result<(Leaves, Found,
         }
         let (key, value) = (source.length(KEY)?, source.length(VALUE)?);
         let (key, value) = (source.bytes(key)?, source.bytes(value)?);
+        bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
+        if !fits(bytes, leaves.len()) {
+            return Err(Refused::Form("it is larger than any state is taken for"));
+        }
         if key <= last {
             return Err(Refused::Form("its keys do not rise"));
         }
@@ -369,4 +381,15 @@ fn bodies(
         return Err(Refused::Form("it has a part that is none"));
     }
     Ok(store.write(batch, false)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_state_is_read_for_ever() {
+        assert!(fits(STATE.0, STATE.1));
+        assert!(!fits(STATE.0 + 1, 1) && !fits(1, STATE.1 + 1));
+    }
 }

@@ -49,6 +49,11 @@ impl Wants {
         first.is_some_and(|first| since(first, now) > PATIENCE)
     }
 
+    /// Whether a seat or a block wants bytes, not only a transaction that waits.
+    pub fn is_wanted(&self, name: &Digest) -> bool {
+        self.0.get(name).is_some_and(|asked| asked.wanted.is_some())
+    }
+
     /// Gives up what was not asked for again for long.
     pub fn prune(&mut self, now: SystemTime) {
         self.0.retain(|_, asked| since(asked.last, now) <= LONG);
@@ -80,7 +85,9 @@ mod tests {
         let (mut wants, start) = (Wants::default(), SystemTime::UNIX_EPOCH);
         wants.note(name(0), start);
         let start = start + 4 * PATIENCE;
+        assert!(!wants.is_wanted(&name(0)));
         assert!(!wants.is_late(name(0), start));
+        assert!(wants.is_wanted(&name(0)) && !wants.is_wanted(&name(1)));
         assert!(!wants.is_late(name(0), start + PATIENCE));
         assert!(wants.is_late(name(0), start + 2 * PATIENCE));
         assert!(!wants.is_late(name(1), start + 2 * PATIENCE), "its own time");
