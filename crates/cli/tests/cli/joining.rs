@@ -69,6 +69,8 @@ fn prepared(net: &mut Net) -> String {
     assert!(!config.contains("[[peers]]"), "{config}");
     let config = config.replace("block_ms = 100", "block_ms = 50").replace("idle_ms = 500", "idle_ms = 50");
     std::fs::write(net.config(NEWCOMER), config).unwrap();
+    // There must be a history for it to have none of.
+    until("the network begins nothing", || net.height(1) > Some(5));
     net.start(NEWCOMER);
     until("it does not start", || net.height(NEWCOMER).is_some());
     let begun = net.height(NEWCOMER).unwrap();
