@@ -8,6 +8,7 @@ use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePub
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::ecdsa;
 use crate::json::hex;
 use crate::limits;
 use crate::refused::{Outcome, Part, Refused};
@@ -180,8 +181,7 @@ impl PublicKey {
         match self {
             Self::P256(key) => {
                 let Ok(signature) = p256::ecdsa::Signature::from_der(signature) else { return false };
-                let lower = signature == signature.normalize_s();
-                lower && p256::ecdsa::signature::Verifier::verify(key, message, &signature).is_ok()
+                signature == signature.normalize_s() && ecdsa::verifies(key, message, &signature)
             }
             Self::Ed25519(key) => {
                 let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };

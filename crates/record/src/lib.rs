@@ -25,6 +25,7 @@
 )]
 
 pub mod archive;
+mod ecdsa;
 pub mod envelope;
 mod evidence;
 mod facts;
