@@ -33,6 +33,8 @@ struct Waiting {
     /// What it takes from the account: the fee, and what it gives away or bonds.
     spends: u64,
     is_record: bool,
+    /// Work and bytes that it is priced for.
+    asks: (u64, u64),
     claims: Vec<Claim>,
     /// Its own fee for cost.
     value: u64,
@@ -79,6 +81,7 @@ pub struct Pool {
     /// Verdicts, by round, seat and kind; they are free, few, and go first.
     verdicts: BTreeMap<(u64, AccountKey, bool), Vec<u8>>,
     bytes: usize,
+    asks: (u64, u64),
     limit: usize,
     arrivals: u64,
 }
@@ -87,12 +90,17 @@ impl Pool {
     /// An empty pool that holds at most `limit` bytes of paid transactions.
     pub fn new(limit: usize) -> Self {
         let (paid, ranks, claims, absent, verdicts) = Default::default();
-        Self { paid, ranks, claims, absent, verdicts, bytes: 0, limit, arrivals: 0 }
+        Self { paid, ranks, claims, absent, verdicts, bytes: 0, asks: (0, 0), limit, arrivals: 0 }
     }
 
     /// Bytes of paid transactions that wait.
     pub fn size(&self) -> usize {
         self.bytes
+    }
+
+    /// Work and bytes that paid transactions which wait are priced for, in all.
+    pub fn asks(&self) -> (u64, u64) {
+        self.asks
     }
 
     /// Number of transactions that wait.
@@ -331,13 +339,16 @@ impl Pool {
         };
         let (spends, claims) = (fee.saturating_add(given), claims(&admitted.body));
         self.bytes = self.bytes.saturating_add(bytes.len());
+        let asks = (admitted.work, admitted.bytes);
+        self.asks = (self.asks.0.saturating_add(asks.0), self.asks.1.saturating_add(asks.1));
         self.ranks.insert((rank, account, nonce));
         self.claims.extend(claims.iter().map(|claim| (*claim, (account, nonce))));
         let bytes = bytes.to_vec();
         if !is_here {
             self.absent.entry(account).or_default().insert(nonce, chain.height);
         }
-        self.paid.insert((account, nonce), Waiting { bytes, fee, spends, is_record, claims, value, rank });
+        let waiting = Waiting { bytes, fee, spends, is_record, asks, claims, value, rank };
+        self.paid.insert((account, nonce), waiting);
         Ok(())
     }
 
@@ -387,6 +398,8 @@ impl Pool {
                 }
             }
             self.bytes = self.bytes.saturating_sub(waiting.bytes.len());
+            let (work, bytes) = waiting.asks;
+            self.asks = (self.asks.0.saturating_sub(work), self.asks.1.saturating_sub(bytes));
         }
     }
 }

@@ -308,13 +308,20 @@ fn the_pool_drops_what_has_become_impossible() {
     let body = Body::SubmitRecord { submission: submission.clone() };
     pool.add(&world.state(), &world.sign("b", 0, 400_000, &body)).unwrap();
     pool.add(&world.state(), &world.sign("b", 1, 400_000, &Body::Unbond { amount: 1 })).unwrap();
-    pool.add(&world.state(), &world.sign("c", 0, 400_000, &Body::Unbond { amount: 1 })).unwrap();
+    let other = world.sign("c", 0, 400_000, &Body::Unbond { amount: 1 });
+    pool.add(&world.state(), &other).unwrap();
+    // All three ask for the room of their bytes, and the record for that of its proof.
+    let proof = u64::from(submission.proof_bytes);
+    let waiting: usize = pool.candidates(&world.state()).unwrap().iter().map(Vec::len).sum();
+    let (work, bytes) = pool.asks();
+    assert_eq!(bytes, waiting as u64 + proof);
+    assert!(work > 3 * world.genesis.parameters.transaction_work);
     // Somebody else submits the same record.
     world.must("a", &body);
     pool.settle(&world.state(), |_| true).unwrap();
     assert_eq!(pool.len(), 1);
-    let left = pool.candidates(&world.state()).unwrap();
-    assert_eq!(left, [world.sign("c", 0, 400_000, &Body::Unbond { amount: 1 })]);
+    assert_eq!(pool.candidates(&world.state()).unwrap(), std::slice::from_ref(&other));
+    assert_eq!(pool.asks(), (world.genesis.parameters.transaction_work, other.len() as u64));
 }
 
 /// Room is given only to what can still be paid for: one record per statement and nullifier, no fee twice.

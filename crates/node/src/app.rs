@@ -18,7 +18,7 @@ use crate::scheme::{Multisig, PeerKey, account_of};
 
 /// Shortest wait before something is looked at again.
 const POLL: Duration = Duration::from_millis(5);
-/// Transactions that may wait before blocks are made half as often.
+/// Transactions that may wait before blocks are made half as often, unless more wait than fit into one.
 const CROWD: usize = 64;
 
 /// When blocks are made.
@@ -137,8 +137,8 @@ impl<E: Clock + Spawner> commonware_consensus::Application<E> for App {
         loop {
             let waited = now(&clock).saturating_sub(parent.time);
             // A block costs every validator some milliseconds whatever is in it: where many wait, fewer and larger ones
-            // leave more for proofs.
-            let crowded = self.chain.waiting().0 > CROWD;
+            // leave more for proofs. Not where it is full already: to wait would only take time from those who wait.
+            let crowded = self.chain.waiting().0 > CROWD && !self.chain.fills_a_block().unwrap_or(true);
             let least = if crowded { least.saturating_mul(2).min(idle) } else { least };
             if waited >= idle || (waited >= least && self.chain.is_busy(&id)) {
                 break;

@@ -538,6 +538,16 @@ impl Chain {
         (pool.len(), pool.size())
     }
 
+    /// Whether more waits than a block may hold.
+    ///
+    /// # Errors
+    /// A state that cannot be read.
+    pub fn fills_a_block(&self) -> Result<bool, Stuck> {
+        let rules = self.rules()?;
+        let (work, bytes) = lock(&self.pool).asks();
+        Ok(work >= rules.block_work || bytes >= rules.block_bytes)
+    }
+
     /// The next nonce of an account, after what waits of it.
     pub fn next_nonce(&self, account: &AccountKey, from: u64) -> u64 {
         lock(&self.pool).next(account, from)

@@ -1,6 +1,6 @@
 //! `net load`: a network on this machine under load, with real proofs: records per second, time to finality, what it costs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use crate::pipeline::ms;
 /// Accounts that submit: each may have so many records under way.
 const ACCOUNTS: usize = 8;
 /// Records of an account that wait for their verdict: more would only stand in a queue, and their dossiers in memory.
-const WINDOW: usize = 24;
+const WINDOW: usize = 32;
 /// Units that each has.
 const PURSE: u64 = 10_000_000_000_000;
 /// Records of an account after which it asks for the price again.
@@ -98,6 +98,8 @@ fn watch(
 ) -> Outcome<()> {
     let began = Instant::now();
     let mut seen = None;
+    // Seen in a block and without a verdict, however far back.
+    let mut pending: HashSet<String> = HashSet::new();
     loop {
         // Verdicts come with blocks: asking for less would load the nodes, asking more seldom miss the moment.
         let height = client.json("/v1/status").map_err(asked)?["height"].as_u64();
@@ -107,8 +109,8 @@ fn watch(
         }
         seen = height;
         let looked = Instant::now();
-        let mut before = (1u64 << 53) - 1;
-        // Newest first; as far back as something was not final yet.
+        let (mut before, mut missing) = ((1u64 << 53) - 1, pending.len());
+        // Newest first; as far back as something is new or was pending at the last look.
         loop {
             let list = client.json(&format!("/v1/records?before={before}&limit=100")).map_err(asked)?;
             let now = Instant::now();
@@ -119,14 +121,19 @@ fn watch(
                 let name = record["statement"].as_str().unwrap_or_default();
                 let Some((_, done)) = times.get_mut(name) else { continue };
                 if done.is_none() {
-                    fresh = true;
-                    if record["status"] != "pending" {
+                    let was_pending = pending.contains(name);
+                    missing = missing.saturating_sub(usize::from(was_pending));
+                    fresh |= !was_pending;
+                    if record["status"] == "pending" {
+                        pending.insert(name.to_string());
+                    } else {
+                        pending.remove(name);
                         *done = Some((now, record["status"] == "accepted"));
                     }
                 }
             }
             match list["next"].as_u64() {
-                Some(next) if fresh => before = next,
+                Some(next) if fresh || missing > 0 => before = next,
                 _ => break,
             }
         }
