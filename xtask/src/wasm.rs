@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use crate::shell::{Tally, output, run};
 use crate::{debian, root, tidy};
 
-/// Debian's compiler, its library's sources, and the linker.
-const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld-22"];
+/// Debian's linker, compiler, and its library's sources. The linker first: only a fresh list of packages has it, and the others
+/// are in an old one too, too old.
+const PACKAGES: [&str; 3] = ["lld-22", "rustc-web", "rust-web-src"];
 const COMPILER: &str = "/usr/bin/rustc";
 const LINKER: &str = "/usr/lib/llvm-22/bin/wasm-ld";
 const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";

@@ -60,22 +60,17 @@ pub(crate) fn draw(work: &mut Work<'_>) -> Result<(), Fault> {
 
 /// Pays those who showed that they have it: a part by their share of all stake. What others would get stays set aside.
 pub(crate) fn settle(work: &mut Work<'_>, settled: &Settled<'_>, payout: &mut Payout) -> Result<(), Fault> {
-    let mut prize = 0;
-    work.treasury(|treasury| {
-        prize = treasury.archive.checked_div(PART).unwrap_or_default();
-        Ok(())
-    })?;
     let total = settled.committee.stake();
-    let seats = settled.committee.seats.iter().enumerate();
-    for (_, seat) in seats.filter(|(number, _)| holds(settled.item.accept, *number)) {
-        let part = share(prize, seat.stake, total);
-        payout.reward(seat.account, part)?;
-        work.treasury(|treasury| {
+    work.treasury(|treasury| {
+        let prize = treasury.archive.checked_div(PART).unwrap_or_default();
+        let seats = settled.committee.seats.iter().enumerate();
+        for (_, seat) in seats.filter(|(number, _)| holds(settled.item.accept, *number)) {
+            let part = share(prize, seat.stake, total);
+            payout.reward(seat.account, part)?;
             treasury.archive = sub(treasury.archive, part)?;
-            Ok(())
-        })?;
-    }
-    Ok(())
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! What it says of a round is written down before it commits to it, so after a crash it reveals what it committed to.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certify::hash::{Digest, Purpose, hash};
@@ -71,8 +70,8 @@ pub struct Seat {
     began: u64,
     /// What the key said of rounds that were ordered no later than this time may be forgotten.
     silent: Option<u64>,
-    /// Whether it was said why the seat abstains.
-    told: AtomicBool,
+    /// Why the seat abstains, as it was said last.
+    told: Mutex<Option<Unfit>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,7 +106,7 @@ impl Seat {
     ) -> Result<Self, Stuck> {
         let account = key.verifying_key().to_bytes();
         let (tip, snapshot) = chain.latest()?;
-        let (began, told, silent) = (tip.height, AtomicBool::new(false), chain.store.silent()?);
+        let (began, silent) = (tip.height, chain.store.silent()?);
         // Rounds that were open when the node stopped.
         let rounds = snapshot.namespace(<Rounds as ledger::entry::Table>::NAMESPACE)?;
         let height = |(key, _): &(Vec<u8>, Vec<u8>)| {
@@ -125,7 +124,7 @@ impl Seat {
             canaries: Canaries::default(),
             began,
             silent,
-            told,
+            told: Mutex::new(None),
         })
     }
 
@@ -235,7 +234,7 @@ impl Seat {
             None
         };
         if let Some(unfit) = unfit
-            && !self.told.swap(true, Ordering::Relaxed)
+            && self.told.lock().unwrap_or_else(PoisonError::into_inner).replace(unfit) != Some(unfit)
         {
             let (theirs, ours) = (round.verifier, self.judges.verifier().version());
             match unfit {

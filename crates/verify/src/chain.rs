@@ -69,13 +69,6 @@ pub struct Chains {
 static NO_CHAINS: Chains = Chains { list: Vec::new(), digests: Vec::new(), digest: [0; 32] };
 
 impl Chains {
-    /// One per opened oracle, the identity's end first; or none at all.
-    pub fn new(list: Vec<Vec<Link>>) -> Self {
-        let digests = digests(&list);
-        let digest = digest_of(&digests);
-        Self { list, digests, digest }
-    }
-
     /// Digests of the links.
     pub fn digests(&self) -> &[Vec<[u8; 32]>] {
         &self.digests
@@ -90,9 +83,12 @@ impl core::ops::Deref for Chains {
     }
 }
 
+/// One per opened oracle, the identity's end first; or none at all.
 impl From<Vec<Vec<Link>>> for Chains {
     fn from(list: Vec<Vec<Link>>) -> Self {
-        Self::new(list)
+        let digests = digests(&list);
+        let digest = digest_of(&digests);
+        Self { list, digests, digest }
     }
 }
 

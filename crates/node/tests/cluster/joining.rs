@@ -3,8 +3,6 @@
 //! Who is connected follows from what the first validator's node makes of the final state, as over TCP.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use certify::finality::Finality;
@@ -12,8 +10,6 @@ use certify::hash::Digest;
 use certify::wire::{Bounded, encode};
 use commonware_codec::Encode as _;
 use commonware_cryptography::bls12381::primitives::{ops, variant::MinSig};
-use commonware_glue::simulate::exit::ExitCondition;
-use commonware_glue::simulate::tracker::ProgressTracker;
 use commonware_p2p::{Manager as _, TrackedPeers};
 use commonware_utils::ordered::Set;
 use ledger::{Body, Envelope, Lane, Parameters, Unsigned};
@@ -21,7 +17,7 @@ use zerotell_node::chain::{Chain, Finalised};
 use zerotell_node::peers::{Known, Tracker};
 use zerotell_node::scheme::{Committees as _, PeerKey};
 
-use crate::world::{After, BOND, Started, View, World};
+use crate::world::{After, BOND, Done, Started, View, World};
 use crate::{plan, seeds};
 
 const NEWCOMER: usize = 4;
@@ -148,32 +144,6 @@ fn a_newcomer_bonds_is_let_in_and_takes_its_seat() {
     }
 }
 
-/// All validators but one have verdicts and so many blocks.
-#[derive(Clone)]
-struct ButOne(u64);
-
-impl ExitCondition<PeerKey, View> for ButOne {
-    fn name(&self) -> &str {
-        "all but one"
-    }
-
-    fn requires_polling(&self) -> bool {
-        true
-    }
-
-    fn reached<'a>(
-        &'a self,
-        _: &'a ProgressTracker<PeerKey>,
-        views: &'a [&'a View],
-        _: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send + 'a>> {
-        Box::pin(async move {
-            let there = |view: &&&View| view.chain.tip().height >= self.0 && view.is_done();
-            Ok(views.len() == 5 && views.iter().filter(there).count() >= 4)
-        })
-    }
-}
-
 /// A founder takes its bond out: it has no seat in the next epoch, is let in while it may owe verdicts, and not after that;
 /// the others go on, the newcomer among them.
 #[test]
@@ -183,7 +153,10 @@ fn a_founder_leaves_and_the_others_go_on() {
         let out = sign(&world, LEAVER, &Body::Unbond { amount: BOND });
         let brings = BTreeMap::from([(BONDS, bond(&world)), (LEAVES, out.clone())]);
         watch(&mut world, brings);
-        plan(&world, seed, 180, &[]).exit_condition(ButOne(180)).run().unwrap();
+        plan(&world, seed, 180, &[])
+            .exit_condition(Done { validators: 5, least: 4, height: 180 })
+            .run()
+            .unwrap();
         let leaver = account(&world, LEAVER);
         let length = world.genesis.parameters.epoch_blocks;
         for index in (0..5).filter(|index| *index != LEAVER) {

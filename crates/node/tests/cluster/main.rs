@@ -116,7 +116,7 @@ fn bare(world: &World, seed: u64, height: u64) -> PlanBuilder<World> {
     PlanBuilder::new(world.clone())
         .seed(seed)
         .link(link(10, 10))
-        .exit_condition(Done { validators, height })
+        .exit_condition(Done { validators, least: validators, height })
         .timeout(Duration::from_secs(600))
 }
 
