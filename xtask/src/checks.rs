@@ -29,10 +29,12 @@ pub fn all(tally: &mut Tally) {
     fuzz::all(tally, FUZZ_SECONDS);
 }
 
-/// True when the cargo subcommand is there or could be installed.
+/// True when the cargo subcommand is there or could be installed. It is not optimised: it works for seconds, and optimising
+/// it would take minutes.
 pub fn subcommand(name: &str) -> bool {
+    let install = ["install", "--locked", "--debug", "--quiet", &format!("cargo-{name}")];
     output(Command::new("cargo").args([name, "--version"])).is_some()
-        || run(Command::new("cargo").args(["install", "--locked", "--quiet", &format!("cargo-{name}")]))
+        || run(Command::new("cargo").args(install))
 }
 
 /// Licences, sources and duplicates; then known vulnerabilities, where their list can be fetched.

@@ -15,9 +15,9 @@ use commonware_utils::ordered::Set;
 use ledger::{Body, Envelope, Lane, Parameters, Unsigned};
 use zerotell_node::chain::{Chain, Finalised};
 use zerotell_node::peers::{Known, Tracker};
-use zerotell_node::scheme::{Committees as _, PeerKey};
+use zerotell_node::scheme::Committees as _;
 
-use crate::world::{After, BOND, Done, Started, View, World};
+use crate::world::{After, BOND, Done, Started, World};
 use crate::{plan, seeds};
 
 const NEWCOMER: usize = 4;
