@@ -538,7 +538,7 @@ impl Chain {
         (pool.len(), pool.size())
     }
 
-    /// Whether more waits than a block may hold.
+    /// Whether what waits fills a block, by what it is priced for.
     ///
     /// # Errors
     /// A state that cannot be read.
