@@ -238,6 +238,8 @@ pub struct Measured {
     pub certificate: Option<Vec<u8>>,
     /// What a stranger trusts to check it.
     pub network: Network,
+    /// Its files, which are deleted with this: right after many were, a file system may be slow to make others.
+    _files: Scratch,
 }
 
 impl Measured {
@@ -386,5 +388,6 @@ pub fn measure(args: &LoadArgs) -> Outcome<Measured> {
         prove_ms,
         certificate,
         network: trust.network()?,
+        _files: scratch,
     })
 }

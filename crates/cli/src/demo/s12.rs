@@ -23,7 +23,7 @@ const INCLUSION: usize = 1_024;
 pub fn run(grid: Grid, port: u16) -> Outcome<Report> {
     let (offered, taken) = match grid {
         Grid::Small => (40, 40),
-        Grid::Full => (200, 300),
+        Grid::Full => (200, 800),
     };
     let load = |records, rate| measure(&LoadArgs { records, rate, validators: 4, port });
     Ok(report(&load(offered, RATE)?, &load(taken, 0)?))
